@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Jetstream testbed.  "make help" lists the targets.
+#
+# Everything built goes under $(O).  What a packager or a developer may set on
+# the command line has ?= ; what the project itself needs is in the all-* lists.
+
+O		?= build
+CC		?= cc
+PKG_CONFIG	?= pkg-config
+INSTALL		?= install
+DESTDIR		?=
+PREFIX		?= /usr/local
+SBINDIR		?= $(PREFIX)/sbin
+LIBDIR		?= $(PREFIX)/lib
+INCLUDEDIR	?= $(PREFIX)/include
+MANDIR		?= $(PREFIX)/share/man
+CFLAGS		?= -O2 -g
+# CI sets WERROR=1.  SAN is asan, ubsan, tsan or a comma-separated mix.
+WERROR		?=
+SAN		?=
+V		?= 0
+T		?=
+TAGS		?=
+MAKEFLAGS	+= --no-print-directory
+
+comma		:= ,
+san-asan	:= -fsanitize=address -fno-omit-frame-pointer
+san-ubsan	:= -fsanitize=undefined -fno-sanitize-recover=all
+san-tsan	:= -fsanitize=thread
+san		:= $(foreach s,$(subst $(comma), ,$(SAN)),$(san-$s))
+
+nl-cflags	:= $(shell $(PKG_CONFIG) --cflags libnl-3.0 libnl-route-3.0 2>/dev/null)
+nl-libs		:= $(shell $(PKG_CONFIG) --libs libnl-3.0 libnl-route-3.0 2>/dev/null)
+ws-cflags	 = $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags wireshark))
+ws-libs		 = $(shell $(PKG_CONFIG) --libs wireshark)
+
+all-cppflags	 = -D_GNU_SOURCE -I. -MMD -MP $(nl-cflags) $(CPPFLAGS)
+all-cflags	 = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes \
+		   -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef \
+		   -fPIC -fvisibility=hidden $(if $(WERROR),-Werror) $(san) $(CFLAGS)
+all-ldflags	 = $(san) $(LDFLAGS)
+
+ifeq ($(V),0)
+Q	:= @
+say	 = @printf '  %-5s %s\n' $(1) '$(@:$(O)/%=%)';
+endif
+
+# --- what there is to build ------------------------------------------------
+
+objs	 = $(patsubst %.c,$(O)/%.o,$(sort $(wildcard $(1:%=%/*.c))))
+common	:= $(call objs,common)
+engine	:= $(call objs,stack/engine)
+stack	:= $(engine) $(common) $(call objs,stack/shm stack/pool stack/sock)
+emu	:= $(filter-out $(O)/emulator/main.o,$(call objs,emulator)) $(common)
+# What there are sources for; each appears with its part.
+have	 = $(if $(wildcard $(1)),$(2))
+progs	:= $(call have,emulator/main.c,$(O)/bin/jetringd) \
+	   $(call have,connserver/main.c,$(O)/bin/jetconnd) \
+	   $(call have,netns/main.c,$(O)/bin/jet) \
+	   $(call have,tests/sim/main.c,$(O)/bin/tcp-sim)
+libs	:= $(call have,stack/api/call.c,$(O)/lib/libjetstream.so) \
+	   $(call have,stack/api/preload.c,$(O)/lib/libjetstream-preload.so)
+ws	:= $(shell $(PKG_CONFIG) --exists 'wireshark >= 4.0' && echo yes)
+plugin	:= $(if $(ws),$(call have,dissector/packet-jetstream.c,$(O)/plugin/jetstream.so))
+unit	:= $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit/test_*.c)))
+tprogs	:= $(patsubst tests/progs/%.c,$(O)/tests/progs/%,$(sort $(wildcard tests/progs/*.c)))
+man	:= $(wildcard docs/man/*.[0-9])
+
+all: $(progs) $(libs) $(plugin)		## build everything
+ifeq ($(ws),)
+	@echo 'note: no wireshark >= 4.0 headers, the dissector is not built (make deps installs them)'
+endif
+
+$(O)/bin/jetringd:	$(call objs,emulator) $(common)
+$(O)/bin/jetringd:	all-libs = -lisal
+$(O)/bin/jetconnd:	$(call objs,connserver stack/child) $(stack)
+$(O)/bin/jetconnd:	all-libs = $(nl-libs) -lcap-ng
+$(O)/bin/jet:		$(call objs,netns) $(common)
+$(O)/bin/jet:		all-libs = $(nl-libs) -lpcap -ljson-c -linih
+$(O)/bin/tcp-sim:	$(call objs,tests/sim) $(engine)
+$(O)/lib/libjetstream.so: $(filter-out $(O)/stack/api/preload.o,$(call objs,stack/api)) $(stack)
+$(O)/lib/libjetstream-preload.so: $(call objs,stack/api) $(stack)
+$(O)/plugin/jetstream.so: $(call objs,dissector)
+$(unit):		$(O)/%: $(O)/%.o $(stack) $(emu)
+$(unit):		all-libs = -lcmocka -lisal -lpthread
+$(tprogs):		$(O)/%: $(O)/%.o $(common) $(engine) $(call objs,stack/pool)
+$(tprogs):		all-libs = -lpthread
+
+$(O)/plugin/jetstream.so:	all-libs = $(ws-libs)
+$(O)/dissector/%.o:		all-cppflags += $(ws-cflags)
+$(O)/lib/%.so $(O)/plugin/%.so:	all-ldflags += -shared
+$(O)/lib/%.so:			all-libs = -ldl -lpthread
+
+$(progs) $(libs) $(plugin) $(unit) $(tprogs):
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(all-ldflags) -o $@ $(sort $(filter %.o,$^)) $(all-libs) $(LDLIBS)
+
+$(O)/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(all-cppflags) $(all-cflags) -c -o $@ $<
+
+# Rewritten only when it changes, so that SAN=asan needs no "make clean".
+$(O)/flags: flags := $(CC) $(all-cppflags) $(all-cflags) $(all-ldflags)
+$(O)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' > $@
+
+# --- checks ----------------------------------------------------------------
+
+# "make check" and "make demo" install what they need, then build, then run.
+check:					## all tests; installs what they need (root)
+	$(Q)tests/lib/deps
+	$(Q)$(MAKE) -j$$(nproc) O='$(O)' all $(O)/tests-built
+	$(Q)O='$(abspath $(O))' tests/lib/run-all
+
+$(O)/tests-built: $(unit) $(tprogs)
+	@touch $@
+
+demo:					## the main job: four nodes, both TCPs, captured (root)
+	$(Q)tests/lib/deps
+	$(Q)$(MAKE) -j$$(nproc) O='$(O)' all
+	$(Q)O='$(abspath $(O))' netns/demo.sh
+
+deps:					## install the Debian packages that build and tests need (root)
+	$(Q)tests/lib/deps
+
+check-unit: $(unit)			## C unit tests; T=seq: those with "seq" in the name
+	$(Q)O='$(abspath $(O))' tests/lib/run-unit '$(T)' $^
+
+check-arch: $(engine)			## no include points upwards; the engine is pure
+	$(Q)tests/lib/layers
+	$(Q)tests/lib/pure $(engine)
+
+check-netns: all $(tprogs)		## Bats, in namespaces (root); T=regex, TAGS=list filter
+	$(Q)O='$(abspath $(O))' bats $(if $(T),-f '$(T)') $(if $(TAGS),--filter-tags '$(TAGS)') tests/bats
+
+# --- install ---------------------------------------------------------------
+
+install: all				## below $(DESTDIR)$(PREFIX)
+	$(INSTALL) -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(LIBDIR)'
+	$(INSTALL) -m 755 $(filter-out %/tcp-sim,$(progs)) '$(DESTDIR)$(SBINDIR)'
+	$(if $(libs),$(INSTALL) -m 644 $(libs) '$(DESTDIR)$(LIBDIR)')
+	$(if $(plugin),$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/jetstream/plugin' && \
+		$(INSTALL) -m 644 $(plugin) '$(DESTDIR)$(LIBDIR)/jetstream/plugin')
+	$(foreach m,$(man),$(INSTALL) -D -m 644 $m '$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)' &&) :
+
+uninstall:				## undo install
+	$(RM) $(patsubst $(O)/bin/%,'$(DESTDIR)$(SBINDIR)'/%,$(filter-out %/tcp-sim,$(progs))) \
+		$(patsubst $(O)/lib/%,'$(DESTDIR)$(LIBDIR)'/%,$(libs)) \
+		'$(DESTDIR)$(LIBDIR)/jetstream/plugin/jetstream.so' \
+		$(foreach m,$(man),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)')
+	-rmdir '$(DESTDIR)$(LIBDIR)/jetstream/plugin' '$(DESTDIR)$(LIBDIR)/jetstream' 2>/dev/null
+
+clean:					## remove $(O)
+	$(RM) -r '$(O)'
+
+help:					## this list
+	@sed -n 's/^\([a-z-]*\):.*##[ 	]*\(.*\)/  \1|\2/p' Makefile | \
+		while IFS='|' read -r t d; do printf '%-15s %s\n' "$$t" "$$d"; done
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all check demo deps check-unit check-arch check-netns install uninstall clean help FORCE
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ringctl.h - ring.sock and capture.sock: talking to jetringd about the ring
+ *
+ * ring.sock is a UNIX SOCK_SEQPACKET socket, mode 0600.  A client sends one
+ * command a packet, a line of words separated by single blanks, no newline;
+ * jetringd answers each with one packet of at most JS_CTL_REPLY_MAX octets:
+ * "ok", "ok " and JSON (status), or "error: " and a sentence.  Words follow
+ * netem where netem has one.
+ *
+ *	ping				ok
+ *	start				start jetconnd on every node
+ *	status				ok {"lab":…,"rate_bps":…,"nodes":[…]}
+ *	link set SRC->DST KEY=VALUE…	SRC, DST: a node or "*"; keys loss=1%
+ *					corrupt=0.5% seed=7
+ *	link show			ok [{"src":…,"dst":…,…}]
+ *	rule add lose|corrupt SRC->DST stream=N|user|any data=K
+ *					the K-th from now of that stream's
+ *					frames with payload: once
+ *	tx-vci NODE auto|ip|ip_divert	the kernel's transmit VCI (paper 4.4.8)
+ *	rate BPS|unlimited		change the ring's rate
+ *	stop				orderly end of the lab
+ *
+ * capture.sock is a UNIX SOCK_STREAM socket, mode 0660.  A client sends one
+ * line "capture [nodes=n1,n2] [rx=1] [snaplen=N]\n" and reads a pcapng
+ * stream (abi/capture.h) until it closes.
+ */
+#ifndef ABI_RINGCTL_H
+#define ABI_RINGCTL_H
+
+#define JS_CTL_CMD_MAX		1024
+#define JS_CTL_REPLY_MAX	(256 * 1024)
+#define JS_RUN_DIR		"/run/jetstream"	/* then /LAB/ring.sock, nK.sock, capture.sock */
+
+#endif

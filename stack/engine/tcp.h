@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp.h - the TCP engine: every entry point, and the control block
+ *
+ * Pure: no clock, no I/O, no heap, no lock, no global.  Time is an argument
+ * (now_us, microseconds, monotonic, never 0).  Data is never seen: the owner
+ * keeps so_snd, so_rcv and what arrived out of order, the engine says which
+ * octets of the sequence space go where.  So one object serves application,
+ * child, simulator and fuzzer.
+ *
+ * A control block holds no pointer and may be copied with memcpy: the owner
+ * runs the engine on a private copy and commits it (stack/shm/commit.h).
+ * Memory that others write is given to tcp_check() first; a block that passes
+ * makes no entry point read or write out of bounds, or loop without bound,
+ * whatever else is in it.
+ *
+ * The owner's loop, for anything that happens:
+ *	tcp_input() | tcp_timers() | tcp_user_*()	never send
+ *	while (tcp_output(tp, &view, now, &seg) > 0) transmit seg
+ *	arm one timer at tcp_poll_at(tp)
+ *
+ * Words and names: RFC 9293.  Sequence numbers are host order throughout.
+ */
+#ifndef STACK_ENGINE_TCP_H
+#define STACK_ENGINE_TCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <netinet/tcp.h>
+
+/* --- a segment, parsed ---------------------------------------------------- */
+
+#define TCP_SEG_SACKS	4	/* blocks in one segment, RFC 2018 */
+#define TCP_HDR_MAX	60	/* octets of header with options */
+#define TCP_WS_NONE	0xff	/* no window scale option */
+
+struct tcp_seg {
+	uint32_t seq;		/* SEG.SEQ */
+	uint32_t ack;		/* SEG.ACK, if TH_ACK */
+	uint32_t len;		/* octets of payload, without SYN and FIN */
+	uint16_t wnd;		/* the window field, unscaled */
+	uint16_t up;		/* SEG.UP */
+	uint16_t sport, dport;	/* host order */
+	uint8_t flags;		/* TH_* of <netinet/tcp.h>, and TCP_TH_ECE, TCP_TH_CWR */
+	uint8_t wscale;		/* shift, or TCP_WS_NONE */
+	uint16_t mss;		/* 0: no option */
+	bool sack_permitted;
+	bool has_ts;
+	uint32_t tsval, tsecr;
+	uint8_t n_sack;
+	struct { uint32_t start, end; } sack[TCP_SEG_SACKS];
+
+	/* tcp_output() only */
+	uint32_t off;		/* payload begins this far into so_snd (SND.UNA is 0) */
+	uint8_t n_rexmt;	/* RTOs in a row behind this segment: 0 if it is none */
+	bool is_rexmt;		/* some of it was sent before */
+};
+
+#define TCP_TH_ECE	0x40
+#define TCP_TH_CWR	0x80
+
+/**
+ * tcp_seg_parse() - Read a TCP header with its options
+ * @seg:	Filled
+ * @th:		@len octets from the first of the header: header and payload
+ * Unknown options are skipped; malformed ones end the list (RFC 9293 MUST-6,
+ * MUST-7).  The checksum is not looked at.
+ * Return: octets of header, 20 to 60; -EBADMSG if the header does not fit
+ */
+int tcp_seg_parse(struct tcp_seg *seg, const uint8_t *th, size_t len);
+
+/**
+ * tcp_seg_build() - Write a TCP header with its options, checksum 0
+ * @th:		At least TCP_HDR_MAX octets
+ * Options in Linux's order: SYN: mss, sackOK TS (or nop nop sackOK), nop
+ * wscale; else nop nop TS, nop nop SACK.
+ * Return: octets written, 20 to 60
+ */
+int tcp_seg_build(const struct tcp_seg *seg, uint8_t *th);
+
+/* --- states ---------------------------------------------------------------- */
+
+/* Order matters: comparisons like state >= TCPS_ESTABLISHED are used. */
+enum tcp_state {
+	TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_SENT, TCPS_SYN_RECEIVED,
+	TCPS_ESTABLISHED, TCPS_CLOSE_WAIT, TCPS_FIN_WAIT_1, TCPS_CLOSING,
+	TCPS_LAST_ACK, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT, TCPS_NSTATES
+};
+extern const char *const tcps_names[TCPS_NSTATES];	/* RFC spelling: "SYN-RECEIVED" */
+
+/* --- the control block ----------------------------------------------------- */
+
+#define TCP_N_SACKED	32	/* ranges in the sender's scoreboard */
+#define TCP_N_OOO	16	/* out-of-order ranges at the receiver */
+struct tcp_range { uint32_t start, end; };	/* [start, end) in sequence space */
+
+/* What the owner wishes; copied into the block by tcp_init(). */
+struct tcp_config {
+	uint16_t mss;		/* octets we can receive in a segment: announced */
+	uint16_t eff_mss_max;	/* octets we send at most in a segment, before options; 0: no such bound */
+	uint32_t rcv_buf;	/* octets of so_rcv: the largest window, decides the scale */
+	uint32_t rto_min_us;	/* 0: 200000 as Linux */
+	uint32_t msl_us;	/* 0: 30 s: TIME-WAIT lasts twice this */
+	uint32_t fin_wait_2_us;	/* 0: 60 s, for a closed socket */
+	uint8_t syn_retries;	/* 0: 6 */
+	uint8_t data_retries;	/* 0: 15 */
+	bool no_sack, no_ts, no_ws;
+	bool nodelay;		/* TCP_NODELAY: Nagle off */
+	uint32_t ts_offset;	/* added to TSval (RFC 7323, 5.4) */
+};
+
+#define TCPCB_MAX	832	/* octets; the rest of the 1 KiB block is the owner's */
+
+#include "stack/engine/tcpcb.h"	/* struct tcpcb, in RFC order; reviewed with tcp_check() */
+
+/* --- what the owner knows --------------------------------------------------- */
+
+/* Given to each call: the state of the owner's queues, octets. */
+struct tcp_view {
+	uint32_t snd_cc;	/* in so_snd from SND.UNA on: sent or not */
+	uint32_t rcv_space;	/* so_rcv could take this many more, before what is out of order */
+	uint32_t ooo_room;	/* out-of-order segments the owner could still keep; 0: drop them */
+	bool closed;		/* no descriptor is left: FIN-WAIT-2 times out, data gets RST */
+};
+
+/* --- what tcp_input() and tcp_timers() found -------------------------------- */
+
+#define TCP_EV_CONNECTED	0x0001	/* ESTABLISHED was entered */
+#define TCP_EV_ACKED		0x0002	/* rx.acked octets left so_snd */
+#define TCP_EV_DATA		0x0004	/* rx.data_len octets are to be kept */
+#define TCP_EV_FIN		0x0008	/* the peer will send no more, all before it has arrived */
+#define TCP_EV_RESET		0x0010	/* ECONNRESET; state is CLOSED */
+#define TCP_EV_REFUSED		0x0020	/* ECONNREFUSED; state is CLOSED */
+#define TCP_EV_TIMEDOUT		0x0040	/* ETIMEDOUT; state is CLOSED */
+#define TCP_EV_CLOSED		0x0080	/* CLOSED was entered: release everything */
+#define TCP_EV_TIME_WAIT	0x0100	/* TIME-WAIT was entered */
+#define TCP_EV_FIN_ACKED	0x0200	/* our FIN was acknowledged */
+#define TCP_EV_DROP		0x0400	/* the segment, or its data, was not acceptable: count it */
+
+/*
+ * What to do with the payload of a segment.  Octets [data_off, data_off +
+ * data_len) of it have sequence number data_seq.  If data_seq is the RCV.NXT
+ * from before the call they go to so_rcv, else the owner keeps them aside.
+ * RCV.NXT moved over `advance' octets (a FIN not counted): that many octets
+ * are now in order, first this segment's, then from what was kept aside.
+ */
+struct tcp_rx {
+	uint32_t events;	/* TCP_EV_* */
+	uint32_t acked;		/* octets to drop at the front of so_snd */
+	uint32_t data_off, data_len, data_seq;
+	uint32_t advance;
+};
+
+/* --- entry points ----------------------------------------------------------- */
+
+void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg);
+
+/* OPEN.  @iss by RFC 6528 is the owner's business.  0 or -EISCONN. */
+int tcp_user_open_active(struct tcpcb *tp, uint32_t iss, uint64_t now_us);
+int tcp_user_open_passive(struct tcpcb *tp, uint32_t iss, uint64_t now_us);	/* LISTEN: the next SYN is its peer */
+
+/* SEND: octets were appended to so_snd (already in view->snd_cc).
+ * 0, -ENOTCONN, -EPIPE after close. */
+int tcp_user_send(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us);
+
+/* RECEIVE: the application took octets; a window update may be due.  0. */
+int tcp_user_recv(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us);
+
+/* CLOSE (the sending direction): FIN after all of so_snd.  0, -ENOTCONN. */
+int tcp_user_close(struct tcpcb *tp, uint64_t now_us);
+
+/* ABORT: RST if the state asks for it, then CLOSED.  The RST is what
+ * tcp_output() gives next. */
+void tcp_user_abort(struct tcpcb *tp, uint64_t now_us);
+
+/**
+ * tcp_input() - A segment arrives (RFC 9293, 3.10.7)
+ * @seg:	Parsed; checksum and addresses are the caller's business
+ * @rx:		Filled
+ * Never sends: notes what is owed; call tcp_output() until it returns 0.
+ */
+void tcp_input(struct tcpcb *tp, const struct tcp_view *v, const struct tcp_seg *seg,
+	       uint64_t now_us, struct tcp_rx *rx);
+
+/**
+ * tcp_output() - Decide what should be sent, if anything; fill one segment
+ * @out:	Filled, but for sport and dport.  Payload is so_snd[off, off + len)
+ * The last full segment of a burst of two or more carries PSH, as Linux's.
+ * Return: 1 a segment was built and counts as sent; 0 nothing to send
+ */
+int tcp_output(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+	       struct tcp_seg *out);
+
+/* Time passed: run what is due.  @rx tells events only. */
+void tcp_timers(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+		struct tcp_rx *rx);
+
+/* Next deadline in us, UINT64_MAX if none. */
+uint64_t tcp_poll_at(const struct tcpcb *tp);
+
+/* The answer to a segment that belongs to no connection (RFC 9293, 3.10.7.1).
+ * Return: 1 and @out is the RST; 0 if it gets none. */
+int tcp_reset_for(const struct tcp_seg *in, struct tcp_seg *out);
+
+/**
+ * tcp_check() - May this block be run?
+ * Every index, count, shift, state and window is within its range and the
+ * sequence variables are in order.
+ * Return: 0 or -EUCLEAN
+ */
+int tcp_check(const struct tcpcb *tp, const struct tcp_view *v);
+
+/* Effective send MSS: octets of payload in a full segment now. */
+uint32_t tcp_eff_mss(const struct tcpcb *tp);
+
+/* Invariants for tests: NULL, or what is wrong. */
+const char *tcp_invariant(const struct tcpcb *tp, const struct tcp_view *v);
+
+/* --- lines of text ---------------------------------------------------------- */
+
+/* One segment in tcpdump's notation, NUL-terminated in @buf.  Returns @buf. */
+char *tcp_seg_str(const struct tcp_seg *seg, char *buf, size_t size);
+
+/* --- Internet checksum and IP headers (ip_hdr.c) ------------------------------ */
+
+/* Partial one's-complement sum of @len octets, added to @sum.  @odd: the first
+ * octet has an odd position in the packet.  Folded by ip_csum_fold(). */
+uint64_t ip_csum_add(uint64_t sum, const void *data, size_t len);
+uint16_t ip_csum_fold(uint64_t sum);		/* the checksum, complemented, in memory order */
+/* Sum of a part that begins at an odd offset: swap its bytes before adding. */
+uint64_t ip_csum_swap(uint64_t sum);
+/* memcpy and sum in one pass. */
+uint64_t ip_csum_copy(void *dst, const void *src, size_t len);
+
+/* An address pair; IPv4 is v4-mapped. */
+struct ip_pair {
+	uint8_t src[16], dst[16];
+};
+
+/**
+ * ip_build() - Write an IPv4 or IPv6 header for TCP
+ * @ip:		At least 40 octets
+ * @tcp_len:	Octets of TCP header and payload
+ * Return: octets written: 20 or 40
+ */
+int ip_build(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, uint8_t tos, uint16_t id);
+
+/**
+ * ip_parse() - Check an IP header that should carry TCP
+ * Version, header length, total length == @len, no fragment, protocol 6,
+ * IPv4 header checksum; IPv6 without extension headers.
+ * Return: octets of IP header; -EBADMSG malformed; -EPROTONOSUPPORT not TCP
+ */
+int ip_parse(const uint8_t *ip, size_t len, struct ip_pair *pair, uint8_t *tos);
+
+/* Sum of the TCP pseudo-header. */
+uint64_t ip_pseudo_sum(const struct ip_pair *pair, uint32_t tcp_len);
+
+#endif
