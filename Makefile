@@ -74,7 +74,7 @@ endif
 $(O)/bin/jetringd:	$(call objs,emulator) $(common)
 $(O)/bin/jetringd:	all-libs = -lisal
 $(O)/bin/jetconnd:	$(call objs,connserver stack/child) $(stack)
-$(O)/bin/jetconnd:	all-libs = $(nl-libs) -lcap-ng
+$(O)/bin/jetconnd:	all-libs = $(nl-libs) -lcap-ng -lsodium
 $(O)/bin/jet:		$(call objs,netns) $(common)
 $(O)/bin/jet:		all-libs = $(nl-libs) -lpcap -ljson-c -linih
 $(O)/bin/tcp-sim:	$(call objs,tests/sim) $(engine)
@@ -83,6 +83,8 @@ $(O)/lib/libjetstream-preload.so: $(call objs,stack/api) $(stack)
 $(O)/plugin/jetstream.so: $(call objs,dissector)
 $(unit):		$(O)/%: $(O)/%.o $(stack) $(emu)
 $(unit):		all-libs = -lcmocka -lisal -lpthread
+$(filter %/test_connserver,$(unit)): $(filter-out %/main.o,$(call objs,connserver))
+$(filter %/test_connserver,$(unit)): all-libs += $(nl-libs)
 $(tprogs):		$(O)/%: $(O)/%.o $(common) $(engine) $(call objs,stack/pool)
 $(tprogs):		all-libs = -lpthread
 

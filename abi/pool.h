@@ -109,6 +109,7 @@ struct js_queue {
 	alignas(64) _Atomic uint32_t done;	/* [D] ops finished; store-release, pairs with the producer's load-acquire */
 	_Atomic uint32_t fetched;		/* [D] ops fetched */
 	_Atomic uint32_t want_space;		/* [A] producer: tell me (JS_EV_SPACE) when done has passed tail - N/2 */
+	_Atomic uint32_t epoch;			/* [D] odd: open; moves on when the queue is opened, revoked or closed.  A hint: jetringd's own is private */
 	alignas(64) struct js_op op[JS_QUEUE_OPS];
 };
 
@@ -148,10 +149,14 @@ static_assert(sizeof(struct js_event) == 64, "js_event layout");
  *
  * leader is for a thread that is blocked in a socket call and does its own
  * receive processing: a futex word, JS_ASLEEP with the thread waiting on it.
- * jetringd prefers it to the eventfd.  No such thread: JS_AWAKE.
+ * jetringd prefers it to the eventfd: it makes JS_ASLEEP JS_LEADING and wakes
+ * the thread, and leaves the eventfd alone while it finds JS_LEADING.  If
+ * nothing was consumed some milliseconds later it writes the eventfd too.  No
+ * such thread: JS_AWAKE; who leaves stores that, fences, looks once more.
  */
 #define JS_AWAKE		0u
 #define JS_ASLEEP		1u
+#define JS_LEADING		2u	/* leader only: that thread is up and looks at the next event before it sleeps or leaves */
 
 struct js_port_hdr {
 	uint32_t magic;			/* [I] JS_PORT_MAGIC */
@@ -175,7 +180,8 @@ struct js_port_hdr {
 };
 
 #define JS_CLOSED_RING		1u	/* the ring has ended */
-#define JS_CLOSED_FAULT		2u	/* this port broke the rules */
+#define JS_CLOSED_FAULT		2u	/* this port broke the rules, or its pages could not be had */
+#define JS_CLOSED_OPENER	3u	/* its opener has closed it, or is dead */
 
 static_assert(sizeof(struct js_port_hdr) == 256, "js_port_hdr layout");
 

@@ -28,12 +28,12 @@
 #define JS_PC_POOL_CREATE	2	/* pool: out; u.pool; answer: pool, vci (its first RxVCI or 0) */
 #define JS_PC_POOL_SET		3	/* pool; u.pool, arg: which members (JS_PS_*) */
 #define JS_PC_POOL_DESTROY	4	/* pool; queued SENDs are dropped, buffers stay the port's until FREEd */
-#define JS_PC_VCI_BIND		5	/* pool, vci: a stream of this node, or a multicast one; taken from the kernel's pool if that has it */
+#define JS_PC_VCI_BIND		5	/* pool, vci: a stream of this node, or a multicast one, or JS_STREAM_ANY; taken from the kernel's pool if that has it; answer: vci */
 #define JS_PC_VCI_UNBIND	6	/* pool, vci: given back to the kernel's pool if it was that's */
 #define JS_PC_RULE_ADD		7	/* pool, u.flow: exact match, before VCI look-up, on streams IP and IP_DIVERT */
 #define JS_PC_RULE_DEL		8	/* u.flow */
 #define JS_PC_QUEUE_OPEN	9	/* answer: n = queue index, 1 to JS_N_QUEUES - 1 */
-#define JS_PC_QUEUE_REVOKE	10	/* n: queue; not fetched ops get EREVOKED and the queue is closed, free to be opened anew */
+#define JS_PC_QUEUE_REVOKE	10	/* n: queue; not fetched ops get EREVOKED and the queue is closed, free to be opened anew once its fetched SENDs have left (queue 0: is then, by itself) */
 #define JS_PC_QUERY		11	/* n: first buffer; answer: n = how many follow in u.own[] */
 #define JS_PC_FREE		12	/* u.bufs, n: FREE by the port's opener, whatever queue allocated them */
 
@@ -46,6 +46,7 @@
 #define JS_PS_TX_LIMIT		0x0004
 #define JS_PS_RX_LIMIT		0x0008
 #define JS_PS_QUEUES		0x0010
+#define JS_PS_INJECT		0x0020
 
 /*
  * A template: what SEND may transmit from a pool (paper, 4.7).  The header of
@@ -78,7 +79,7 @@ struct js_pool_req {
 	uint16_t stream;		/* JS_STREAM_ANY, JS_STREAM_NO */
 	uint16_t txvci;			/* or JS_VCI_NONE: nothing can be sent yet */
 	uint16_t queues;		/* bit i: queue i may name this pool */
-	uint16_t resv;			/* 0 */
+	uint16_t inject;		/* RxVCI that SEND_INJECT announces if the pool has none of its own: one this port has bound (a shared stream), or 0 */
 	uint32_t tx_limit, rx_limit;	/* buffers */
 	uint32_t has_flow;		/* 1: flow is added as a rule with the pool, atomically */
 	struct js_flow flow;

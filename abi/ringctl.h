@@ -17,19 +17,29 @@
  *	rule add lose|corrupt SRC->DST stream=N|user|any data=K
  *					the K-th from now of that stream's
  *					frames with payload: once
+ *	rule show			ok [{"action":…,…}], those to come
  *	tx-vci NODE auto|ip|ip_divert	the kernel's transmit VCI (paper 4.4.8)
  *	rate BPS|unlimited		change the ring's rate
  *	stop				orderly end of the lab
  *
+ * The ring knows no TCP, so a rule's "with payload" is a matter of length: an
+ * SDU of at least JS_RULE_PAYLOAD_MIN octets, more than any IP and TCP headers
+ * with all their options.
+ *
  * capture.sock is a UNIX SOCK_STREAM socket, mode 0660.  A client sends one
  * line "capture [nodes=n1,n2] [rx=1] [snaplen=N]\n" and reads a pcapng
- * stream (abi/capture.h) until it closes.
+ * stream (abi/capture.h) until it closes, or until it has shut down its
+ * sending side: then it gets what is queued and the interfaces' statistics,
+ * and the stream ends.  nodes= are the recording stations, all by default;
+ * rx=1 records arrivals too; snaplen counts struct js_cap_hdr too.  A line that is
+ * not understood is answered with "error: " and a sentence instead of pcapng.
  */
 #ifndef ABI_RINGCTL_H
 #define ABI_RINGCTL_H
 
 #define JS_CTL_CMD_MAX		1024
 #define JS_CTL_REPLY_MAX	(256 * 1024)
+#define JS_RULE_PAYLOAD_MIN	201	/* octets of SDU: "rule add", see above */
 #define JS_RUN_DIR		"/run/jetstream"	/* then /LAB/ring.sock, nK.sock, capture.sock */
 
 #endif

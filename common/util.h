@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+/* Arguments may be evaluated twice: never an atomic_exchange(). */
 #define MIN(a, b)	((a) < (b) ? (a) : (b))
 #define MAX(a, b)	((a) > (b) ? (a) : (b))
 #define container_of(p, type, member) \

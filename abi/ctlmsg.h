@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ctlmsg.h - control messages between user, child and connection server
+ *
+ * The sixteen messages of the paper's A.3, by their names, and what we add,
+ * marked "not in the paper".  A message is one packet of struct cm_msg, some
+ * with descriptors (SCM_RIGHTS), always sent with SCM_CREDENTIALS.
+ *
+ * Channels
+ *	user -> server	SOCK_DGRAM, abstract name CM_SERVER_NAME in the node's
+ *			network namespace.  Only Spawn and Ping.
+ *	user <-> child	SOCK_SEQPACKET pair; the user makes it and sends one
+ *			end with Spawn (or Attach).  Its hang-up is the end of
+ *			that process.  One request at a time; the answer has
+ *			the request's id.
+ *	child <-> server SOCK_SEQPACKET, the child connects to CM_CHILDREN_NAME
+ *			after its start, and again when the server restarted.
+ *			Both check SO_PEERCRED: root.
+ *
+ * The paper has datagram sockets (4.4.4).  SEQPACKET keeps their boundaries
+ * and adds the notice of the other side's death.
+ *
+ * Who receives trusts nothing but what the channel is: every member is
+ * checked, an unknown or short message is counted and dropped.
+ */
+#ifndef ABI_CTLMSG_H
+#define ABI_CTLMSG_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define CM_VERSION		1
+#define CM_SERVER_NAME		"jetstream/connd"		/* abstract: a NUL before it */
+#define CM_CHILDREN_NAME	"jetstream/connd-children"	/* abstract */
+
+enum cm_type {
+	CM_NONE,
+	/* the paper's sixteen */
+	CM_LISTEN,		/* child to server: sock, local; on=1 listens, on=0 closed; refused: General_Reply */
+	CM_FORWARD,		/* child to server: pair, vci; on=0: no more; refused: General_Reply */
+	CM_DIVERT,		/* child to server: id of the Syn, vci, pair; err: refused */
+	CM_SYN,			/* server to child: sock (listener), pair, rxvci, ring_id */
+	CM_SPAWN,		/* user to server: fd 0 the child's end of the channel */
+	CM_NEW_SOCKET,		/* user to child: family, flags */
+	CM_BIND,		/* user to child: sock, local */
+	CM_LISTEN_CHILD,	/* user to child: sock, n backlog */
+	CM_CONNECT,		/* user to child: sock, peer */
+	CM_SET_TX_BUFS,		/* user to child: sock, n octets of so_snd */
+	CM_SET_RX_BUFS,		/* user to child: sock, n octets of so_rcv */
+	CM_SET_REUSE_ADDR,	/* user to child: sock, on */
+	CM_INIT_REPLY,		/* child to user: err, n queue; fds: CM_INIT_* */
+	CM_BIND_REPLY,		/* child to user: err, local */
+	CM_CONNECT_REPLY,	/* child to user: err (-EINPROGRESS: begun), local */
+	CM_GENERAL_REPLY,	/* child to user: err, sock, gen; New_Socket: fd 0 the anchor */
+	/* not in the paper */
+	CM_ATTACH,		/* user to child: another process of the application; fd 0 its channel */
+	CM_PING,		/* user to server: answered by General_Reply: is there a server */
+	CM_HELLO,		/* child to server: first; pid, uid, n stack id; fd 0 the stack's memory */
+	CM_BIND_POINT,		/* child to server: local, uid, on=1: reuse; flags CM_BP_* */
+	CM_BIND_POINT_REPLY,	/* server to child: err, local; fd 0 the bind-point */
+	CM_RESOLVE,		/* child to server: peer: which Ring ID? */
+	CM_RESOLVE_REPLY,	/* server to child: err, ring_id, local: our address towards it */
+	CM_N_TYPES
+};
+extern const char *const cm_names[CM_N_TYPES];	/* "Listen", "New_Socket", …: stack/shm/cm.c */
+
+/* Descriptors of Init_Reply, in this order. */
+#define CM_INIT_STACK		0	/* memfd: struct js_stack_hdr … (abi/shmseg.h) */
+#define CM_INIT_GUARD		1	/* memfd, read-only: struct js_guard_hdr … */
+#define CM_INIT_PORT		2	/* memfd: abi/pool.h */
+#define CM_INIT_DOORBELL	3	/* eventfd: wakes jetringd */
+#define CM_INIT_KICK		4	/* eventfd: wakes the child */
+#define CM_INIT_NFDS		5
+
+/* CM_BIND_POINT flags */
+#define CM_BP_SILENT		0x0001	/* must not accept: listens behind a drop-all filter */
+#define CM_BP_LISTEN		0x0002	/* a listener's: the kernel accepts too; n backlog */
+#define CM_BP_RELEASE		0x0004	/* none: the child will close it, forget it */
+#define CM_BP_KNOWN		0x0008	/* after a server's restart: fd 0 is this bind-point */
+
+/* An address and port: IPv4 v4-mapped, port in host order. */
+struct cm_addr {
+	uint8_t addr[16];
+	uint16_t port;
+	uint16_t resv;			/* 0 */
+};
+
+struct cm_msg {
+	uint16_t type;			/* enum cm_type */
+	uint16_t version;		/* CM_VERSION */
+	uint32_t id;			/* of the request; answers repeat it */
+	int32_t err;			/* answers: 0 or -Exxx */
+	uint32_t sock, gen;		/* a socket of the stack */
+	uint32_t n;			/* a number, see the type */
+	uint32_t flags;
+	uint32_t uid;			/* whose request it is (Bind_Point) */
+	uint16_t family;		/* AF_INET, AF_INET6 */
+	uint16_t on;			/* 0 or 1 */
+	uint16_t vci;			/* where to (Divert, Forward) */
+	uint16_t rxvci;			/* Syn: the connector's, or 0: a kernel */
+	uint16_t ring_id;
+	uint16_t resv;			/* 0 */
+	struct cm_addr local, peer;	/* seen from this node */
+	uint32_t resv2[8];		/* 0 */
+};
+
+static_assert(sizeof(struct cm_msg) == 116, "cm_msg layout");
+
+#endif

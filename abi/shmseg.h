@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * shmseg.h - the stack: what the two halves of a TCP share
+ *
+ * Two memfds for each stack, made by the child, sealed against resizing:
+ *
+ *	stack	mapped by the child and by every attached process, all may
+ *		write: struct js_stack_hdr, then n_socks struct js_sock.
+ *		The child treats it as something a hostile application writes
+ *		while it looks: copy in, check, run, commit.
+ *	guard	written by the child alone (F_SEAL_FUTURE_WRITE: the others
+ *		can only map it read-only): addresses, ports and pools.
+ *
+ * Nothing here is a pointer: a socket is an index, a buffer an id of the port
+ * (abi/pool.h), a queue position a free-running number.
+ *
+ * Letters: [I] set before sharing, read-only.  [L] under the stack's lock.
+ * [C] written by the child only.  [A] atomic, any side.  [B] a block: written
+ * into a free slot, valid once committed (stack/shm/commit.h).
+ */
+#ifndef ABI_SHMSEG_H
+#define ABI_SHMSEG_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "abi/pool.h"
+
+#define JS_STACK_MAGIC		0x4a535354u	/* "JSST" */
+#define JS_GUARD_MAGIC		0x4a534755u	/* "JSGU" */
+#define JS_STACK_VERSION	1
+
+#define JS_N_SOCKS		1024	/* sockets of a stack */
+#define JS_N_POOLS		4096	/* pool ids of a port that a stack can name */
+#define JS_N_SLOTS		4	/* of a control block: live, next, and two for the fenced */
+#define JS_SND_ENTRIES		512	/* buffers of so_snd, a power of two: at most 2 MiB */
+#define JS_RCV_ENTRIES		1024	/* pieces of so_rcv, a power of two */
+#define JS_OOO_ENTRIES		64	/* segments kept out of order */
+#define JS_BLOCK_SIZE		1024
+#define JS_TCPCB_SIZE		832
+
+#define JS_SOCK_NONE		0xffffffffu
+#define JS_BUF_DEFAULT		245760	/* octets of so_snd and so_rcv; paper, section 5 */
+
+/* --- blocks --------------------------------------------------------------- */
+
+/* A piece of a buffer in a queue. */
+struct js_piece {
+	uint16_t buf;
+	uint16_t off;
+	uint16_t len;
+	uint16_t sum;		/* so_snd: partial checksum of the piece, folded */
+};
+
+/*
+ * What of a socket changes with the protocol: cursors of so_snd and so_rcv,
+ * errors, counters.  Behind the tcpcb in each block.  The last piece of each
+ * queue is here, not in the ring, because it still grows.
+ */
+struct js_so {
+	uint32_t snd_head, snd_tail;	/* pieces; ring index modulo JS_SND_ENTRIES */
+	uint32_t snd_cc;		/* octets in so_snd */
+	uint32_t rcv_head, rcv_tail;	/* pieces; ring index modulo JS_RCV_ENTRIES */
+	uint32_t rcv_cc;		/* octets in so_rcv */
+	uint32_t snd_head_off;		/* octets of piece snd_head that are acknowledged */
+	uint32_t rcv_head_off;		/* octets of piece rcv_head that were taken */
+	struct js_piece snd_last;	/* piece snd_tail - 1: counts instead of the ring's */
+	struct js_piece rcv_last;	/* piece rcv_tail - 1, likewise */
+	uint64_t ooo_map;		/* bit i: ooo[i] is in use */
+	uint32_t ev_seq;		/* last packet of the pool that was processed */
+	uint32_t snd_hiwat, rcv_hiwat;	/* octets: SO_SNDBUF, SO_RCVBUF */
+	uint32_t rexmt_high;		/* sequence number up to which octets were sent more than once */
+	uint32_t flags;			/* JS_SOF_* */
+	int32_t error;			/* so_error: errno, 0 none */
+	uint32_t rcvlowat;		/* octets, 0 is 1 */
+	uint32_t rexmt_segs;		/* segments sent again */
+	uint64_t snd_bytes, rcv_bytes;	/* octets moved through send() and recv() */
+	uint64_t snd_copied, rcv_copied; /* octets copied for that, also to compact */
+	uint32_t dropped;		/* segments not accepted */
+	uint32_t fence_seen;		/* js_sock.fences when snd_last was begun: else a fenced process may write there */
+	uint32_t resv[2];
+};
+
+#define JS_SOF_CONNECTING	0x0001	/* connect() was called, no answer yet */
+#define JS_SOF_CONNECTED	0x0002	/* has been ESTABLISHED */
+#define JS_SOF_RD_SHUT		0x0004	/* shutdown(SHUT_RD) */
+#define JS_SOF_WR_SHUT		0x0008	/* shutdown(SHUT_WR), or closed: FIN after so_snd */
+#define JS_SOF_EOF		0x0010	/* the peer's FIN has arrived */
+#define JS_SOF_CLOSED		0x0020	/* TCP is CLOSED after having been something */
+#define JS_SOF_ORPHAN		0x0040	/* no descriptor is left */
+#define JS_SOF_LISTENING	0x0080
+
+static_assert(sizeof(struct js_so) <= JS_BLOCK_SIZE - JS_TCPCB_SIZE, "js_so fits");
+
+struct js_block {
+	alignas(64) uint8_t tcpcb[JS_TCPCB_SIZE];	/* [B] struct tcpcb */
+	struct js_so so;				/* [B] */
+};
+
+static_assert(sizeof(struct js_block) == JS_BLOCK_SIZE, "js_block layout");
+
+/* A segment kept out of order: sequence numbers [seq, seq + len). */
+struct js_ooo {
+	uint32_t seq, len;
+	uint16_t off;		/* of the first octet in buf[0] */
+	uint8_t n_buf;
+	uint8_t resv;
+	uint16_t buf[18];
+};
+
+static_assert(sizeof(struct js_ooo) == 48, "js_ooo layout");
+
+/* --- a socket -------------------------------------------------------------- */
+
+/* js_sock.opts: what needs no protocol */
+#define JS_SO_NONBLOCK		0x0001
+#define JS_SO_NODELAY		0x0002
+#define JS_SO_KEEPALIVE		0x0004
+#define JS_SO_REUSEADDR		0x0008
+#define JS_SO_LINGER		0x0010
+#define JS_SO_V6		0x0020	/* AF_INET6 */
+#define JS_SO_OOBINLINE		0x0040
+#define JS_SO_CORK		0x0080
+#define JS_SO_QUICKACK		0x0100
+
+/* js_sock.notify, and which of two futex words */
+#define JS_WAIT_RX		0	/* data, EOF, error, a state */
+#define JS_WAIT_TX		1	/* room, connected, error */
+
+struct js_sock {
+	/* sleeping: first, all of it on one line */
+	alignas(64) _Atomic uint32_t seq[2];	/* [A] futex words: count changes, JS_WAIT_* */
+	_Atomic uint32_t waiters[2];		/* [A] threads in FUTEX_WAIT, or about to be */
+	_Atomic uint32_t notify;		/* [A] bits 1 << JS_WAIT_*: somebody polls the anchor: send a token */
+	_Atomic uint32_t opts;			/* [A] JS_SO_* */
+	_Atomic uint32_t gen;			/* [C] of this index's use; odd: in use */
+	_Atomic uint32_t mode;			/* [C] JS_ANCHOR_MODE_* */
+	_Atomic uint64_t rcvtimeo_us, sndtimeo_us; /* [A] 0: none */
+	_Atomic uint32_t linger_s;		/* [A] */
+	_Atomic uint32_t backlog;		/* [C] */
+
+	/* the control block */
+	alignas(64) _Atomic uint64_t commit;	/* [A] generation << 8 | live slot */
+	_Atomic uint32_t retired;		/* [C] slots a fenced process may write into */
+	_Atomic uint32_t fences;		/* [C] fences so far: see js_so.fence_seen */
+	uint32_t resv0;
+	_Atomic uint32_t pending;		/* [A] output was cut short: queue full, or no buffer */
+	_Atomic uint64_t deadline_us;		/* [A] tcp_poll_at() of the last commit */
+	uint64_t keep[4];			/* [A] TCP_KEEPIDLE and others, later */
+	struct js_block slot[JS_N_SLOTS];	/* [B] */
+	struct js_piece snd[JS_SND_ENTRIES];	/* [L] append-only between head and tail */
+	struct js_piece rcv[JS_RCV_ENTRIES];	/* [L] */
+	struct js_ooo ooo[JS_OOO_ENTRIES];	/* [L] entries whose bit is not set may be written */
+};
+
+struct js_stack_hdr {
+	uint32_t magic, version;	/* [I] */
+	uint64_t size;			/* [I] */
+	uint32_t n_socks;		/* [I] JS_N_SOCKS */
+	uint32_t sock_off;		/* [I] offset of sock[0] */
+	uint32_t lock_kind;		/* [I] enum lock_kind of stack/shm/lock.h */
+	uint32_t child_pid;		/* [I] */
+	uint32_t ring_id;		/* [I] */
+	uint32_t resv;
+	alignas(64) _Atomic uint32_t lock;	/* [A] stack/shm/lock.h */
+	_Atomic uint32_t lock_sock;		/* [L] the socket the holder works on: for those who look */
+	alignas(64) _Atomic uint32_t dead;	/* [A] not 0: child or ring has gone; an errno */
+	_Atomic uint32_t child_work;		/* [A] JS_WORK_*: left for the child */
+	alignas(64) _Atomic uint64_t app_deadline_us;	/* [A] earliest deadline that a process set; child takes it with exchange */
+	_Atomic uint64_t child_until_us;		/* [C] the child sleeps until then at most */
+	alignas(64) _Atomic uint32_t fault_point;	/* [A] tests: stop here, see stack/shm/fault.h; 0 */
+	_Atomic uint64_t work_map[JS_N_SOCKS / 64];	/* [A] bit i: socket i wants the child's look */
+};
+
+#define JS_WORK_TOKENS		0x0001	/* a socket in work_map needs a token */
+#define JS_WORK_EVENTS		0x0002	/* the next event is the child's to process */
+
+/* --- the guard --------------------------------------------------------------- */
+
+struct js_guard_sock {
+	uint32_t gen;			/* [C] as js_sock.gen; store-release last, 0: not connected */
+	uint16_t pool;			/* [C] pool id */
+	uint16_t rxvci, txvci;		/* [C] */
+	uint16_t lport, pport;		/* [C] host order */
+	uint8_t resv[2];
+	uint8_t laddr[16], paddr[16];	/* [C] v4-mapped */
+	uint32_t resv2[2];
+};
+
+static_assert(sizeof(struct js_guard_sock) == 56, "js_guard_sock layout");
+
+struct js_guard_hdr {
+	uint32_t magic, version;	/* [I] */
+	uint64_t size;			/* [I] */
+	uint32_t n_socks;		/* [I] */
+	uint16_t tx_pool;		/* [I] pool that Tx buffers of the stack are charged to */
+	uint16_t resv;			/* [I] 0 */
+	struct js_guard_sock sock[JS_N_SOCKS];		/* [C] */
+	_Atomic uint16_t sock_by_pool[JS_N_POOLS];	/* [C] socket index, 0xffff none */
+};
+
+#endif
