@@ -174,6 +174,18 @@ int tcp_user_close(struct tcpcb *tp, uint64_t now_us);
  * tcp_output() gives next. */
 void tcp_user_abort(struct tcpcb *tp, uint64_t now_us);
 
+/* TCP_NODELAY changes. */
+void tcp_user_nodelay(struct tcpcb *tp, bool on);
+
+/* SO_KEEPALIVE: probe after @idle_us of silence, every @intvl_us, give up after
+ * @count unanswered.  @idle_us 0: off.  May be called in any state. */
+void tcp_user_keepalive(struct tcpcb *tp, uint32_t idle_us, uint32_t intvl_us, uint8_t count,
+			uint64_t now_us);
+
+/* An heir takes the block over from an owner that died: so_snd and so_rcv are
+ * intact, what was kept out of order is gone, what was sent may not have left. */
+void tcp_inherit(struct tcpcb *tp, uint64_t now_us);
+
 /**
  * tcp_input() - A segment arrives (RFC 9293, 3.10.7)
  * @seg:	Parsed; checksum and addresses are the caller's business

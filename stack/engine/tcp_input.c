@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp_input.c - a segment arrives
+ *
+ * DOC: the order of checks
+ *
+ * RFC 9293, 3.10.7, step by step, one function a step.  A step returns false
+ * if the segment goes no further.  Nothing is sent from here: what is owed is
+ * noted in flags, for tcp_output().
+ *
+ *	input_listen()		3.10.7.2
+ *	input_syn_sent()	3.10.7.3
+ *	input_others()		3.10.7.4:
+ *	  check_paws()		RFC 7323, 5.3, R1
+ *	  check_sequence()	first
+ *	  check_rst()		second (third is security)
+ *	  check_syn()		fourth
+ *	  check_ack()		fifth
+ *	  process_text()	seventh
+ *	  process_fin()		eighth
+ *
+ * Supported standards: RFC 9293, 5961, 7323, 2018, 5681, 6582, 6675.
+ * Not done: urgent data (sixth step) is delivered in line and TH_URG ignored;
+ * data and FIN on a SYN are not taken, the peer sends them again.
+ */
+#include <string.h>
+
+#include "stack/engine/tcp_fsm.h"
+#include "stack/engine/tcp_var.h"
+
+/* A segment on its way through the steps. */
+struct arrival {
+	struct tcpcb *tp;
+	const struct tcp_view *v;
+	const struct tcp_seg *seg;
+	struct tcp_rx *rx;
+	uint64_t now_us;
+	uint32_t seq;		/* SEG.SEQ; one more if an expected SYN was taken off */
+	uint8_t flags;		/* likewise without TH_SYN */
+};
+
+static bool drop(struct arrival *a)
+{
+	a->rx->events |= TCP_EV_DROP;
+	return false;
+}
+
+static void ack_now(struct arrival *a)
+{
+	a->tp->flags |= TF_ACKNOW;
+}
+
+/* An ACK for what should not have come.  Two peers that find each other's
+ * empty segments unacceptable must not answer for ever, and nobody shall make
+ * us send at will: RFC 5961, 7. */
+static void challenge(struct arrival *a)
+{
+	if (a->now_us < a->tp->oow_us)
+		return;
+	a->tp->oow_us = a->now_us + TCP_OOW_US;
+	ack_now(a);
+}
+
+static void closed(struct arrival *a, uint32_t events)
+{
+	tcp_set_state(a->tp, TCPS_CLOSED, a->now_us);
+	a->rx->events |= events | TCP_EV_CLOSED;
+}
+
+/* --- SYN -------------------------------------------------------------------- */
+
+/* SEG.SEQ and the options of the peer's SYN. */
+static void take_syn(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	const struct tcp_seg *seg = a->seg;
+
+	tp->irs = seg->seq;
+	tp->rcv_nxt = seg->seq + 1;
+	tp->last_ack_sent = tp->rcv_nxt;
+
+	tp->snd_mss = seg->mss ? seg->mss : TCP_MSS_DEFAULT;
+	if (tp->snd_mss < TCP_MSS_MIN)
+		tp->snd_mss = TCP_MSS_MIN;
+	tp->flags &= ~(TF_SACK | TF_TS | TF_WS);
+	if ((tp->flags & TF_REQ_SACK) && seg->sack_permitted)
+		tp->flags |= TF_SACK;
+	if ((tp->flags & TF_REQ_TS) && seg->has_ts) {
+		tp->flags |= TF_TS | TF_TS_RECENT;
+		tp->ts_recent = seg->tsval;
+		tp->ts_recent_us = a->now_us;
+	}
+	if ((tp->flags & TF_REQ_WS) && seg->wscale != TCP_WS_NONE) {
+		tp->flags |= TF_WS;
+		tp->snd_scale = seg->wscale < TCP_WSCALE_MAX ? seg->wscale : TCP_WSCALE_MAX;
+	} else {
+		/* Both scale, or neither (RFC 7323, 2.2). */
+		tp->snd_scale = 0;
+		tp->rcv_scale = 0;
+	}
+}
+
+/* SND.WND as it is in the field: in a SYN, it is not scaled. */
+static void take_window(struct arrival *a, unsigned int shift)
+{
+	struct tcpcb *tp = a->tp;
+
+	tp->snd_wnd = (uint32_t)a->seg->wnd << shift;
+	tp->snd_wl1 = a->seq;
+	tp->snd_wl2 = a->seg->ack;
+	tp->max_sndwnd = max_u32(tp->max_sndwnd, tp->snd_wnd);
+}
+
+/* Our SYN is acknowledged and the peer's has come. */
+static void established(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	tp->snd_una = a->seg->ack;
+	tp->snd_sml = tp->snd_una;
+	tcp_rtt_acked(tp, a->seg, a->now_us);
+	/* RFC 6298, 5.7 */
+	if ((tp->flags & TF_SYN_REXMT) && !(tp->flags & TF_SRTT))
+		tp->rto_us = max_u32(TCP_RTO_SYN_US, tp->rto_min_us);
+	tcp_loss_init(tp);
+	tcp_cc_init(tp);
+	tp->flags &= ~TF_SYN_DUE;
+	tcp_timer_acked(tp, a->now_us);
+	tcp_set_state(tp, TCPS_ESTABLISHED, a->now_us);
+	if (tp->flags & TF_CLOSE)
+		tcp_set_state(tp, TCPS_FIN_WAIT_1, a->now_us);
+	a->rx->events |= TCP_EV_CONNECTED;
+}
+
+/* RFC 9293, 3.10.7.2 */
+static void input_listen(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	/* First, check for a RST */
+	if (a->flags & TH_RST) {
+		drop(a);
+		return;
+	}
+	/* Second, check for an ACK */
+	if (a->flags & TH_ACK) {
+		tcp_respond_rst(tp, a->seg->ack);
+		drop(a);
+		return;
+	}
+	/* Third, check for a SYN */
+	if (!(a->flags & TH_SYN)) {
+		drop(a);
+		return;
+	}
+	take_syn(a);
+	take_window(a, 0);
+	tp->flags |= TF_SYN_DUE;
+	tcp_set_state(tp, TCPS_SYN_RECEIVED, a->now_us);
+}
+
+/* RFC 9293, 3.10.7.3 */
+static void input_syn_sent(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	const struct tcp_seg *seg = a->seg;
+	bool has_ack = a->flags & TH_ACK;
+
+	/* First, check the ACK bit: ISS < SEG.ACK =< SND.NXT */
+	if (has_ack && (seq_leq(seg->ack, tp->iss) || seq_gt(seg->ack, tp->snd_nxt))) {
+		if (!(a->flags & TH_RST))
+			tcp_respond_rst(tp, seg->ack);
+		drop(a);
+		return;
+	}
+	/* Second, check the RST bit */
+	if (a->flags & TH_RST) {
+		if (has_ack)
+			closed(a, TCP_EV_REFUSED);
+		else
+			drop(a);
+		return;
+	}
+	/* Fourth, check the SYN bit */
+	if (!(a->flags & TH_SYN)) {
+		drop(a);
+		return;
+	}
+	take_syn(a);
+	take_window(a, 0);
+	if (has_ack) {
+		established(a);
+		ack_now(a);
+		return;
+	}
+	/* Simultaneous open */
+	tp->flags |= TF_SYN_DUE;
+	tcp_set_state(tp, TCPS_SYN_RECEIVED, a->now_us);
+}
+
+/* --- steps of 3.10.7.4 -------------------------------------------------------- */
+
+/* RFC 7323, 5.3, R1 */
+static bool check_paws(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	if (!(tp->flags & TF_TS) || (a->flags & TH_RST))
+		return true;
+	/* 3.2: without the option, and not RST: dropped.  The peer's SYN had it. */
+	if (!a->seg->has_ts)
+		return drop(a);
+	/* SEG.TSval < TS.Recent, and TS.Recent is valid */
+	if (!(tp->flags & TF_TS_RECENT) || seq_geq(a->seg->tsval, tp->ts_recent))
+		return true;
+	/* 5.5: a clock that stood still this long may have wrapped. */
+	if (a->now_us > tp->ts_recent_us && a->now_us - tp->ts_recent_us > TCP_PAWS_IDLE_US) {
+		tp->flags &= ~TF_TS_RECENT;
+		return true;
+	}
+	if (a->seg->len || (a->flags & TH_FIN))
+		ack_now(a);
+	else
+		challenge(a);
+	return drop(a);
+}
+
+/* RFC 7323, 4.3: the timestamp of the segment that is acknowledged next. */
+static void take_timestamp(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	if (!(tp->flags & TF_TS) || !a->seg->has_ts)
+		return;
+	/* SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent */
+	if ((tp->flags & TF_TS_RECENT) && seq_lt(a->seg->tsval, tp->ts_recent))
+		return;
+	if (seq_gt(a->seq, tp->last_ack_sent))
+		return;
+	tp->flags |= TF_TS_RECENT;
+	tp->ts_recent = a->seg->tsval;
+	tp->ts_recent_us = a->now_us;
+}
+
+/* The peer's SYN once more, in SYN-RECEIVED.  Return: go on with the segment? */
+static bool syn_again(struct arrival *a)
+{
+	/* Simultaneous open: SYN,ACK answers our SYN, and the ACK is news. */
+	if ((a->flags & TH_ACK) && !(a->flags & TH_RST)) {
+		a->flags &= (uint8_t)~TH_SYN;
+		a->seq++;
+		return true;
+	}
+	/* Our SYN,ACK was lost.  RFC 9293 would have us send an ACK, which does
+	 * not help a peer in SYN-SENT: we do as everyone does. */
+	if (!(a->flags & TH_RST))
+		a->tp->flags |= TF_SYN_DUE;
+	return drop(a);
+}
+
+/*
+ * First, check sequence number (RFC 9293, 3.10.7.4)
+ *
+ *	SEG.LEN	RCV.WND
+ *	0	0	SEG.SEQ = RCV.NXT
+ *	0	>0	RCV.NXT =< SEG.SEQ =< RCV.NXT+RCV.WND
+ *	>0	0	SEG.SEQ = RCV.NXT, for its ACK; the text is not taken
+ *	>0	>0	SEG.SEQ < RCV.NXT+RCV.WND and RCV.NXT < SEG.SEQ+SEG.LEN
+ *
+ * More lenient than the RFC's table in two points, as BSD and Linux are.  An
+ * empty segment may lie at the right edge: a peer that has filled our window
+ * acknowledges from there.  FIN needs no room and may lie there, too.
+ */
+static bool check_sequence(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	uint32_t len = a->seg->len;
+	uint32_t end = a->seq + len + !!(a->flags & TH_SYN) + !!(a->flags & TH_FIN);
+	uint32_t edge = tp->rcv_nxt + tp->rcv_wnd;
+	bool left, right;
+
+	left = end != a->seq ? seq_gt(end, tp->rcv_nxt) : seq_geq(a->seq, tp->rcv_nxt);
+	right = len && tp->rcv_wnd ? seq_lt(a->seq, edge) : seq_leq(a->seq, edge);
+	if (left && right)
+		return true;
+
+	if (a->flags & TH_RST)
+		return drop(a);
+	/* The peer's FIN again */
+	if ((a->flags & TH_FIN) && end == tp->rcv_nxt)
+		tcp_timer_peer_fin_again(tp, a->now_us);
+	/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> */
+	if (len || (a->flags & TH_FIN))
+		ack_now(a);
+	else
+		challenge(a);
+	return drop(a);
+}
+
+/* Second, check the RST bit (RFC 5961, 3.2) */
+static bool check_rst(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	if (!(a->flags & TH_RST))
+		return true;
+	/* In the window, but it could be a guess. */
+	if (a->seq != tp->rcv_nxt) {
+		challenge(a);
+		return drop(a);
+	}
+	switch (tp->state) {
+	case TCPS_SYN_RECEIVED:
+		closed(a, TCP_EV_REFUSED);
+		break;
+	case TCPS_CLOSING:
+	case TCPS_LAST_ACK:
+	case TCPS_TIME_WAIT:
+		closed(a, 0);
+		break;
+	default:
+		closed(a, TCP_EV_RESET);
+		break;
+	}
+	return false;
+}
+
+/* Fourth, check the SYN bit (RFC 5961, 4.2): a peer that really began anew
+ * answers our ACK with RST. */
+static bool check_syn(struct arrival *a)
+{
+	if (!(a->flags & TH_SYN))
+		return true;
+	challenge(a);
+	return drop(a);
+}
+
+/* SND.UNA < SEG.ACK =< SND.NXT: take it, and tell everyone. */
+static void advance_una(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	uint32_t acked = a->seg->ack - tp->snd_una;
+	bool fin = tcp_fin_outstanding(tp) && a->seg->ack == tp->snd_nxt;
+
+	tp->snd_una = a->seg->ack;
+	/* A window probe was accepted. */
+	tp->snd_nxt = seq_max(tp->snd_nxt, tp->snd_una);
+
+	a->rx->acked = min_u32(acked - fin, a->v->snd_cc);
+	if (a->rx->acked)
+		a->rx->events |= TCP_EV_ACKED;
+	tcp_rtt_acked(tp, a->seg, a->now_us);
+	tcp_loss_acked(tp, acked);
+	tcp_timer_acked(tp, a->now_us);
+	if (!fin)
+		return;
+	a->rx->events |= TCP_EV_FIN_ACKED;
+	if (tp->state == TCPS_FIN_WAIT_1) {
+		tcp_set_state(tp, TCPS_FIN_WAIT_2, a->now_us);
+	} else if (tp->state == TCPS_CLOSING) {
+		tcp_set_state(tp, TCPS_TIME_WAIT, a->now_us);
+		a->rx->events |= TCP_EV_TIME_WAIT;
+	} else {
+		closed(a, 0);
+	}
+}
+
+/* SND.UNA =< SEG.ACK =< SND.NXT: what it says of window, loss and progress. */
+static void process_ack(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	const struct tcp_seg *seg = a->seg;
+	uint32_t old_wnd = tp->snd_wnd, sacked;
+	bool advanced = seq_gt(seg->ack, tp->snd_una);
+	bool dup;
+
+	/* SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK).
+	 * And whenever SND.UNA moves: what acknowledges more was sent later,
+	 * even if it is a retransmission with an old SEG.SEQ; and SND.WND counts
+	 * from SND.UNA, so the old one would be wrong. */
+	if (advanced || seq_lt(tp->snd_wl1, a->seq) ||
+	    (tp->snd_wl1 == a->seq && seq_leq(tp->snd_wl2, seg->ack)))
+		take_window(a, tp->snd_scale);
+
+	/* RFC 5681, 2: what a duplicate ACK is */
+	dup = !advanced && !seg->len && !(a->flags & TH_FIN) && tp->snd_wnd == old_wnd &&
+	      tp->snd_una != tp->snd_nxt;
+
+	if (advanced || dup)
+		tcp_loss_tlp_acked(tp, seg, advanced);
+	if (advanced)
+		advance_una(a);
+	if (!tcps_may_send(tp->state))
+		return;
+	sacked = tcp_sack_update(tp, seg);
+	if (sacked || (dup && !(tp->flags & TF_SACK)))
+		tcp_loss_dupack(tp);
+	tcp_loss_detect(tp, a->v);
+	if (sacked) {
+		tcp_rtt_sacked(tp, a->now_us);
+		tcp_timer_sacked(tp, a->now_us);
+	}
+}
+
+/* Fifth, check the ACK field */
+static bool check_ack(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	uint32_t ack = a->seg->ack;
+
+	if (!(a->flags & TH_ACK))
+		return drop(a);
+
+	if (tp->state == TCPS_SYN_RECEIVED) {
+		/* SND.UNA < SEG.ACK =< SND.NXT */
+		if (seq_leq(ack, tp->snd_una) || seq_gt(ack, tp->snd_nxt)) {
+			tcp_respond_rst(tp, ack);
+			return drop(a);
+		}
+		/* SYN,ACK of a simultaneous open does not scale either. */
+		take_window(a, a->seg->flags & TH_SYN ? 0 : tp->snd_scale);
+		established(a);
+		return true;
+	}
+	/* RFC 5961, 5.2: SND.UNA - MAX.SND.WND =< SEG.ACK, or it is a guess. */
+	if (seq_lt(ack, tp->snd_una - tp->max_sndwnd)) {
+		challenge(a);
+		return drop(a);
+	}
+	/* SEG.ACK > SND.NXT: it acknowledges what was not sent. */
+	if (seq_gt(ack, tp->snd_max)) {
+		challenge(a);
+		return drop(a);
+	}
+	/* SEG.ACK < SND.UNA: an old one; its text may still be new. */
+	if (seq_geq(ack, tp->snd_una))
+		process_ack(a);
+	return tp->state != TCPS_CLOSED;
+}
+
+/* When to acknowledge @len octets that came in order: RFC 5681, 4.2. */
+static void acknowledge(struct arrival *a, uint32_t len)
+{
+	struct tcpcb *tp = a->tp;
+
+	tp->rcv_seg = max_u32(tp->rcv_seg, min_u32(len, 65535));
+	if (tp->quickack) {
+		/* At the start the peer's cwnd needs every ACK. */
+		tp->quickack--;
+		ack_now(a);
+	} else if (tp->rcv_nxt - tp->last_ack_sent > tp->rcv_seg) {
+		/* More than a full segment: at least every second one */
+		ack_now(a);
+	} else {
+		if ((a->flags & TH_PUSH) && len + TCP_HDR_MAX < tp->rcv_mss)
+			tp->flags |= TF_SHORT;
+		tcp_timer_ack_owed(tp, a->now_us);
+	}
+}
+
+/* [start, end) of the segment is new and in the window. */
+static void take_text(struct arrival *a, uint32_t start, uint32_t end)
+{
+	struct tcpcb *tp = a->tp;
+	uint32_t old = tp->rcv_nxt;
+	bool had_hole = tp->n_ooo;
+
+	if (start != tp->rcv_nxt) {
+		/* Out of order: a duplicate ACK at once (RFC 5681, 4.2). */
+		ack_now(a);
+		if (!a->v->ooo_room || !tcp_reass_insert(tp, &start, &end)) {
+			drop(a);
+			return;
+		}
+	} else {
+		tp->rcv_nxt = end;
+		tcp_reass_advance(tp);
+		a->rx->advance = tp->rcv_nxt - old;
+		tp->rcv_wnd -= min_u32(tp->rcv_wnd, a->rx->advance);
+		if (had_hole)
+			ack_now(a);
+		else
+			acknowledge(a, end - start);
+	}
+	a->rx->events |= TCP_EV_DATA;
+	a->rx->data_seq = start;
+	a->rx->data_off = start - a->seq;
+	a->rx->data_len = end - start;
+}
+
+/*
+ * Seventh, process the segment text: cut it to what is new and in the window
+ *
+ *	    SEG.SEQ				SEG.SEQ+SEG.LEN
+ *	       [-----------------------------------------)
+ *		    RCV.NXT			 RCV.NXT+RCV.WND
+ *		       [---------------------------)
+ *
+ * Return: false if the segment's FIN, if any, is not to be looked at
+ */
+static bool process_text(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	uint32_t start = seq_max(a->seq, tp->rcv_nxt);
+	uint32_t end = a->seq + a->seg->len;
+	/* The owner may have less room than we once promised. */
+	uint32_t edge = tp->rcv_nxt + min_u32(tp->rcv_wnd, a->v->rcv_space);
+	bool whole = true;
+
+	if (!tcps_may_receive(tp->state)) {
+		/* After its FIN the peer has nothing to say (but FIN again). */
+		if (a->flags & TH_FIN)
+			tcp_timer_peer_fin_again(tp, a->now_us);
+		if (a->seg->len || (a->flags & TH_FIN)) {
+			ack_now(a);
+			drop(a);
+		}
+		return false;
+	}
+	/* Nobody will ever read it: SHLD-3. */
+	if (a->v->closed && tp->state != TCPS_ESTABLISHED && seq_lt(start, end)) {
+		tcp_respond_rst(tp, a->seg->ack);
+		closed(a, TCP_EV_DROP);
+		return false;
+	}
+	if (tp->flags & TF_RCVFIN)
+		end = seq_min(end, tp->rcv_fin);
+	if (seq_gt(end, edge)) {
+		end = edge;
+		whole = false;
+	}
+	if (seq_lt(start, end)) {
+		take_text(a, start, end);
+		/* What we could not keep brings its FIN again. */
+		whole = whole && !(a->rx->events & TCP_EV_DROP);
+	} else if (a->seg->len) {
+		ack_now(a);
+		drop(a);
+	}
+	if (!whole) {
+		ack_now(a);
+		drop(a);
+	}
+	return whole;
+}
+
+/* Eighth, check the FIN bit.  It may be ahead of RCV.NXT: then it is noted. */
+static void note_fin(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	uint32_t fin = a->seq + a->seg->len;
+	unsigned int i;
+
+	if (!(a->flags & TH_FIN) || (tp->flags & TF_RCVFIN) || seq_lt(fin, tp->rcv_nxt))
+		return;
+	/* Nothing comes after FIN; a peer that contradicts itself is not believed. */
+	for (i = 0; i < tp->n_ooo; i++)
+		if (seq_gt(tp->ooo[i].end, fin))
+			return;
+	tp->flags |= TF_RCVFIN;
+	tp->rcv_fin = fin;
+	ack_now(a);
+}
+
+static void process_fin(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	if (!(tp->flags & TF_RCVFIN) || tp->rcv_nxt != tp->rcv_fin ||
+	    !tcps_may_receive(tp->state))
+		return;
+	tp->flags &= ~TF_RCVFIN;
+	tp->rcv_nxt++;
+	tp->rcv_wnd -= min_u32(tp->rcv_wnd, 1);
+	tp->n_ooo = 0;
+	ack_now(a);
+	a->rx->events |= TCP_EV_FIN;
+
+	if (tp->state == TCPS_ESTABLISHED) {
+		tcp_set_state(tp, TCPS_CLOSE_WAIT, a->now_us);
+	} else if (tp->state == TCPS_FIN_WAIT_1) {
+		tcp_set_state(tp, TCPS_CLOSING, a->now_us);
+	} else {
+		tcp_set_state(tp, TCPS_TIME_WAIT, a->now_us);
+		a->rx->events |= TCP_EV_TIME_WAIT;
+	}
+}
+
+/* RFC 9293, 3.10.7.4 */
+static void input_others(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	if (!check_paws(a))
+		return;
+	if (tp->state == TCPS_SYN_RECEIVED && (a->flags & TH_SYN) && a->seq == tp->irs &&
+	    !syn_again(a))
+		return;
+	if (!check_sequence(a) || !check_rst(a) || !check_syn(a))
+		return;
+	tcp_timer_heard(tp, a->now_us);
+	take_timestamp(a);
+	if (!check_ack(a))
+		return;
+	if (process_text(a))
+		note_fin(a);
+	process_fin(a);
+}
+
+void tcp_input(struct tcpcb *tp, const struct tcp_view *v, const struct tcp_seg *seg,
+	       uint64_t now_us, struct tcp_rx *rx)
+{
+	struct arrival a = { .tp = tp, .v = v, .seg = seg, .rx = rx, .now_us = now_us,
+			     .seq = seg->seq, .flags = seg->flags };
+
+	memset(rx, 0, sizeof(*rx));
+	switch (tp->state) {
+	case TCPS_CLOSED:
+		/* Whoever holds no connection answers with tcp_reset_for(). */
+		drop(&a);
+		break;
+	case TCPS_LISTEN:
+		input_listen(&a);
+		break;
+	case TCPS_SYN_SENT:
+		input_syn_sent(&a);
+		break;
+	default:
+		input_others(&a);
+		break;
+	}
+}

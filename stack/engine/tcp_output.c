@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp_output.c - should something be sent?  A decision, then a construction
+ *
+ * DOC: the order of decisions
+ *
+ * tcp_output() gives one segment for each call, the most urgent first: an RST
+ * that is owed; a SYN; an ACK that must not wait for data, because duplicate
+ * ACKs and SACK blocks speak best alone; what was lost; new data and FIN; the
+ * probes, for a shut window, a lost tail, a silent peer; an ACK.  Each call
+ * uses up what made it speak, so the owner's loop ends.
+ *
+ * The sending side is in one of three states (4.4BSD's words):
+ *	idle		nothing outstanding, nothing to send
+ *	persisting	something to send, nothing outstanding, window shut
+ *	transmitting	something outstanding: the retransmission timer runs
+ *
+ * Whether new data goes is tcp_sendable(): the peer's window, cwnd against
+ * tcp_pipe(), silly window avoidance and Nagle.  How much the peer may send
+ * is tcp_select_window().
+ *
+ * Supported standards: RFC 9293, 5681, 6675, 7323, 2018, 3042, 8985 in part.
+ * Nagle is Minshall's variant, as in Linux: a short segment waits only for
+ * another short one.  With segments of 60 KiB and delayed ACKs the original
+ * would hold the tail of most writes for 40 ms.
+ */
+#include <string.h>
+
+#include "stack/engine/tcp_fsm.h"
+#include "stack/engine/tcp_var.h"
+
+#define NO_CWND		UINT32_MAX
+
+/* --- how much --------------------------------------------------------------- */
+
+/**
+ * tcp_eff_mss() - Eff.snd.MSS of RFC 9293, 3.7.1: payload of a full segment
+ *
+ * Where the owner's bound is a multiple of its 4 KiB buffers, segments that
+ * are large are as well: then each begins at the start of a buffer.
+ */
+uint32_t tcp_eff_mss(const struct tcpcb *tp)
+{
+	uint32_t mss = tp->snd_mss;
+
+	if (tp->flags & TF_TS)
+		mss -= 12;
+	if (tp->eff_mss_max && mss > tp->eff_mss_max)
+		mss = tp->eff_mss_max;
+	if (tp->eff_mss_max >= 8192 && tp->eff_mss_max % 4096 == 0 && mss >= 8192)
+		mss -= mss % 4096;
+	return mss;
+}
+
+/* Octets of so_snd beyond SND.NXT. */
+static uint32_t unsent(const struct tcpcb *tp, const struct tcp_view *v)
+{
+	uint32_t out = tcp_flight_size(tp);
+
+	if (!tcps_may_send(tp->state) || tcp_fin_outstanding(tp))
+		return 0;
+	return v->snd_cc > out ? v->snd_cc - out : 0;
+}
+
+/* Octets the peer's window takes beyond SND.NXT. */
+static uint32_t usable_window(const struct tcpcb *tp)
+{
+	return seq_diff(tp->snd_nxt, tcp_wnd_end(tp));
+}
+
+/* May @len new octets go, as far as cwnd is concerned? */
+static bool cwnd_allows(const struct tcpcb *tp, uint32_t len, uint32_t cwnd)
+{
+	uint32_t pipe = tcp_pipe(tp);
+
+	return !pipe || (pipe <= cwnd && len <= cwnd - pipe);
+}
+
+static uint32_t sendable(const struct tcpcb *tp, const struct tcp_view *v, uint32_t cwnd,
+			 bool *fin)
+{
+	uint32_t avail = unsent(tp, v);
+	uint32_t usable = usable_window(tp);
+	uint32_t mss = tcp_eff_mss(tp);
+	uint32_t len = min_u32(min_u32(avail, usable), mss);
+
+	/* FIN needs no room at the receiver: it goes even if the window is shut. */
+	*fin = tcps_fin_pending(tp->state) && !(tp->flags & TF_SENTFIN) && len == avail;
+
+	if (!len || !cwnd_allows(tp, len, cwnd)) {
+		*fin = *fin && !len;
+		return 0;
+	}
+	/* RFC 9293, 3.8.6.2.1: (1) a full segment, */
+	if (len == mss || *fin)
+		return len;
+	/* (2) all there is, unless Nagle says otherwise, */
+	if (len == avail) {
+		if ((tp->flags & TF_NODELAY) || seq_leq(tp->snd_sml, tp->snd_una) ||
+		    seq_gt(tp->snd_sml, tp->snd_nxt))
+			return len;
+		return 0;
+	}
+	/* (3) a good part of the peer's buffer; (4) is the persist timer. */
+	if (len >= tp->max_sndwnd / 2)
+		return len;
+	return 0;
+}
+
+/**
+ * tcp_sendable() - What could be sent for the first time now?
+ * @fin:	Set: FIN would go, with the data or alone
+ * Return: octets
+ */
+uint32_t tcp_sendable(const struct tcpcb *tp, const struct tcp_view *v, bool *fin)
+{
+	return sendable(tp, v, tp->snd_cwnd, fin);
+}
+
+/**
+ * tcp_select_window() - The window to offer, octets from RCV.NXT
+ *
+ * Never less than we promised (SHLD-14).  More only if it is worth it:
+ * Fr * RCV.BUFF or Eff.snd.MSS, with Fr 1/2 (RFC 9293, 3.8.6.2.2).
+ */
+uint32_t tcp_select_window(const struct tcpcb *tp, const struct tcp_view *v)
+{
+	uint32_t space = min_u32(v->rcv_space, 65535u << tp->rcv_scale);
+	uint32_t step = min_u32(tp->rcv_mss, tp->rcv_buf / 2);
+
+	if (space <= tp->rcv_wnd || space - tp->rcv_wnd < step)
+		return tp->rcv_wnd;
+	return space;
+}
+
+/* --- construction ------------------------------------------------------------ */
+
+/* SND.NXT; but if the peer has taken back its window, no more than its right
+ * edge, or it would not accept an ACK from us. */
+static uint32_t acceptable_seq(const struct tcpcb *tp)
+{
+	return seq_min(tp->snd_nxt, tcp_wnd_end(tp));
+}
+
+/* SACK blocks, as many as header and peer's MSS leave room for. */
+static void fill_sack(const struct tcpcb *tp, struct tcp_seg *out)
+{
+	uint32_t opt = out->has_ts ? 12 : 0;
+	uint32_t room = 40 - opt;
+
+	if (!(tp->flags & TF_SACK) || !tp->n_ooo)
+		return;
+	if (out->len)
+		room = min_u32(room, (uint32_t)tp->snd_mss - min_u32(tp->snd_mss, opt + out->len));
+	if (room >= 12)
+		tcp_reass_sack(tp, out, (room - 4) / 8);
+}
+
+/* ACK, window and options of a segment that is sent when synchronized. */
+static void fill_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+		     struct tcp_seg *out)
+{
+	uint32_t wnd = tcp_select_window(tp, v) >> tp->rcv_scale;
+
+	out->flags |= TH_ACK;
+	out->ack = tp->rcv_nxt;
+	out->wnd = (uint16_t)min_u32(wnd, 65535);
+	/* What rounding hides from the peer stays promised. */
+	tp->rcv_wnd = max_u32(tp->rcv_wnd, (uint32_t)out->wnd << tp->rcv_scale);
+
+	if (tp->flags & TF_TS) {
+		out->has_ts = true;
+		out->tsval = tcp_tsval(tp, now_us);
+		out->tsecr = tp->ts_recent;
+	}
+	fill_sack(tp, out);
+	tp->last_ack_sent = tp->rcv_nxt;
+	tp->flags &= ~(TF_ACKNOW | TF_SHORT);
+	tcp_timer_ack_sent(tp);
+}
+
+static int send_rst(struct tcpcb *tp, struct tcp_seg *out)
+{
+	out->seq = tp->rst_seq;
+	out->flags = TH_RST;
+	if (tp->flags & TF_RST_ACK) {
+		out->flags |= TH_ACK;
+		out->ack = tp->rst_ack;
+	}
+	tp->flags &= ~(TF_RST_DUE | TF_RST_ACK);
+	return 1;
+}
+
+/* <SEQ=ISS><CTL=SYN> or <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
+static int send_syn(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+		    struct tcp_seg *out)
+{
+	bool is_answer = tp->state == TCPS_SYN_RECEIVED;
+	/* An answer offers what the SYN offered (RFC 7323, 1.3). */
+	uint32_t has = is_answer ? tp->flags : (tp->flags & TF_REQ_SACK ? TF_SACK : 0) |
+					       (tp->flags & TF_REQ_TS ? TF_TS : 0) |
+					       (tp->flags & TF_REQ_WS ? TF_WS : 0);
+
+	out->seq = tp->iss;
+	out->flags = TH_SYN;
+	/* The window of a SYN is not scaled (RFC 7323, 2.2). */
+	out->wnd = (uint16_t)min_u32(v->rcv_space, 65535);
+	out->mss = tp->rcv_mss;
+	out->sack_permitted = has & TF_SACK;
+	out->wscale = has & TF_WS ? tp->rcv_scale : TCP_WS_NONE;
+	if (has & TF_TS) {
+		out->has_ts = true;
+		out->tsval = tcp_tsval(tp, now_us);
+	}
+	if (is_answer) {
+		out->flags |= TH_ACK;
+		out->ack = tp->rcv_nxt;
+		out->tsecr = has & TF_TS ? tp->ts_recent : 0;
+		tp->last_ack_sent = tp->rcv_nxt;
+		tp->flags &= ~TF_ACKNOW;
+	}
+	tp->rcv_wnd = max_u32(tp->rcv_wnd, out->wnd);
+
+	out->is_rexmt = tp->snd_nxt != tp->iss;
+	out->n_rexmt = out->is_rexmt ? tp->n_rto : 0;
+	tp->flags &= ~TF_SYN_DUE;
+	tp->snd_nxt = tp->iss + 1;
+	tp->snd_max = tp->snd_nxt;
+	if (out->is_rexmt)
+		tp->n_rexmt_total++;
+	tcp_rtt_sent(tp, out->seq, tp->snd_nxt, out->is_rexmt, now_us);
+	tcp_timer_data_sent(tp, out, now_us);
+	return 1;
+}
+
+/* @len octets of so_snd from @seq, and FIN if asked for. */
+static int send_data(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+		     struct tcp_seg *out, uint32_t seq, uint32_t len, bool fin)
+{
+	uint32_t end = seq + len + fin;
+
+	out->seq = seq;
+	out->len = len;
+	out->off = seq - tp->snd_una;
+	if (fin)
+		out->flags |= TH_FIN;
+	/* Nothing follows in so_snd. */
+	if (len && out->off + len == v->snd_cc)
+		out->flags |= TH_PUSH;
+	fill_ack(tp, v, now_us, out);
+
+	out->is_rexmt = seq_lt(seq, tp->snd_max);
+	if (out->is_rexmt) {
+		out->n_rexmt = tp->flags & TF_PERSIST ? 0 : tp->n_rto;
+		tp->n_rexmt_total++;
+	}
+	tcp_rtt_sent(tp, seq, end, out->is_rexmt, now_us);
+	return 1;
+}
+
+static int send_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+		    struct tcp_seg *out, uint32_t seq)
+{
+	out->seq = seq;
+	fill_ack(tp, v, now_us, out);
+	return 1;
+}
+
+/* --- decisions ---------------------------------------------------------------- */
+
+/* Send [@start, @end) again, or as much of it as one segment holds and the
+ * peer's window takes.  Return: octets of sequence space; 0 if nothing went. */
+static uint32_t send_again(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+			   struct tcp_seg *out, uint32_t start, uint32_t end)
+{
+	uint32_t len = min_u32(end - start, tcp_eff_mss(tp));
+	uint32_t data_end = tp->snd_nxt - tcp_fin_outstanding(tp);
+	uint32_t data, room;
+	bool fin;
+
+	fin = start + len == tp->snd_nxt && tcp_fin_outstanding(tp);
+	data = seq_diff(start, seq_min(start + len, data_end));
+
+	/* A window that was taken back (SHLD-15): but the first octet always
+	 * goes, so that the peer has something to answer. */
+	room = seq_diff(start, tcp_wnd_end(tp));
+	if (start == tp->snd_una)
+		room = max_u32(room, 1);
+	if (data > room) {
+		data = room;
+		fin = false;
+	}
+	if (!data && !fin)
+		return 0;
+	send_data(tp, v, now_us, out, start, data, fin);
+	return data + fin;
+}
+
+/* What was lost, as far as cwnd allows. */
+static int output_lost(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+		       struct tcp_seg *out)
+{
+	uint32_t start, end, n;
+
+	if (!tcp_loss_next(tp, &start, &end))
+		return 0;
+	/* The first one does not ask cwnd (RFC 5681, 3.2, (3); RFC 6582, 3.2, (3)). */
+	n = min_u32(end - start, tcp_eff_mss(tp));
+	if (tp->high_rxt != tp->snd_una && !cwnd_allows(tp, n, tp->snd_cwnd))
+		return 0;
+	n = send_again(tp, v, now_us, out, start, end);
+	if (!n)
+		return 0;
+	tp->high_rxt = start + n;
+	tp->rxt_mark = tp->snd_nxt;
+	tcp_timer_data_sent(tp, out, now_us);
+	return 1;
+}
+
+/* Holes that are not certainly lost, when there is nothing better to send. */
+static int output_lost_more(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+			    struct tcp_seg *out)
+{
+	uint32_t start, end, n;
+
+	if (tp->ca_state != TCP_CA_RECOVERY || !cwnd_allows(tp, tcp_eff_mss(tp), tp->snd_cwnd) ||
+	    !tcp_loss_next_more(tp, &start, &end))
+		return 0;
+	n = send_again(tp, v, now_us, out, start, end);
+	if (!n)
+		return 0;
+	/* But for the rescue (RFC 6675, 4, rule 4) */
+	if (seq_lt(start, tp->lost_end)) {
+		tp->high_rxt = start + n;
+		tp->rxt_mark = tp->snd_nxt;
+	}
+	tcp_timer_data_sent(tp, out, now_us);
+	return 1;
+}
+
+/* Data and FIN that were never sent. */
+static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+		      struct tcp_seg *out, uint32_t cwnd)
+{
+	uint32_t len;
+	bool fin, more_fin;
+
+	/* RFC 5681, 4.1: after a pause the path is not known any more. */
+	if (tp->snd_nxt == tp->snd_una && now_us > tp->sent_us &&
+	    now_us - tp->sent_us > tp->rto_us)
+		tcp_cc_idle(tp);
+
+	len = sendable(tp, v, cwnd, &fin);
+	if (!len && !fin)
+		return 0;
+	tcp_timer_window_open(tp);
+	send_data(tp, v, now_us, out, tp->snd_nxt, len, fin);
+
+	tp->snd_nxt += len + fin;
+	tp->snd_max = seq_max(tp->snd_max, tp->snd_nxt);
+	if (fin)
+		tp->flags |= TF_SENTFIN;
+	if (len && len < tcp_eff_mss(tp))
+		tp->snd_sml = tp->snd_nxt;
+
+	if (now_us - tp->heard_us < TCP_DELACK_US)
+		tp->flags |= TF_PINGPONG;
+	/* The last of a burst carries PSH, so that the peer need not wait. */
+	if (tp->burst < UINT8_MAX)
+		tp->burst++;
+	if (len && tp->burst >= 2 && !tcp_sendable(tp, v, &more_fin) && !more_fin)
+		out->flags |= TH_PUSH;
+	tcp_timer_data_sent(tp, out, now_us);
+	return 1;
+}
+
+/* The window is shut, or too small to be worth it: what fits goes now, or an
+ * octet that does not fit (RFC 9293, 3.8.6.1, MUST-35).  SND.NXT passes only
+ * what the window covers. */
+static int output_window_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+			       struct tcp_seg *out)
+{
+	uint32_t usable = usable_window(tp);
+	uint32_t len = min_u32(unsent(tp, v), tcp_eff_mss(tp));
+
+	tp->flags &= ~TF_PROBE_DUE;
+	if (!len || tp->snd_nxt != tp->snd_una)
+		return 0;
+	if (!usable) {
+		send_data(tp, v, now_us, out, tp->snd_nxt, 1, false);
+		tp->snd_max = tp->snd_nxt + 1;
+		return 1;
+	}
+	len = min_u32(len, usable);
+	tcp_timer_window_open(tp);
+	send_data(tp, v, now_us, out, tp->snd_nxt, len, false);
+	tp->snd_nxt += len;
+	tp->snd_max = seq_max(tp->snd_max, tp->snd_nxt);
+	tp->snd_sml = tp->snd_nxt;
+	tcp_timer_data_sent(tp, out, now_us);
+	return 1;
+}
+
+/* RFC 8985, 7.3: a new segment if there is one, else the last again. */
+static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+			     struct tcp_seg *out)
+{
+	uint32_t start;
+
+	tp->flags &= ~TF_TLP_DUE;
+	/* What it should have provoked may have come just now. */
+	if (tp->snd_nxt == tp->snd_una || tp->ca_state != TCP_CA_OPEN || tp->n_sacked)
+		return 0;
+	tp->flags |= TF_TLP_OUT;
+	tp->flags &= ~TF_TLP_REXMT;
+	if (output_new(tp, v, now_us, out, NO_CWND)) {
+		tp->tlp_end = tp->snd_nxt;
+		return 1;
+	}
+	tp->flags |= TF_TLP_REXMT;
+	tp->tlp_end = tp->snd_nxt;
+	start = seq_max(tp->snd_una, tp->snd_nxt - tcp_eff_mss(tp));
+	if (!send_again(tp, v, now_us, out, start, tp->snd_nxt)) {
+		tp->flags &= ~TF_TLP_OUT;
+		return 0;
+	}
+	tcp_timer_data_sent(tp, out, now_us);
+	return 1;
+}
+
+/* Synchronized, and both directions may have something to say. */
+static int output_synchronized(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+			       struct tcp_seg *out)
+{
+	if ((tp->flags & TF_ACKNOW) && tp->n_ooo)
+		return send_ack(tp, v, now_us, out, acceptable_seq(tp));
+
+	if (tcps_may_send(tp->state)) {
+		if (output_lost(tp, v, now_us, out))
+			return 1;
+		if (output_new(tp, v, now_us, out, tp->snd_cwnd))
+			return 1;
+		if (output_lost_more(tp, v, now_us, out))
+			return 1;
+		if ((tp->flags & TF_PROBE_DUE) && output_window_probe(tp, v, now_us, out))
+			return 1;
+		if ((tp->flags & TF_TLP_DUE) && output_tail_probe(tp, v, now_us, out))
+			return 1;
+		/* output_new() refused: not because of cwnd or Nagle, with
+		 * nothing outstanding. */
+		if (tp->snd_nxt == tp->snd_una && unsent(tp, v))
+			tcp_timer_window_shut(tp, now_us);
+	}
+	if (tp->flags & TF_KEEP_DUE) {
+		/* An old sequence number must be answered (RFC 9293, 3.8.4). */
+		tp->flags &= ~TF_KEEP_DUE;
+		return send_ack(tp, v, now_us, out, tp->snd_una - 1);
+	}
+	if (tp->flags & TF_ACKNOW)
+		return send_ack(tp, v, now_us, out, acceptable_seq(tp));
+	return 0;
+}
+
+int tcp_output(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us, struct tcp_seg *out)
+{
+	int n = 0;
+
+	memset(out, 0, sizeof(*out));
+	out->wscale = TCP_WS_NONE;
+
+	if (tp->flags & TF_RST_DUE)
+		return send_rst(tp, out);
+
+	switch (tp->state) {
+	case TCPS_CLOSED:
+	case TCPS_LISTEN:
+		break;
+	case TCPS_SYN_SENT:
+	case TCPS_SYN_RECEIVED:
+		if (tp->flags & TF_SYN_DUE)
+			n = send_syn(tp, v, now_us, out);
+		else if ((tp->flags & TF_ACKNOW) && tp->state == TCPS_SYN_RECEIVED)
+			n = send_ack(tp, v, now_us, out, tp->snd_nxt);
+		break;
+	default:
+		if (v->closed)
+			tcp_timer_orphan(tp, now_us);
+		n = output_synchronized(tp, v, now_us, out);
+		break;
+	}
+	if (!n)
+		tp->burst = 0;
+	return n;
+}
+
+/* <SEQ=@seq><CTL=RST>, from the next tcp_output(). */
+void tcp_respond_rst(struct tcpcb *tp, uint32_t seq)
+{
+	tp->flags |= TF_RST_DUE;
+	tp->flags &= ~TF_RST_ACK;
+	tp->rst_seq = seq;
+}
+
+/* RFC 9293, 3.10.7.1 */
+int tcp_reset_for(const struct tcp_seg *in, struct tcp_seg *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->wscale = TCP_WS_NONE;
+	out->sport = in->dport;
+	out->dport = in->sport;
+	if (in->flags & TH_RST)
+		return 0;
+	out->flags = TH_RST;
+	if (in->flags & TH_ACK) {
+		/* <SEQ=SEG.ACK><CTL=RST> */
+		out->seq = in->ack;
+	} else {
+		/* <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> */
+		out->flags |= TH_ACK;
+		out->ack = in->seq + in->len + !!(in->flags & TH_SYN) + !!(in->flags & TH_FIN);
+	}
+	return 1;
+}

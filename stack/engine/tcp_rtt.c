@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp_rtt.c - how long a round trip takes, and so the retransmission time-out
+ *
+ * One segment in flight is timed in microseconds; a segment that was sent
+ * twice is not (Karn).  A SACK block is as good as an ACK: behind a hole it is
+ * the only measurement for long, and without one RTO stays backed off.  Where
+ * that gives nothing, because everything
+ * outstanding was sent twice, the echoed timestamp does, in milliseconds
+ * (RFC 7323, 4).  On a ring a round trip takes far less than the timestamp
+ * clock's tick, hence this order.
+ *
+ * Supported standards: RFC 6298; RFC 7323, 4.
+ */
+#include "stack/engine/tcp_var.h"
+
+void tcp_rtt_init(struct tcpcb *tp)
+{
+	tp->flags &= ~(TF_SRTT | TF_RTT);
+	tp->srtt_us = 0;
+	tp->rttvar_us = 0;
+	tp->rto_us = max_u32(TCP_RTO_INIT_US, tp->rto_min_us);
+}
+
+/* RFC 6298, 2.2 to 2.5 */
+static void rtt_measured(struct tcpcb *tp, uint64_t measured_us)
+{
+	uint32_t r = (uint32_t)(measured_us < TCP_RTT_MAX_US ? measured_us : TCP_RTT_MAX_US);
+	uint32_t delta;
+
+	if (!(tp->flags & TF_SRTT)) {
+		tp->flags |= TF_SRTT;
+		tp->srtt_us = r;
+		tp->rttvar_us = r / 2;
+	} else {
+		/* RTTVAR first: it needs the old SRTT. */
+		delta = r > tp->srtt_us ? r - tp->srtt_us : tp->srtt_us - r;
+		tp->rttvar_us = (3 * tp->rttvar_us + delta) / 4;
+		tp->srtt_us = (7 * tp->srtt_us + r) / 8;
+	}
+	tp->rto_us = tp->srtt_us + max_u32(TCP_CLOCK_US, 4 * tp->rttvar_us);
+	tp->rto_us = max_u32(tp->rto_us, tp->rto_min_us);
+	tp->rto_us = min_u32(tp->rto_us, TCP_RTO_MAX_US);
+}
+
+/* Octets [@seq, @end) were sent. */
+void tcp_rtt_sent(struct tcpcb *tp, uint32_t seq, uint32_t end, bool is_rexmt, uint64_t now_us)
+{
+	if (is_rexmt) {
+		/* Karn: an ACK could be for either copy.  And without SACK it is
+		 * late if something below is sent again. */
+		if ((tp->flags & TF_RTT) && seq_leq(seq, tp->rtt_seq) &&
+		    (!(tp->flags & TF_SACK) || seq_gt(end, tp->rtt_seq)))
+			tp->flags &= ~TF_RTT;
+		return;
+	}
+	if (tp->flags & TF_RTT)
+		return;
+	tp->flags |= TF_RTT;
+	tp->rtt_seq = end - 1;
+	tp->rtt_start_us = now_us;
+}
+
+/* SEG.ACK moved SND.UNA. */
+void tcp_rtt_acked(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us)
+{
+	uint32_t ticks;
+
+	if (tp->flags & TF_RTT) {
+		if (seq_leq(seg->ack, tp->rtt_seq))
+			return;
+		tp->flags &= ~TF_RTT;
+		if (now_us >= tp->rtt_start_us)
+			rtt_measured(tp, now_us - tp->rtt_start_us);
+		return;
+	}
+	if (!(tp->flags & TF_TS) || !seg->has_ts)
+		return;
+	/* An echo from the future or the far past is no measurement. */
+	ticks = tcp_tsval(tp, now_us) - seg->tsecr;
+	if (ticks <= TCP_RTT_MAX_US / TCP_CLOCK_US)
+		rtt_measured(tp, (uint64_t)ticks * TCP_CLOCK_US);
+}
+
+/* The scoreboard has grown: over the segment being timed? */
+void tcp_rtt_sacked(struct tcpcb *tp, uint64_t now_us)
+{
+	if (!(tp->flags & TF_RTT) || !tcp_sack_octets(tp, tp->rtt_seq, tp->rtt_seq + 1))
+		return;
+	tp->flags &= ~TF_RTT;
+	if (now_us >= tp->rtt_start_us)
+		rtt_measured(tp, now_us - tp->rtt_start_us);
+}
+
+/* What is in flight is no longer worth timing. */
+void tcp_rtt_cancel(struct tcpcb *tp)
+{
+	tp->flags &= ~TF_RTT;
+}
+
+/* RFC 6298, 5.5 */
+void tcp_rtt_backoff(struct tcpcb *tp)
+{
+	tp->rto_us = tp->rto_us > TCP_RTO_MAX_US / 2 ? TCP_RTO_MAX_US : 2 * tp->rto_us;
+}

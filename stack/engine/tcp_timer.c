@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp_timer.c - what happens when nothing happens
+ *
+ * Retransmission: a SYN, data or FIN is unacknowledged for RTO.         RFC 6298, 5
+ * Persist: the peer's window is shut and we have data.                  RFC 9293, 3.8.6.1
+ * Loss: a tail loss probe, or the end of a reordering window.           RFC 8985, 6.2, 7
+ * Delayed ACK: a segment came and we have not acknowledged it.          RFC 9293, 3.8.6.3
+ * 2MSL: TIME-WAIT; FIN-WAIT-2 of a socket that nobody holds.            RFC 9293, 3.6
+ * Keep-alive: nothing was heard for long.                               RFC 9293, 3.8.4
+ *
+ * Other files do not arm timers.  They say what happened, with the functions
+ * at the end of this file.  A timer that expires is stopped or set to the
+ * future, so that no block makes its owner spin.
+ *
+ * Supported standards: RFC 6298, RFC 9293, RFC 8985 in part.
+ */
+#include <string.h>
+
+#include "stack/engine/tcp_fsm.h"
+#include "stack/engine/tcp_var.h"
+
+static bool is_outstanding(const struct tcpcb *tp)
+{
+	return tp->snd_nxt != tp->snd_una;
+}
+
+/* --- expiry ------------------------------------------------------------------ */
+
+static void timed_out(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
+{
+	tcp_set_state(tp, TCPS_CLOSED, now_us);
+	rx->events |= TCP_EV_TIMEDOUT | TCP_EV_CLOSED;
+}
+
+static void count_expiry(struct tcpcb *tp)
+{
+	if (tp->n_rto < UINT8_MAX)
+		tp->n_rto++;
+	if (tp->n_unanswered < UINT8_MAX)
+		tp->n_unanswered++;
+}
+
+/* RTO, doubled for each expiry in a row. */
+static uint64_t persist_interval(const struct tcpcb *tp)
+{
+	uint64_t us = (uint64_t)tp->rto_us << (tp->n_rto < 16 ? tp->n_rto : 16);
+
+	return us < TCP_RTO_MAX_US ? us : TCP_RTO_MAX_US;
+}
+
+/* RFC 9293, 3.8.6.1.  A shut window is no reason to give up while the peer
+ * answers (MUST-37): any acceptable ACK sets n_unanswered to 0. */
+static void persist_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
+{
+	if (tp->n_unanswered >= tp->data_retries) {
+		timed_out(tp, now_us, rx);
+		return;
+	}
+	count_expiry(tp);
+	tp->flags |= TF_PROBE_DUE;
+	tp->t_rexmt_us = now_us + persist_interval(tp);
+}
+
+/* RFC 6298, 5.4 to 5.7 */
+static void rexmt_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
+{
+	bool is_syn = tp->state == TCPS_SYN_SENT || tp->state == TCPS_SYN_RECEIVED;
+
+	tp->t_rexmt_us = TCP_NEVER;
+	if (!is_outstanding(tp))
+		return;
+	/* RFC 9293, 3.8.3: R2 */
+	if (tp->n_unanswered >= (is_syn ? tp->syn_retries : tp->data_retries)) {
+		timed_out(tp, now_us, rx);
+		return;
+	}
+	count_expiry(tp);
+	tp->n_rto_total++;
+	tcp_rtt_backoff(tp);
+	tp->t_rexmt_us = now_us + tp->rto_us;
+	tp->t_loss_us = TCP_NEVER;
+	tp->flags &= ~TF_REO;
+	if (is_syn) {
+		tp->flags |= TF_SYN_DUE | TF_SYN_REXMT;
+		tcp_rtt_cancel(tp);
+	} else {
+		tcp_loss_rto(tp);
+	}
+}
+
+/* RFC 8985, 6.2 and 7.3 */
+static void loss_expired(struct tcpcb *tp, uint64_t now_us)
+{
+	tp->t_loss_us = TCP_NEVER;
+	if (!is_outstanding(tp) || !tcps_may_send(tp->state))
+		return;
+	if (tp->flags & TF_REO) {
+		tp->flags &= ~TF_REO;
+		tcp_loss_reordering(tp);
+		/* What was SACKed since then has a window of its own. */
+		tcp_timer_sacked(tp, now_us);
+	} else if (tp->ca_state == TCP_CA_OPEN) {
+		tp->flags |= TF_TLP_DUE;
+		tp->t_rexmt_us = now_us + tp->rto_us;
+	}
+}
+
+static void keep_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
+{
+	tp->t_keep_us = TCP_NEVER;
+	if (!tcps_synchronized(tp->state) || tp->state == TCPS_TIME_WAIT || !tp->keep_idle_us)
+		return;
+	/* Outstanding data has a timer of its own. */
+	if (is_outstanding(tp)) {
+		tp->t_keep_us = now_us + tp->keep_idle_us;
+	} else if (now_us < tp->heard_us || now_us - tp->heard_us < tp->keep_idle_us) {
+		tp->t_keep_us = now_us + tp->keep_idle_us;
+		if (now_us > tp->heard_us)
+			tp->t_keep_us -= now_us - tp->heard_us;
+	} else if (tp->n_keep >= tp->keep_count) {
+		timed_out(tp, now_us, rx);
+	} else {
+		tp->n_keep++;
+		tp->flags |= TF_KEEP_DUE;
+		tp->t_keep_us = now_us + tp->keep_intvl_us;
+	}
+}
+
+void tcp_timers(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us, struct tcp_rx *rx)
+{
+	(void)v;
+	memset(rx, 0, sizeof(*rx));
+
+	if (now_us >= tp->t_delack_us) {
+		tp->t_delack_us = TCP_NEVER;
+		tp->flags |= TF_ACKNOW;
+		/* The answer did not come in time. */
+		tp->flags &= ~TF_PINGPONG;
+	}
+	/* Before the retransmission timer: if we come late, and both are due,
+	 * a probe is the cheaper answer. */
+	if (now_us >= tp->t_loss_us)
+		loss_expired(tp, now_us);
+	if (now_us >= tp->t_rexmt_us) {
+		if (tp->flags & TF_PERSIST)
+			persist_expired(tp, now_us, rx);
+		else
+			rexmt_expired(tp, now_us, rx);
+	}
+	if (now_us >= tp->t_keep_us)
+		keep_expired(tp, now_us, rx);
+	if (now_us >= tp->t_2msl_us) {
+		tcp_set_state(tp, TCPS_CLOSED, now_us);
+		rx->events |= TCP_EV_CLOSED;
+	}
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t tcp_poll_at(const struct tcpcb *tp)
+{
+	uint64_t t = earlier(tp->t_rexmt_us, tp->t_loss_us);
+
+	t = earlier(t, tp->t_delack_us);
+	t = earlier(t, tp->t_2msl_us);
+	return earlier(t, tp->t_keep_us);
+}
+
+/* --- what others tell --------------------------------------------------------- */
+
+void tcp_timer_init(struct tcpcb *tp)
+{
+	tp->t_rexmt_us = TCP_NEVER;
+	tp->t_loss_us = TCP_NEVER;
+	tp->t_delack_us = TCP_NEVER;
+	tp->t_2msl_us = TCP_NEVER;
+	tp->t_keep_us = TCP_NEVER;
+}
+
+/* The state is a new one. */
+void tcp_timer_state(struct tcpcb *tp, uint64_t now_us)
+{
+	switch (tp->state) {
+	case TCPS_CLOSED:
+		tcp_timer_init(tp);
+		break;
+	case TCPS_TIME_WAIT:
+		tcp_timer_init(tp);
+		tp->t_2msl_us = now_us + 2ull * tp->msl_us;
+		break;
+	case TCPS_ESTABLISHED:
+		tcp_timer_keep(tp, now_us);
+		break;
+	default:
+		break;
+	}
+}
+
+/* A tail loss probe, or a reordering window, as the scoreboard asks. */
+static void loss_timer_set(struct tcpcb *tp, uint64_t now_us)
+{
+	uint64_t pto;
+
+	if (tp->flags & TF_REO)
+		return;
+	tp->t_loss_us = TCP_NEVER;
+	if ((tp->flags & (TF_SACK | TF_SRTT)) != (TF_SACK | TF_SRTT) ||
+	    !is_outstanding(tp) || !tcps_may_send(tp->state))
+		return;
+	if (tp->n_sacked) {
+		tcp_timer_sacked(tp, now_us);
+		return;
+	}
+	/* RFC 8985, 7.2: one probe, and not while we recover. */
+	if (tp->ca_state != TCP_CA_OPEN || (tp->flags & TF_TLP_OUT) || tp->n_rto)
+		return;
+	pto = 2ull * tp->srtt_us;
+	if (tcp_flight_size(tp) <= tcp_eff_mss(tp))
+		pto += TCP_PTO_DELACK_US;
+	if (pto < TCP_PTO_MIN_US)
+		pto = TCP_PTO_MIN_US;
+	/* After RTO there is no use for it. */
+	if (tp->t_rexmt_us != TCP_NEVER && now_us + pto >= tp->t_rexmt_us)
+		return;
+	tp->t_loss_us = now_us + pto;
+}
+
+/* A segment with data or SYN or FIN was sent.  RFC 6298, 5.1 */
+void tcp_timer_data_sent(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us)
+{
+	if (tp->t_rexmt_us == TCP_NEVER)
+		tp->t_rexmt_us = now_us + tp->rto_us;
+	tp->sent_us = now_us;
+	if (!seg->is_rexmt || (tp->flags & TF_TLP_OUT))
+		loss_timer_set(tp, now_us);
+}
+
+/* A segment with ACK was sent. */
+void tcp_timer_ack_sent(struct tcpcb *tp)
+{
+	tp->t_delack_us = TCP_NEVER;
+}
+
+/* SND.UNA moved.  RFC 6298, 5.2 and 5.3 */
+void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us)
+{
+	tp->n_rto = 0;
+	tp->n_unanswered = 0;
+	tp->flags &= ~(TF_PERSIST | TF_PROBE_DUE);
+	tp->t_rexmt_us = is_outstanding(tp) ? now_us + tp->rto_us : TCP_NEVER;
+	if ((tp->flags & TF_REO) && (!tp->n_sacked || seq_leq(tp->reo_end, tp->snd_una)))
+		tp->flags &= ~TF_REO;
+	loss_timer_set(tp, now_us);
+}
+
+/* Something is SACKed above a hole: it has a quarter of a round trip to close
+ * (RFC 8985, 6.2, with its usual reo_wnd). */
+void tcp_timer_sacked(struct tcpcb *tp, uint64_t now_us)
+{
+	uint32_t top;
+
+	if (!tp->n_sacked || (tp->flags & TF_REO) || !(tp->flags & TF_SRTT))
+		return;
+	tp->t_loss_us = TCP_NEVER;
+	top = tp->sacked[tp->n_sacked - 1].start;
+	if (tp->ca_state == TCP_CA_LOSS || seq_leq(top, seq_max(tp->lost_end, tp->snd_una)))
+		return;
+	tp->flags |= TF_REO;
+	tp->reo_end = top;
+	tp->t_loss_us = now_us + max_u32(tp->srtt_us / 4, TCP_REO_MIN_US);
+}
+
+/* Data came that need not be acknowledged at once. */
+void tcp_timer_ack_owed(struct tcpcb *tp, uint64_t now_us)
+{
+	if (tp->t_delack_us == TCP_NEVER)
+		tp->t_delack_us = now_us + TCP_DELACK_US;
+}
+
+/* A segment came. */
+void tcp_timer_heard(struct tcpcb *tp, uint64_t now_us)
+{
+	tp->heard_us = now_us;
+	tp->n_keep = 0;
+	if (tp->snd_wnd == 0 || (tp->flags & TF_PERSIST))
+		tp->n_unanswered = 0;
+}
+
+/* There is something to send, nothing outstanding, and the window forbids it. */
+void tcp_timer_window_shut(struct tcpcb *tp, uint64_t now_us)
+{
+	if (tp->flags & TF_PERSIST)
+		return;
+	tp->flags |= TF_PERSIST;
+	tp->n_rto = 0;
+	tp->n_unanswered = 0;
+	tp->t_rexmt_us = now_us + persist_interval(tp);
+}
+
+/* ... no longer. */
+void tcp_timer_window_open(struct tcpcb *tp)
+{
+	if (!(tp->flags & TF_PERSIST))
+		return;
+	tp->flags &= ~(TF_PERSIST | TF_PROBE_DUE);
+	tp->n_rto = 0;
+	tp->n_unanswered = 0;
+	tp->t_rexmt_us = TCP_NEVER;
+}
+
+/* Nobody holds the socket any more: FIN-WAIT-2 shall end. */
+void tcp_timer_orphan(struct tcpcb *tp, uint64_t now_us)
+{
+	if (tp->state == TCPS_FIN_WAIT_2 && tp->t_2msl_us == TCP_NEVER)
+		tp->t_2msl_us = now_us + tp->fin_wait_2_us;
+}
+
+/* The peer's FIN came once more: our last ACK was lost.  RFC 9293, 3.10.7.4, eighth */
+void tcp_timer_peer_fin_again(struct tcpcb *tp, uint64_t now_us)
+{
+	if (tp->state == TCPS_TIME_WAIT)
+		tp->t_2msl_us = now_us + 2ull * tp->msl_us;
+}
+
+/* Keep-alive was turned on or off, or is to begin. */
+void tcp_timer_keep(struct tcpcb *tp, uint64_t now_us)
+{
+	tp->t_keep_us = TCP_NEVER;
+	tp->n_keep = 0;
+	if (tp->keep_idle_us && tcps_synchronized(tp->state) && tp->state != TCPS_TIME_WAIT)
+		tp->t_keep_us = now_us + tp->keep_idle_us;
+}
+
+/* Everything outstanding is about to be sent again by a new owner. */
+void tcp_timer_inherited(struct tcpcb *tp, uint64_t now_us)
+{
+	tp->flags &= ~TF_REO;
+	tp->t_loss_us = TCP_NEVER;
+	tp->t_rexmt_us = now_us + tp->rto_us;
+}

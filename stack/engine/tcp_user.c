@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp_user.c - the user asks: OPEN, SEND, RECEIVE, CLOSE, ABORT
+ *
+ * RFC 9293, 3.10.1 to 3.10.5.  Nothing is sent here; tcp_output() is next.
+ * STATUS is reading the block.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "stack/engine/tcp_fsm.h"
+#include "stack/engine/tcp_var.h"
+
+static uint32_t or_default(uint32_t value, uint32_t dflt, uint32_t max)
+{
+	return value ? min_u32(value, max) : dflt;
+}
+
+/**
+ * tcp_init() - Prepare a block
+ * @cfg:	Copied; 0 members mean the default
+ */
+void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
+{
+	memset(tp, 0, sizeof(*tp));
+	tp->state = TCPS_CLOSED;
+	tp->rcv_mss = cfg->mss ? cfg->mss : TCP_MSS_DEFAULT;
+	tp->eff_mss_max = cfg->eff_mss_max;
+	if (tp->eff_mss_max && tp->eff_mss_max < TCP_MSS_MIN - 12)
+		tp->eff_mss_max = TCP_MSS_MIN - 12;
+	tp->snd_mss = TCP_MSS_DEFAULT;
+	tp->rcv_buf = min_u32(cfg->rcv_buf, TCP_WND_MAX);
+	tp->rcv_seg = min_u32(TCP_MSS_DEFAULT, tp->rcv_mss);
+	tp->quickack = TCP_QUICKACKS;
+	tp->ts_offset = cfg->ts_offset;
+
+	tp->rto_min_us = or_default(cfg->rto_min_us, TCP_RTO_MIN_US, TCP_RTO_MAX_US);
+	tp->msl_us = or_default(cfg->msl_us, TCP_MSL_US, TCP_TIME_MAX_US);
+	tp->fin_wait_2_us = or_default(cfg->fin_wait_2_us, TCP_FIN_WAIT_2_US, TCP_TIME_MAX_US);
+	tp->syn_retries = cfg->syn_retries ? cfg->syn_retries : 6;
+	tp->data_retries = cfg->data_retries ? cfg->data_retries : 15;
+
+	if (cfg->nodelay)
+		tp->flags |= TF_NODELAY;
+	if (!cfg->no_sack)
+		tp->flags |= TF_REQ_SACK;
+	if (!cfg->no_ts)
+		tp->flags |= TF_REQ_TS;
+	if (!cfg->no_ws) {
+		tp->flags |= TF_REQ_WS;
+		while (tp->rcv_scale < TCP_WSCALE_MAX && (65535u << tp->rcv_scale) < tp->rcv_buf)
+			tp->rcv_scale++;
+	}
+	tcp_timer_init(tp);
+	tcp_rtt_init(tp);
+	tp->snd_cwnd = TCP_MSS_DEFAULT;
+	tp->snd_ssthresh = TCP_CWND_MAX;
+}
+
+static int user_open(struct tcpcb *tp, uint32_t iss, enum tcp_state state, uint64_t now_us)
+{
+	if (tp->state != TCPS_CLOSED)
+		return -EISCONN;
+	tp->iss = iss;
+	tp->snd_una = iss;
+	tp->snd_nxt = iss;
+	tp->snd_max = iss;
+	tp->snd_sml = iss;
+	tcp_loss_init(tp);
+	tcp_set_state(tp, state, now_us);
+	return 0;
+}
+
+int tcp_user_open_active(struct tcpcb *tp, uint32_t iss, uint64_t now_us)
+{
+	int ret = user_open(tp, iss, TCPS_SYN_SENT, now_us);
+
+	if (!ret)
+		tp->flags |= TF_SYN_DUE;
+	return ret;
+}
+
+int tcp_user_open_passive(struct tcpcb *tp, uint32_t iss, uint64_t now_us)
+{
+	int ret = user_open(tp, iss, TCPS_LISTEN, now_us);
+
+	if (!ret)
+		tp->flags |= TF_PASSIVE;
+	return ret;
+}
+
+/* RFC 9293, 3.10.2.  The octets are in so_snd; tcp_output() finds them there. */
+int tcp_user_send(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
+{
+	(void)v;
+	(void)now_us;
+	switch (tp->state) {
+	case TCPS_SYN_SENT:
+	case TCPS_SYN_RECEIVED:
+		return tp->flags & TF_CLOSE ? -EPIPE : 0;
+	case TCPS_ESTABLISHED:
+	case TCPS_CLOSE_WAIT:
+		return 0;
+	case TCPS_CLOSED:
+	case TCPS_LISTEN:
+		return -ENOTCONN;
+	default:
+		return -EPIPE;
+	}
+}
+
+/**
+ * tcp_user_recv() - RFC 9293, 3.10.3: the application took octets
+ *
+ * A window update goes out if the window opens by two full segments or half
+ * the buffer; or if what the peer sees is less than a segment, so that it
+ * probably waits for just this.  And as Linux: when the last of a short
+ * segment was read and nobody seems to be about to answer, the peer need not
+ * wait for the delayed ACK; its Nagle would hold the next short segment.
+ */
+int tcp_user_recv(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
+{
+	uint32_t more;
+
+	(void)now_us;
+	if (!tcps_may_receive(tp->state))
+		return 0;
+	if ((tp->flags & (TF_SHORT | TF_PINGPONG)) == TF_SHORT && v->rcv_space >= tp->rcv_buf)
+		tp->flags |= TF_ACKNOW;
+	more = tcp_select_window(tp, v) - tp->rcv_wnd;
+	/* What the window field cannot express is no news. */
+	if (more >> tp->rcv_scale == 0)
+		return 0;
+	if (more / 2 >= tp->rcv_mss || more >= tp->rcv_buf / 2 || tp->rcv_wnd < tp->rcv_mss)
+		tp->flags |= TF_ACKNOW;
+	return 0;
+}
+
+/* RFC 9293, 3.10.4 */
+int tcp_user_close(struct tcpcb *tp, uint64_t now_us)
+{
+	switch (tp->state) {
+	case TCPS_CLOSED:
+		return -ENOTCONN;
+	case TCPS_LISTEN:
+	case TCPS_SYN_SENT:
+		tcp_set_state(tp, TCPS_CLOSED, now_us);
+		return 0;
+	case TCPS_SYN_RECEIVED:
+		/* FIN-WAIT-1 as soon as we are ESTABLISHED. */
+		break;
+	case TCPS_ESTABLISHED:
+		tcp_set_state(tp, TCPS_FIN_WAIT_1, now_us);
+		break;
+	case TCPS_CLOSE_WAIT:
+		tcp_set_state(tp, TCPS_LAST_ACK, now_us);
+		break;
+	default:
+		return 0;
+	}
+	tp->flags |= TF_CLOSE;
+	return 0;
+}
+
+/* RFC 9293, 3.10.5 */
+void tcp_user_abort(struct tcpcb *tp, uint64_t now_us)
+{
+	switch (tp->state) {
+	case TCPS_SYN_RECEIVED:
+	case TCPS_ESTABLISHED:
+	case TCPS_FIN_WAIT_1:
+	case TCPS_FIN_WAIT_2:
+	case TCPS_CLOSE_WAIT:
+		/* <SEQ=SND.NXT><CTL=RST>; with ACK, as Linux. */
+		tcp_respond_rst(tp, seq_min(tp->snd_nxt, tcp_wnd_end(tp)));
+		tp->flags |= TF_RST_ACK;
+		tp->rst_ack = tp->rcv_nxt;
+		break;
+	default:
+		break;
+	}
+	tcp_set_state(tp, TCPS_CLOSED, now_us);
+}
+
+void tcp_user_nodelay(struct tcpcb *tp, bool on)
+{
+	tp->flags &= ~TF_NODELAY;
+	if (on)
+		tp->flags |= TF_NODELAY;
+}
+
+void tcp_user_keepalive(struct tcpcb *tp, uint32_t idle_us, uint32_t intvl_us, uint8_t count,
+			uint64_t now_us)
+{
+	tp->keep_idle_us = idle_us;
+	tp->keep_intvl_us = intvl_us;
+	tp->keep_count = count;
+	tcp_timer_keep(tp, now_us);
+}
+
+/**
+ * tcp_inherit() - Another owner takes the connection over
+ *
+ * What was received out of order is gone, which RFC 2018, 8 permits; what is
+ * outstanding may never have left, so all of it is sent again.
+ */
+void tcp_inherit(struct tcpcb *tp, uint64_t now_us)
+{
+	tp->n_ooo = 0;
+	tp->n_sacked = 0;
+	tp->flags &= ~TF_RCVFIN;
+	tp->burst = 0;
+	if (tp->state == TCPS_SYN_SENT || tp->state == TCPS_SYN_RECEIVED) {
+		tp->flags |= TF_SYN_DUE;
+		return;
+	}
+	if (!tcps_synchronized(tp->state))
+		return;
+	tp->flags |= TF_ACKNOW;
+	if (tcps_may_send(tp->state) && tp->snd_nxt != tp->snd_una) {
+		tcp_loss_all(tp);
+		tcp_timer_inherited(tp, now_us);
+	}
+}

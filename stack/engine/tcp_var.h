@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp_var.h - what the engine's files know of each other
+ *
+ * Nobody outside stack/engine includes this, but for its own tests.
+ */
+#ifndef STACK_ENGINE_TCP_VAR_H
+#define STACK_ENGINE_TCP_VAR_H
+
+#include "stack/engine/tcp.h"
+#include "stack/engine/tcp_seq.h"
+
+#define TCP_NEVER	UINT64_MAX	/* a deadline that is not running */
+
+/* --- constants, with their origin ------------------------------------------ */
+
+/* TCP_MSS_DEFAULT, 536 (RFC 9293, 3.7.1, MUST-15), is in <netinet/tcp.h>. */
+#define TCP_MSS_MIN		48		/* least send MSS we believe, as Linux */
+#define TCP_WND_MAX		(65535u << 14)	/* RFC 7323, 2.3 */
+#define TCP_WSCALE_MAX		14		/* RFC 7323, 2.3 */
+#define TCP_CWND_MAX		TCP_WND_MAX	/* more could not be in flight */
+
+#define TCP_RTO_INIT_US		1000000u	/* RFC 6298, 2.1 */
+#define TCP_RTO_SYN_US		3000000u	/* RFC 6298, 5.7 */
+#define TCP_RTO_MIN_US		200000u		/* as Linux; RFC 6298, 2.4 would have 1 s */
+#define TCP_RTO_MAX_US		120000000u	/* RFC 6298, 2.5 */
+#define TCP_CLOCK_US		1000u		/* G of RFC 6298, and our timestamp clock */
+#define TCP_RTT_MAX_US		60000000u	/* larger measurements are cut off */
+
+#define TCP_DELACK_US		40000u		/* RFC 9293, MUST-40: below 500 ms */
+#define TCP_QUICKACKS		16		/* segments acknowledged at once after the start */
+#define TCP_MSL_US		30000000u	/* TIME-WAIT of 60 s, as Linux */
+#define TCP_FIN_WAIT_2_US	60000000u	/* as Linux */
+#define TCP_OOW_US		500000u		/* RFC 5961, 7: at most two answers a second */
+#define TCP_PAWS_IDLE_US	(24ull * 86400 * 1000000)	/* RFC 7323, 5.5 */
+#define TCP_PTO_MIN_US		10000u		/* RFC 8985, 7.2; below it we measure the scheduler */
+#define TCP_PTO_DELACK_US	50000u		/* WCDelAckT: ours and Linux's 40 ms, and some */
+#define TCP_REO_MIN_US		1000u		/* least reordering window */
+#define TCP_TIME_MAX_US		1000000000u	/* bound on every configured duration */
+
+#define TCP_DUPTHRESH		3		/* RFC 5681, 3.2 */
+
+/* --- quantities that follow from others --------------------------------------- */
+
+/* FlightSize, without what is SACKed (RFC 5681, 2). */
+static inline uint32_t tcp_flight_size(const struct tcpcb *tp)
+{
+	return tp->snd_nxt - tp->snd_una;
+}
+
+/* Right edge of the peer's window. */
+static inline uint32_t tcp_wnd_end(const struct tcpcb *tp)
+{
+	return tp->snd_una + tp->snd_wnd;
+}
+
+/* Our clock as others see it. */
+static inline uint32_t tcp_tsval(const struct tcpcb *tp, uint64_t now_us)
+{
+	return (uint32_t)(now_us / TCP_CLOCK_US) + tp->ts_offset;
+}
+
+/* --- tcp_timer.c: tell the timers what happened ---------------------------------- */
+
+void tcp_timer_init(struct tcpcb *tp);
+void tcp_timer_state(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_data_sent(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us);
+void tcp_timer_probe_sent(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_ack_sent(struct tcpcb *tp);
+void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_sacked(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_ack_owed(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_heard(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_window_shut(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_window_open(struct tcpcb *tp);
+void tcp_timer_orphan(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_peer_fin_again(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_keep(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_inherited(struct tcpcb *tp, uint64_t now_us);
+
+/* --- tcp_output.c ------------------------------------------------------------- */
+
+void tcp_respond_rst(struct tcpcb *tp, uint32_t seq);
+uint32_t tcp_select_window(const struct tcpcb *tp, const struct tcp_view *v);
+uint32_t tcp_sendable(const struct tcpcb *tp, const struct tcp_view *v, bool *fin);
+
+/* --- tcp_rtt.c --------------------------------------------------------------- */
+
+void tcp_rtt_init(struct tcpcb *tp);
+void tcp_rtt_sent(struct tcpcb *tp, uint32_t seq, uint32_t end, bool is_rexmt, uint64_t now_us);
+void tcp_rtt_acked(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us);
+void tcp_rtt_sacked(struct tcpcb *tp, uint64_t now_us);
+void tcp_rtt_cancel(struct tcpcb *tp);
+void tcp_rtt_backoff(struct tcpcb *tp);
+
+/* --- tcp_cc.c ---------------------------------------------------------------- */
+
+void tcp_cc_init(struct tcpcb *tp);
+void tcp_cc_acked(struct tcpcb *tp, uint32_t acked, uint32_t flight);
+void tcp_cc_loss(struct tcpcb *tp);
+void tcp_cc_recovered(struct tcpcb *tp);
+void tcp_cc_rto(struct tcpcb *tp);
+void tcp_cc_idle(struct tcpcb *tp);
+
+/* --- tcp_loss.c --------------------------------------------------------------- */
+
+void tcp_loss_init(struct tcpcb *tp);
+void tcp_loss_acked(struct tcpcb *tp, uint32_t acked);
+void tcp_loss_dupack(struct tcpcb *tp);
+void tcp_loss_detect(struct tcpcb *tp, const struct tcp_view *v);
+void tcp_loss_reordering(struct tcpcb *tp);
+void tcp_loss_rto(struct tcpcb *tp);
+void tcp_loss_all(struct tcpcb *tp);
+void tcp_loss_tlp_acked(struct tcpcb *tp, const struct tcp_seg *seg, bool advanced);
+bool tcp_loss_next(const struct tcpcb *tp, uint32_t *start, uint32_t *end);
+bool tcp_loss_next_more(struct tcpcb *tp, uint32_t *start, uint32_t *end);
+
+/* --- tcp_sack.c: the sender's scoreboard ------------------------------------------ */
+
+uint32_t tcp_sack_update(struct tcpcb *tp, const struct tcp_seg *seg);
+bool tcp_sack_acked(struct tcpcb *tp);
+uint32_t tcp_sack_octets(const struct tcpcb *tp, uint32_t from, uint32_t to);
+bool tcp_sack_hole(const struct tcpcb *tp, uint32_t from, uint32_t to,
+		   uint32_t *start, uint32_t *end);
+uint32_t tcp_sack_lost_edge(const struct tcpcb *tp, uint32_t dupthresh);
+uint32_t tcp_pipe(const struct tcpcb *tp);
+
+/* --- tcp_reass.c: the receiver's out-of-order ranges --------------------------------- */
+
+bool tcp_reass_insert(struct tcpcb *tp, uint32_t *start, uint32_t *end);
+void tcp_reass_advance(struct tcpcb *tp);
+void tcp_reass_sack(const struct tcpcb *tp, struct tcp_seg *out, unsigned int max);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcpcb.h - the transmission control block of one connection
+ *
+ * Included by tcp.h, which defines struct tcp_range, TCP_N_* and TCPCB_MAX.
+ * No pointers, no padding that matters: copied with memcpy.  Every index,
+ * count and shift in here is looked at by tcp_check(); a field that is added
+ * is added there too.
+ *
+ * The sender's sequence space.  SND.NXT never goes back: what has to be sent
+ * again lies between high_rxt and lost_end, less what the peer has SACKed.
+ *
+ *	 snd_una       high_rxt      lost_end        snd_nxt  snd_max
+ *	----|-------------|-------------|---------------|--------|-->
+ *	    | sent again  | lost, to be | in flight or  | window |
+ *	    |             | sent again  | SACKed        | probe  |
+ *
+ * The receiver's.  Ranges in ooo[] lie to the right of RCV.NXT.
+ *
+ *	 rcv_nxt                       rcv_nxt + rcv_wnd
+ *	----|----[ooo]-----[ooo]---------------|-->
+ */
+#ifndef STACK_ENGINE_TCPCB_H
+#define STACK_ENGINE_TCPCB_H
+
+#include <assert.h>
+
+/* flags */
+#define TF_NODELAY	0x00000001u	/* Nagle's algorithm is off */
+#define TF_REQ_SACK	0x00000002u	/* we offer SACK, timestamps, window scale */
+#define TF_REQ_TS	0x00000004u
+#define TF_REQ_WS	0x00000008u
+#define TF_SACK		0x00000010u	/* both sides offered it */
+#define TF_TS		0x00000020u
+#define TF_WS		0x00000040u
+#define TF_PASSIVE	0x00000080u	/* opened by OPEN passive */
+#define TF_CLOSE	0x00000100u	/* CLOSE was called: FIN after so_snd */
+#define TF_SENTFIN	0x00000200u	/* our FIN is below SND.NXT */
+#define TF_RCVFIN	0x00000400u	/* rcv_fin is the peer's FIN, not yet in order */
+#define TF_ACKNOW	0x00000800u	/* owed: an ACK, at once */
+#define TF_SYN_DUE	0x00001000u	/* owed: SYN or SYN,ACK */
+#define TF_RST_DUE	0x00002000u	/* owed: RST with rst_seq, rst_ack */
+#define TF_RST_ACK	0x00004000u	/* that RST carries ACK */
+#define TF_KEEP_DUE	0x00008000u	/* owed: a keep-alive probe */
+#define TF_TLP_DUE	0x00010000u	/* owed: a tail loss probe */
+#define TF_PROBE_DUE	0x00020000u	/* owed: a window probe */
+#define TF_PERSIST	0x00040000u	/* t_rexmt_us is the persist timer */
+#define TF_TLP_OUT	0x00080000u	/* a tail loss probe is out, up to tlp_end */
+#define TF_TLP_REXMT	0x00100000u	/* ... which sent old data again */
+#define TF_RTT		0x00200000u	/* rtt_seq, rtt_start_us: a segment is being timed */
+#define TF_SRTT		0x00400000u	/* srtt_us holds a measurement */
+#define TF_TS_RECENT	0x00800000u	/* ts_recent is valid */
+#define TF_SYN_REXMT	0x01000000u	/* our SYN was sent more than once */
+#define TF_RESCUE	0x02000000u	/* the rescue retransmission of this recovery was made */
+#define TF_REO		0x04000000u	/* t_loss_us is a reordering window, up to reo_end */
+#define TF_SHORT	0x08000000u	/* a short segment with PSH waits for the delayed ACK */
+#define TF_PINGPONG	0x10000000u	/* we answer what comes: the answer brings the ACK */
+#define TF_ALL		0x1fffffffu
+
+/* ca_state: what the congestion window is about */
+enum tcp_ca {
+	TCP_CA_OPEN,		/* nothing is known to be lost */
+	TCP_CA_RECOVERY,	/* fast recovery, until SND.UNA reaches recover */
+	TCP_CA_LOSS,		/* RTO expired: slow start, until SND.UNA reaches recover */
+	TCP_CA_NSTATES
+};
+
+struct tcpcb {
+	uint8_t state;			/* enum tcp_state; changed by tcp_set_state() alone */
+	uint8_t ca_state;		/* enum tcp_ca */
+	uint8_t snd_scale;		/* Snd.Wind.Shift, RFC 7323, 2.2 */
+	uint8_t rcv_scale;		/* Rcv.Wind.Shift */
+	uint32_t flags;			/* TF_* */
+
+	/* Send sequence variables, RFC 9293, 3.3.1 */
+	uint32_t snd_una;		/* oldest unacknowledged */
+	uint32_t snd_nxt;		/* next new octet to be sent */
+	uint32_t snd_wnd;		/* peer's window, octets from snd_una */
+	uint32_t snd_wl1;		/* SEG.SEQ of the last window update */
+	uint32_t snd_wl2;		/* SEG.ACK of the last window update */
+	uint32_t iss;			/* initial send sequence number */
+
+	/* Receive sequence variables, RFC 9293, 3.3.1 */
+	uint32_t rcv_nxt;		/* next octet expected */
+	uint32_t rcv_wnd;		/* octets from rcv_nxt we have promised to take */
+	uint32_t irs;			/* initial receive sequence number */
+
+	/* More about sending */
+	uint32_t snd_max;		/* snd_nxt, or one more: a window probe was sent */
+	uint32_t snd_sml;		/* end of the last segment below SMSS: Nagle after Minshall */
+	uint32_t max_sndwnd;		/* largest window the peer ever offered */
+	uint16_t snd_mss;		/* peer's MSS option, or 536 */
+	uint16_t eff_mss_max;		/* from the configuration; 0: no bound */
+	uint8_t burst;			/* segments of data since tcp_output() last returned 0 */
+
+	/* More about receiving */
+	uint8_t quickack;		/* segments still to be acknowledged at once */
+	uint16_t rcv_mss;		/* from the configuration: announced */
+	uint32_t rcv_seg;		/* largest payload seen: what a full segment is */
+	uint32_t rcv_buf;		/* from the configuration: size of so_rcv */
+	uint32_t last_ack_sent;		/* Last.ACK.sent, RFC 7323, 4.3 */
+	uint32_t rcv_fin;		/* sequence number of the peer's FIN, if TF_RCVFIN */
+	uint32_t rst_seq, rst_ack;	/* of the RST owed */
+
+	/* Timestamps, RFC 7323 */
+	uint32_t ts_offset;		/* added to our clock */
+	uint32_t ts_recent;		/* TS.Recent */
+	uint64_t ts_recent_us;		/* when ts_recent was taken; void after 24 days */
+
+	/* Round-trip time, RFC 6298 */
+	uint64_t rtt_start_us;		/* when the segment being timed was sent */
+	uint32_t rtt_seq;		/* its last octet: below SEG.ACK, it is acknowledged */
+	uint32_t srtt_us;		/* SRTT, if TF_SRTT */
+	uint32_t rttvar_us;		/* RTTVAR */
+	uint32_t rto_us;		/* RTO, backed off */
+	uint32_t rto_min_us;		/* from the configuration */
+
+	/* Congestion control, RFC 5681 */
+	uint32_t snd_cwnd;		/* cwnd, octets */
+	uint32_t snd_ssthresh;		/* ssthresh, octets */
+	uint32_t cwnd_acked;		/* octets acknowledged towards the next increase */
+	uint32_t cc_priv[4];		/* room for another algorithm's state; 0 */
+
+	/* Loss recovery, RFC 6582, RFC 6675, RFC 8985 */
+	uint32_t recover;		/* SND.NXT when recovery began */
+	uint32_t lost_end;		/* unSACKed octets below are lost */
+	uint32_t high_rxt;		/* HighRxt: lost octets below were sent again */
+	uint32_t rxt_mark;		/* SND.NXT when lost octets were last sent again */
+	uint32_t tlp_end;		/* SND.NXT when the tail loss probe was sent */
+	uint32_t reo_end;		/* holes below are lost when the reordering window ends */
+	uint16_t dupacks;		/* duplicate ACKs in a row */
+	uint8_t n_rto;			/* RTOs, or window probes, in a row: the back-off */
+	uint8_t n_unanswered;		/* ... since anything came back: the limit */
+
+	/* Limits and durations, from the configuration */
+	uint8_t syn_retries;
+	uint8_t data_retries;
+	uint8_t keep_count;		/* unanswered keep-alive probes before giving up */
+	uint8_t n_keep;			/* keep-alive probes in a row */
+	uint32_t msl_us;		/* maximum segment lifetime */
+	uint32_t fin_wait_2_us;		/* how long FIN-WAIT-2 may last */
+	uint32_t keep_idle_us;		/* silence before the first probe; 0: no keep-alive */
+	uint32_t keep_intvl_us;		/* between probes */
+
+	/* Deadlines, absolute; TCP_NEVER if not running.  tcp_timer.c's alone. */
+	uint64_t t_rexmt_us;		/* retransmission, or persist if TF_PERSIST */
+	uint64_t t_loss_us;		/* tail loss probe, or reordering window */
+	uint64_t t_delack_us;		/* delayed ACK */
+	uint64_t t_2msl_us;		/* TIME-WAIT; FIN-WAIT-2 */
+	uint64_t t_keep_us;		/* keep-alive */
+
+	/* Moments, absolute */
+	uint64_t heard_us;		/* last segment from the peer */
+	uint64_t sent_us;		/* last data sent */
+	uint64_t oow_us;		/* no answer to an empty unacceptable segment before */
+
+	/* Counted for TCP_INFO */
+	uint32_t n_rexmt_total;		/* segments sent again */
+	uint32_t n_rto_total;		/* retransmission timeouts */
+
+	/* Ranges */
+	uint8_t n_sacked;		/* in sacked[] */
+	uint8_t n_ooo;			/* in ooo[] */
+	struct tcp_range sacked[TCP_N_SACKED];	/* scoreboard, ascending, disjoint */
+	struct tcp_range ooo[TCP_N_OOO];	/* received out of order, disjoint, latest first */
+};
+
+static_assert(sizeof(struct tcpcb) <= TCPCB_MAX, "the owner needs the rest of the 1 KiB block");
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * main.c - tcp-sim: many conversations between two engines, each from a seed
+ *
+ * tcp-sim --seeds A-B	all of them, and a line at the end
+ * tcp-sim --seed N -v	one of them, in tcpdump's notation
+ *
+ * What must be true is checked after every event (host.c), and at the end:
+ * everything written was read, in order; both ends are CLOSED, TIME-WAIT
+ * included; no buffer and no timer is left.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/sim/sim.h"
+
+#define MAX_TIME_US	(24ull * 3600 * 1000000)	/* of the virtual clock */
+#define MAX_EVENTS	20000000u
+
+static uint64_t n_segs;
+
+void sim_fail(struct sim *sim, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sim->why, sizeof(sim->why), fmt, ap);
+	va_end(ap);
+	longjmp(sim->failed, 1);
+}
+
+static void converse(struct sim *sim)
+{
+	struct event ev;
+	unsigned int i;
+
+	net_plan(sim);
+	host_plan(sim);
+	if (sim->verbose)
+		for (i = 0; i < 2; i++)
+			printf("# %c: mss %u, eff_mss_max %u, rcv_buf %" PRIu32 ", snd_buf %" PRIu32
+			       ", writes %" PRIu64 "\n", "AB"[i], sim->host[i].cfg.mss,
+			       sim->host[i].cfg.eff_mss_max, sim->host[i].cfg.rcv_buf,
+			       sim->host[i].plan.snd_buf, sim->host[i].plan.n_write);
+	/* The listener first */
+	host_start(&sim->host[1]);
+	host_start(&sim->host[0]);
+
+	while (net_next(sim, &ev)) {
+		struct host *h = &sim->host[ev.host];
+
+		if (sim->now_us > MAX_TIME_US || sim->n_events > MAX_EVENTS) {
+			free(ev.pkt);
+			host_end(&sim->host[0]);
+			host_end(&sim->host[1]);
+			sim_fail(sim, "it does not end");
+		}
+		switch (ev.kind) {
+		case EV_PACKET:
+			host_packet(h, ev.pkt);
+			free(ev.pkt);
+			break;
+		case EV_TIMER:
+			host_timer(h);
+			break;
+		case EV_APP:
+			host_app(h);
+			break;
+		}
+	}
+	host_end(&sim->host[0]);
+	host_end(&sim->host[1]);
+	if (sim->n_pieces)
+		sim_fail(sim, "%d buffers are left", sim->n_pieces);
+}
+
+/* Return: 0, or 1 if something was wrong */
+static int run(uint64_t seed, bool verbose, const char *argv0)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+	int failed;
+	size_t i;
+
+	if (!sim)
+		abort();
+	sim->seed = seed;
+	sim->verbose = verbose;
+	sim->prng.x = seed;
+	sim->now_us = 1000000 + prng_below(&sim->prng, 1000000000);
+
+	failed = setjmp(sim->failed);
+	if (!failed) {
+		converse(sim);
+	} else {
+		printf("seed %" PRIu64 ": %s, at %.6f s\n    %s --seed %" PRIu64 " -v\n", seed,
+		       sim->why, (double)sim->now_us / 1e6, argv0, seed);
+	}
+	n_segs += sim->n_segs;
+	/* A failed one leaks its buffers; we are about to say so anyway. */
+	for (i = 0; i < sim->n_heap; i++)
+		free(sim->heap[i].pkt);
+	free(sim->heap);
+	free(sim);
+	return failed;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: tcp-sim [-v] [-x] --seeds A-B | --seed N\n"
+			"  -x  stop at the first failure\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t from = 1, to = 0, seed, n_failed = 0;
+	bool verbose = false, stop = false;
+	struct timespec t0, t1;
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-v"))
+			verbose = true;
+		else if (!strcmp(argv[i], "-x"))
+			stop = true;
+		else if (!strcmp(argv[i], "--seed") && i + 1 < argc)
+			from = to = strtoull(argv[++i], NULL, 0);
+		else if (!strcmp(argv[i], "--seeds") && i + 1 < argc &&
+			 sscanf(argv[++i], "%" SCNu64 "-%" SCNu64, &from, &to) == 2)
+			continue;
+		else
+			return usage();
+	}
+	if (to < from)
+		return usage();
+
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	for (seed = from; seed <= to; seed++) {
+		n_failed += (uint64_t)run(seed, verbose, argv[0]);
+		if (n_failed && stop) {
+			seed++;
+			break;
+		}
+	}
+	clock_gettime(CLOCK_MONOTONIC, &t1);
+	printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " segments, %.1f s\n",
+	       seed - from, n_failed, n_segs,
+	       (double)(t1.tv_sec - t0.tv_sec) + (double)(t1.tv_nsec - t0.tv_nsec) / 1e9);
+	return n_failed ? 1 : 0;
+}

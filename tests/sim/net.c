@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * net.c - the simulated network and its clock
+ *
+ * A binary heap of events, by time and then by the order in which they were
+ * scheduled, so that a seed gives the same conversation everywhere.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+static bool before(const struct event *a, const struct event *b)
+{
+	return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
+}
+
+static void swap(struct event *a, struct event *b)
+{
+	struct event t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+void net_schedule(struct sim *sim, uint64_t at_us, enum event_kind kind, unsigned int host,
+		  struct packet *pkt)
+{
+	size_t i = sim->n_heap;
+
+	if (sim->n_heap == sim->max_heap) {
+		sim->max_heap = sim->max_heap ? 2 * sim->max_heap : 64;
+		sim->heap = realloc(sim->heap, sim->max_heap * sizeof(*sim->heap));
+		if (!sim->heap)
+			abort();
+	}
+	sim->heap[sim->n_heap++] = (struct event){ at_us, sim->n_order++, kind, host, pkt };
+	while (i && before(&sim->heap[i], &sim->heap[(i - 1) / 2])) {
+		swap(&sim->heap[i], &sim->heap[(i - 1) / 2]);
+		i = (i - 1) / 2;
+	}
+}
+
+/* The next event, and the clock with it.  False: there is none. */
+bool net_next(struct sim *sim, struct event *ev)
+{
+	size_t i = 0, c;
+
+	if (!sim->n_heap)
+		return false;
+	*ev = sim->heap[0];
+	sim->heap[0] = sim->heap[--sim->n_heap];
+	while ((c = 2 * i + 1) < sim->n_heap) {
+		if (c + 1 < sim->n_heap && before(&sim->heap[c + 1], &sim->heap[c]))
+			c++;
+		if (!before(&sim->heap[c], &sim->heap[i]))
+			break;
+		swap(&sim->heap[i], &sim->heap[c]);
+		i = c;
+	}
+	sim->now_us = ev->at_us;
+	sim->n_events++;
+	return true;
+}
+
+static void deliver(struct sim *sim, unsigned int from, struct packet *pkt, uint64_t at_us)
+{
+	struct link *l = &sim->link[from];
+
+	at_us += l->delay_us + prng_below(&sim->prng, l->jitter_us + 1);
+	if (prng_ppm(&sim->prng, l->reorder_ppm))
+		at_us += prng_below(&sim->prng, l->reorder_us + 1);
+	net_schedule(sim, at_us, EV_PACKET, !from, pkt);
+}
+
+static bool is_lost(struct sim *sim, struct link *l)
+{
+	if (l->burst_left && sim->now_us < l->burst_until_us) {
+		l->burst_left--;
+		return true;
+	}
+	if (prng_ppm(&sim->prng, l->burst_ppm)) {
+		l->burst_left = (uint32_t)prng_range(&sim->prng, 1, l->burst_len);
+		l->burst_until_us = sim->now_us + 1000000;
+	}
+	return prng_ppm(&sim->prng, l->loss_ppm);
+}
+
+/* @pkt is ours now.  False: it is lost. */
+bool net_send(struct sim *sim, unsigned int from, struct packet *pkt)
+{
+	struct link *l = &sim->link[from];
+	struct packet *copy;
+	uint64_t start = l->free_us > sim->now_us ? l->free_us : sim->now_us;
+
+	sim->n_segs++;
+	if (is_lost(sim, l) || (l->ns_per_octet && start - sim->now_us > l->queue_us)) {
+		free(pkt);
+		return false;
+	}
+	l->free_us = start + (pkt->len + 40) * l->ns_per_octet / 1000;
+	if (prng_ppm(&sim->prng, l->dup_ppm)) {
+		copy = malloc(sizeof(*copy) + pkt->len);
+		if (!copy)
+			abort();
+		memcpy(copy, pkt, sizeof(*copy) + pkt->len);
+		deliver(sim, from, copy, l->free_us);
+	}
+	deliver(sim, from, pkt, l->free_us);
+	return true;
+}
+
+/* What the network is like, in both directions: often good, sometimes awful. */
+void net_plan(struct sim *sim)
+{
+	struct prng *r = &sim->prng;
+	bool lossy = prng_below(r, 3), bursty = prng_below(r, 5) == 0;
+	bool disorder = prng_below(r, 3) == 0, slow = prng_below(r, 3) == 0;
+	uint64_t delay_us = prng_log(r, 10, 200000);
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct link *l = &sim->link[i];
+
+		l->delay_us = delay_us;
+		if (disorder) {
+			l->jitter_us = prng_below(r, delay_us / 2 + 1);
+			l->reorder_ppm = (uint32_t)prng_below(r, 50000);
+			l->reorder_us = delay_us;
+			l->dup_ppm = (uint32_t)prng_below(r, 50000);
+		}
+		if (lossy)
+			l->loss_ppm = (uint32_t)prng_log(r, 1000, 150000);
+		if (bursty) {
+			l->burst_ppm = (uint32_t)prng_below(r, 10000);
+			l->burst_len = (uint32_t)prng_range(r, 2, 20);
+		}
+		if (slow) {
+			l->ns_per_octet = prng_log(r, 1, 8000);
+			/* Room for one packet at least */
+			l->queue_us = prng_log(r, 1000, 1000000) + 65536 * l->ns_per_octet / 1000;
+		}
+	}
+}

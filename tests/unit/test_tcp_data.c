@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_tcp_data.c - data and windows: RFC 9293, 3.8.3 to 3.8.6, when nothing is lost
+ */
+#include <errno.h>
+
+#include "tests/unit/t_tcp.h"
+
+#define USUAL .mss = 1000, .wnd = 8192
+
+/* Segments of SMSS; PSH on the last. */
+static void send_segments(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 2500);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 500, .ack = 1);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	T_EVENTS(TCP_EV_ACKED);
+	assert_int_equal(t.rx.acked, 2000);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 2501, .wnd = 8192);
+	assert_int_equal(t.rx.acked, 500);
+	T_NOTHING(tp, 2);
+	assert_int_equal(t.v.snd_cc, 0);
+	t_end(tp);
+}
+
+/* The last that the window allows carries PSH, too. */
+static void window_ends_a_burst(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000);
+
+	(void)state;
+	t_send(tp, 5000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 0);
+	/* An ACK that opens nothing */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 1000);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 1000);
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 2);
+}
+
+/* SHLD-7, as Minshall has it: a short segment waits only for another short one. */
+static void nagle(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 1200);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 200, .ack = 1);
+	t_send(tp, 100);
+	T_NOTHING(tp, 0);
+	/* A full segment goes, its tail does not. */
+	t_send(tp, 1100);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1201, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 1201, .wnd = 8192);
+	T_TX(tp, 2, .flags = TH_ACK | TH_PUSH, .seq = 2201, .len = 200, .ack = 1);
+	T_NOTHING(tp, 2);
+}
+
+static void nodelay(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .cfg.nodelay = true);
+
+	(void)state;
+	t_send(tp, 10);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	t_send(tp, 20);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 11, .len = 20, .ack = 1);
+	T_NOTHING(tp, 0);
+	/* And it may change. */
+	tcp_user_nodelay(tp, false);
+	t_send(tp, 5);
+	T_NOTHING(tp, 0);
+	tcp_user_nodelay(tp, true);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 31, .len = 5, .ack = 1);
+	T_NOTHING(tp, 0);
+}
+
+/* 61440-octet segments: the tail of a write does not wait for the peer's delayed ACK. */
+static void nagle_with_huge_segments(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 61464, .wnd = 65535, .cfg.eff_mss_max = 61440);
+
+	(void)state;
+	t_send(tp, 61440 + 4000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 61440, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 61441, .len = 4000, .ack = 1);
+	T_NOTHING(tp, 0);
+}
+
+/* MUST-38: sender's silly window avoidance, with windows smaller than SMSS */
+static void window_smaller_than_smss(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 61464, .wnd = 10000, .cfg.eff_mss_max = 61440);
+
+	(void)state;
+	t_send(tp, 100000);
+	/* All of the largest window ever seen is worth sending, */
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 10000, .ack = 1);
+	T_NOTHING(tp, 0);
+	/* a part that is less than half of it is not: RTO later it goes anyway. */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 10001, .wnd = 4000);
+	T_NOTHING(tp, 1);
+	T_NOTHING(tp, 200);
+	T_TX(tp, 201, .flags = TH_ACK, .seq = 10001, .len = 4000, .ack = 1);
+	T_NOTHING(tp, 201);
+	T_RX(tp, 202, .flags = TH_ACK, .seq = 1, .ack = 14001, .wnd = 5000);
+	T_TX(tp, 202, .flags = TH_ACK, .seq = 14001, .len = 5000, .ack = 1);
+	T_NOTHING(tp, 202);
+}
+
+/* RFC 9293, 3.8.6.1: one octet after RTO, then backing off, for as long as it
+ * is answered; the octet counts if it is taken. */
+static void zero_window_probe(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 1000);
+	uint64_t ms = 0, gap = 200;
+	int i;
+
+	(void)state;
+	t_send(tp, 3000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 0);
+	T_NOTHING(tp, 0);
+	for (i = 0; i < 40; i++) {
+		T_NOTHING(tp, ms + gap - 1);
+		ms += gap;
+		T_TX(tp, ms, .flags = TH_ACK, .seq = 1001, .len = 1, .ack = 1);
+		T_NOTHING(tp, ms);
+		T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 0);
+		gap = gap * 2 < 120000 ? gap * 2 : 120000;
+	}
+	T_EVENTS(TCP_EV_ACKED);
+	/* Taken, but the window is still shut. */
+	T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = 1002, .wnd = 0);
+	T_EVENTS(TCP_EV_ACKED);
+	T_NOTHING(tp, ms);
+	T_TX(tp, ms + 200, .flags = TH_ACK, .seq = 1002, .len = 1, .ack = 1);
+	/* Open again: from where the probe was. */
+	T_RX(tp, ms + 201, .flags = TH_ACK, .seq = 1, .ack = 1002, .wnd = 4000);
+	T_TX(tp, ms + 201, .flags = TH_ACK, .seq = 1002, .len = 1000, .ack = 1);
+	T_TX(tp, ms + 201, .flags = TH_ACK | TH_PUSH, .seq = 2002, .len = 999, .ack = 1);
+	T_NOTHING(tp, ms + 201);
+}
+
+static void zero_window_probe_unanswered(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 1000, .cfg.data_retries = 3);
+
+	(void)state;
+	t_send(tp, 2000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 0);
+	T_NOTHING(tp, 0);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1001, .len = 1, .ack = 1);
+	T_TX(tp, 600, .flags = TH_ACK, .seq = 1001, .len = 1, .ack = 1);
+	T_TX(tp, 1400, .flags = TH_ACK, .seq = 1001, .len = 1, .ack = 1);
+	T_EVENTS(TCP_EV_ACKED);
+	T_NOTHING(tp, 2999);
+	T_NOTHING(tp, 3000);
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+}
+
+/* Both windows are shut, both sides probe: the ACKs still count. */
+static void shut_window_takes_acks(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 1000, .cfg.rcv_buf = 2000);
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1, .wnd = 1000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1001);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1, .wnd = 0);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 0, .wscale = TCP_WS_NONE);
+	t_send(tp, 500);
+	T_NOTHING(tp, 0);
+	/* A probe that we cannot take, with a window update */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 2001, .len = 1, .ack = 1, .wnd = 700);
+	assert_true(t.rx.events & TCP_EV_DROP);
+	assert_int_equal(t.rx.data_len, 0);
+	T_TX(tp, 1, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 500, .ack = 2001);
+	T_NOTHING(tp, 1);
+	/* FIN needs no room. */
+	T_RX(tp, 2, .flags = TH_ACK | TH_FIN, .seq = 2001, .ack = 501, .wnd = 700);
+	T_STATE(tp, "CLOSE-WAIT");
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 501, .ack = 2002);
+}
+
+/* A window that is taken back (SHLD-15) */
+static void shrinking_window(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 3000);
+
+	(void)state;
+	t_send(tp, 3000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 500);
+	T_NOTHING(tp, 10);
+	/* ACKs come from its right edge, or the peer would not take them. */
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1, .ack = 1001, .wnd = 500);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1501, .ack = 2);
+	T_TX(tp, 210, .flags = TH_ACK, .seq = 1001, .len = 500, .ack = 2);
+	T_NOTHING(tp, 210);
+	T_RX(tp, 211, .flags = TH_ACK, .seq = 2, .ack = 1501, .wnd = 0);
+	T_TX(tp, 211, .flags = TH_ACK, .seq = 1501, .len = 1, .ack = 2);
+	T_NOTHING(tp, 211);
+	T_RX(tp, 212, .flags = TH_ACK, .seq = 2, .ack = 3001, .wnd = 9000);
+	T_NOTHING(tp, 212);
+	assert_int_equal(t.v.snd_cc, 0);
+}
+
+/* RFC 5681, 4.2; 40 ms, and every second full segment */
+static void delayed_ack(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	/* At the start every segment is acknowledged at once. */
+	t_no_quickack(tp, 1000, 8192);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 16001, .len = 1000, .ack = 1, .wnd = 8192);
+	T_NOTHING(tp, 39);
+	T_TX(tp, 40, .flags = TH_ACK, .seq = 1, .ack = 17001);
+	T_NOTHING(tp, 40);
+	T_RX(tp, 50, .flags = TH_ACK, .seq = 17001, .len = 1000, .ack = 1, .wnd = 8192);
+	T_NOTHING(tp, 50);
+	T_RX(tp, 60, .flags = TH_ACK, .seq = 18001, .len = 1000, .ack = 1, .wnd = 8192);
+	T_TX(tp, 60, .flags = TH_ACK, .seq = 1, .ack = 19001);
+	T_NOTHING(tp, 200);
+	/* Data takes it along. */
+	T_RX(tp, 300, .flags = TH_ACK, .seq = 19001, .len = 100, .ack = 1, .wnd = 8192);
+	T_NOTHING(tp, 300);
+	t_send(tp, 10);
+	T_TX(tp, 310, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 19101);
+	T_NOTHING(tp, 400);
+}
+
+/* As Linux: a short segment that was read is acknowledged, unless we answer. */
+static void ack_when_read(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_no_quickack(tp, 1000, 8192);
+	T_RX(tp, 50, .flags = TH_ACK | TH_PUSH, .seq = 16001, .len = 100, .ack = 1, .wnd = 8192);
+	T_NOTHING(tp, 50);
+	t_recv(tp, 99);
+	T_NOTHING(tp, 50);
+	t_recv(tp, 1);
+	T_TX(tp, 50, .flags = TH_ACK, .seq = 1, .ack = 16101);
+	T_NOTHING(tp, 50);
+	t_send(tp, 10);
+	T_TX(tp, 51, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 16101);
+	T_RX(tp, 60, .flags = TH_ACK | TH_PUSH, .seq = 16101, .len = 100, .ack = 11, .wnd = 8192);
+	t_recv(tp, 100);
+	T_NOTHING(tp, 60);
+	/* This time we do not answer. */
+	T_TX(tp, 100, .flags = TH_ACK, .seq = 11, .ack = 16201);
+	T_RX(tp, 110, .flags = TH_ACK | TH_PUSH, .seq = 16201, .len = 100, .ack = 11, .wnd = 8192);
+	t_recv(tp, 100);
+	T_TX(tp, 110, .flags = TH_ACK, .seq = 11, .ack = 16301);
+}
+
+/* Out of order, and filling a hole: at once (RFC 5681, 4.2) */
+static void out_of_order(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_no_quickack(tp, 1000, 8192);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 17001, .len = 1000, .ack = 1, .wnd = 8192);
+	assert_int_equal(t.rx.data_seq, T_IRS + 17001);
+	assert_int_equal(t.rx.data_len, 1000);
+	assert_int_equal(t.rx.advance, 0);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 60000, .n_sack = 1,
+		   .sack = { { 17001, 18001 } }, .wscale = TCP_WS_NONE);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 19001, .len = 500, .ack = 1, .wnd = 8192);
+	/* The latest block first (RFC 2018, 4) */
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 60000, .n_sack = 2,
+		   .sack = { { 19001, 19501 }, { 17001, 18001 } }, .wscale = TCP_WS_NONE);
+	/* Overlaps the first at its end: only what is new is kept. */
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 17500, .len = 1000, .ack = 1, .wnd = 8192);
+	assert_int_equal(t.rx.data_seq, T_IRS + 18001);
+	assert_int_equal(t.rx.data_off, 501);
+	assert_int_equal(t.rx.data_len, 499);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 60000, .n_sack = 2,
+		   .sack = { { 17001, 18500 }, { 19001, 19501 } }, .wscale = TCP_WS_NONE);
+	/* A duplicate is dropped, and reported first. */
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 19001, .len = 500, .ack = 1, .wnd = 8192);
+	assert_true(t.rx.events & TCP_EV_DROP);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 60000, .n_sack = 2,
+		   .sack = { { 19001, 19501 }, { 17001, 18500 } }, .wscale = TCP_WS_NONE);
+	/* The hole is filled, and more than filled. */
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 15900, .len = 1200, .ack = 1, .wnd = 8192);
+	assert_int_equal(t.rx.data_off, 101);
+	assert_int_equal(t.rx.data_seq, T_IRS + 16001);
+	assert_int_equal(t.rx.advance, 2499);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 18500, .wnd = 57501, .n_sack = 1,
+		   .sack = { { 19001, 19501 } }, .wscale = TCP_WS_NONE);
+	T_NOTHING(tp, 0);
+	t_end(tp);
+}
+
+/* FIN out of order waits for what is before it. */
+static void fin_out_of_order(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_ACK | TH_FIN, .seq = 101, .len = 100, .ack = 1, .wnd = 8192);
+	T_EVENTS(TCP_EV_DATA);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1, .wnd = 8192);
+	T_EVENTS(TCP_EV_DATA | TCP_EV_FIN);
+	assert_int_equal(t.rx.advance, 200);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 202);
+	T_STATE(tp, "CLOSE-WAIT");
+}
+
+/* An owner without room keeps nothing aside; a 17th range is too many. */
+static void out_of_order_has_limits(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t i;
+
+	(void)state;
+	t.v.ooo_room = 0;
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 101, .len = 100, .ack = 1, .wnd = 8192);
+	assert_int_equal(t.rx.events, TCP_EV_DROP);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1);
+	t.v.ooo_room = 100;
+	for (i = 1; i <= TCP_N_OOO + 1; i++) {
+		T_RX(tp, 0, .flags = TH_ACK, .seq = 1 + 200 * i, .len = 100, .ack = 1, .wnd = 8192);
+		assert_int_equal(t.rx.data_len, i <= TCP_N_OOO ? 100 : 0);
+		T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1);
+	}
+	/* But one that joins two has a place. */
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 301, .len = 100, .ack = 1, .wnd = 8192);
+	assert_int_equal(t.rx.data_len, 100);
+	assert_int_equal(tp->n_ooo, TCP_N_OOO - 1);
+}
+
+/* What exceeds the window is cut off, its FIN as well. */
+static void text_is_cut_to_the_window(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 8192, .cfg.rcv_buf = 1500);
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1, .wnd = 8192);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1001);
+	T_RX(tp, 0, .flags = TH_ACK | TH_FIN, .seq = 1001, .len = 1000, .ack = 1, .wnd = 8192);
+	assert_int_equal(t.rx.data_len, 500);
+	assert_int_equal(t.rx.advance, 500);
+	assert_false(t.rx.events & TCP_EV_FIN);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1501, .wnd = 0, .wscale = TCP_WS_NONE);
+	/* All of it beyond: an ACK, nothing else */
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1502, .len = 10, .ack = 1, .wnd = 8192);
+	assert_int_equal(t.rx.events, TCP_EV_DROP);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1501);
+	T_NOTHING(tp, 0);
+}
+
+/* MUST-39: the window does not open in small steps; but it opens. */
+static void receiver_avoids_silly_windows(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 8192, .cfg.rcv_buf = 4000);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		T_RX(tp, 0, .flags = TH_ACK, .seq = 1 + 1000u * (uint32_t)i, .len = 1000, .ack = 1,
+		     .wnd = 8192);
+		T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1001 + 1000u * (uint32_t)i);
+	}
+	t_recv(tp, 999);
+	T_NOTHING(tp, 0);
+	/* A probe learns nothing yet. */
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 4001, .len = 1, .ack = 1, .wnd = 8192);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 0, .wscale = TCP_WS_NONE);
+	t_recv(tp, 1);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 1000,
+		   .wscale = TCP_WS_NONE);
+	/* It is open: no more updates until two segments, or half the buffer. */
+	t_recv(tp, 1000);
+	T_NOTHING(tp, 0);
+	t_recv(tp, 1000);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 3000,
+		   .wscale = TCP_WS_NONE);
+	T_NOTHING(tp, 0);
+}
+
+/* RFC 7323, 2.3: shifted both ways */
+static void window_scale(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 61464, .wnd = 60000, .scale = 3,
+					 .cfg.rcv_buf = 245760, .cfg.eff_mss_max = 61440);
+
+	(void)state;
+	assert_int_equal(tp->rcv_scale, 2);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 61440, .ack = 1, .wnd = 30720);
+	assert_int_equal(tp->snd_wnd, 245760);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 61441, .wnd = 46080,
+		   .wscale = TCP_WS_NONE);
+	/* Four segments fill it, and cwnd is two. */
+	t_send(tp, 400000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 61440, .ack = 61441);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 61441, .len = 61440, .ack = 61441);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 61441, .ack = 122881, .wnd = 30720);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 122881, .len = 61440, .ack = 61441);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 184321, .len = 61440, .ack = 61441);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 245761, .len = 61440, .ack = 61441);
+	T_TX(tp, 1, .flags = TH_ACK | TH_PUSH, .seq = 307201, .len = 61440, .ack = 61441);
+	T_NOTHING(tp, 1);
+}
+
+/* RFC 5681, 3.1: slow start, then congestion avoidance */
+static void cwnd_grows(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	struct tcp_seg seg;
+	uint32_t ack = 1;
+
+	(void)state;
+	t_send(tp, 50000);
+	while (tcp_output(tp, &t.v, t_us(0), &seg) > 0)
+		;
+	assert_int_equal(tp->snd_nxt - tp->snd_una, 10000);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = ack += 2000, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 12000);
+	/* Stretch ACKs count for two segments (RFC 3465). */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = ack += 4000, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 14000);
+	tp->snd_ssthresh = 14000;
+	while (tcp_output(tp, &t.v, t_us(1), &seg) > 0)
+		;
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = ack += 10000, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 14000);
+	while (tcp_output(tp, &t.v, t_us(2), &seg) > 0)
+		;
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = ack += 4000, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 15000);
+}
+
+/* RFC 5681, 4.1 */
+static void cwnd_after_idle(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+
+	(void)state;
+	tp->snd_cwnd = 50000;
+	t_send(tp, 10);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 11, .wnd = 60000);
+	t_send(tp, 10);
+	T_TX(tp, 100, .flags = TH_ACK | TH_PUSH, .seq = 11, .len = 10, .ack = 1);
+	T_RX(tp, 101, .flags = TH_ACK, .seq = 1, .ack = 21, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 50000);
+	t_send(tp, 10);
+	T_TX(tp, 5000, .flags = TH_ACK | TH_PUSH, .seq = 21, .len = 10, .ack = 1);
+	assert_int_equal(tp->snd_cwnd, 10000);
+}
+
+/* What is acknowledged but was not sent gets an ACK (RFC 9293, 3.10.7.4, fifth). */
+static void ack_of_nothing(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 2, .wnd = 8192);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1);
+	T_NOTHING(tp, 0);
+	/* RFC 5961, 5.2: too old.  And not twice within half a second. */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1u - 8193, .len = 1, .wnd = 8192);
+	assert_int_equal(t.rx.events, TCP_EV_DROP);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 500, .flags = TH_ACK, .seq = 1, .ack = 1u - 8193, .len = 1, .wnd = 8192);
+	T_TX(tp, 500, .flags = TH_ACK, .seq = 1, .ack = 1);
+	/* Old, but not too old: its text counts. */
+	T_RX(tp, 501, .flags = TH_ACK, .seq = 1, .ack = 1u - 8192, .len = 1, .wnd = 8192);
+	assert_int_equal(t.rx.advance, 1);
+	T_TX(tp, 501, .flags = TH_ACK, .seq = 1, .ack = 2);
+	/* No ACK at all */
+	T_RX(tp, 501, .flags = TH_PUSH, .seq = 2, .len = 1, .wnd = 8192);
+	assert_int_equal(t.rx.events, TCP_EV_DROP);
+	T_NOTHING(tp, 501);
+}
+
+/* The owner dies: what was kept aside is gone, what was sent may be. */
+static void inherit(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 2000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+	T_RX(tp, 1, .flags = TH_ACK | TH_FIN, .seq = 101, .len = 100, .ack = 1, .wnd = 8192);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 2001, .ack = 1);
+	tcp_inherit(tp, t_us(1));
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 1, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	/* The hole closes: no octet more than the heir has. */
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 2001, .wnd = 8192);
+	assert_int_equal(t.rx.advance, 100);
+	T_STATE(tp, "ESTABLISHED");
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 2001, .ack = 101);
+	T_NOTHING(tp, 2);
+}
+
+static void user_calls(void **state)
+{
+	struct tcpcb *tp = t_init((struct t_opts){ USUAL });
+
+	(void)state;
+	assert_int_equal(tcp_user_send(tp, &t.v, t_us(0)), -ENOTCONN);
+	assert_int_equal(tcp_user_close(tp, t_us(0)), -ENOTCONN);
+	tcp_user_abort(tp, t_us(0));
+	T_NOTHING(tp, 0);
+	tp = t_fin_wait_1((struct t_opts){ USUAL });
+	assert_int_equal(tcp_user_send(tp, &t.v, t_us(0)), -EPIPE);
+	assert_int_equal(tcp_user_close(tp, t_us(0)), 0);
+	T_NOTHING(tp, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(send_segments),
+		cmocka_unit_test(window_ends_a_burst),
+		cmocka_unit_test(nagle),
+		cmocka_unit_test(nodelay),
+		cmocka_unit_test(nagle_with_huge_segments),
+		cmocka_unit_test(window_smaller_than_smss),
+		cmocka_unit_test(zero_window_probe),
+		cmocka_unit_test(zero_window_probe_unanswered),
+		cmocka_unit_test(shut_window_takes_acks),
+		cmocka_unit_test(shrinking_window),
+		cmocka_unit_test(delayed_ack),
+		cmocka_unit_test(ack_when_read),
+		cmocka_unit_test(out_of_order),
+		cmocka_unit_test(fin_out_of_order),
+		cmocka_unit_test(out_of_order_has_limits),
+		cmocka_unit_test(text_is_cut_to_the_window),
+		cmocka_unit_test(receiver_avoids_silly_windows),
+		cmocka_unit_test(window_scale),
+		cmocka_unit_test(cwnd_grows),
+		cmocka_unit_test(cwnd_after_idle),
+		cmocka_unit_test(ack_of_nothing),
+		cmocka_unit_test(inherit),
+		cmocka_unit_test(user_calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_tcp_loss.c - what is lost is sent again: RFC 5681, 5827, 6298, 6582, 6675, 8985
+ */
+#include "tests/unit/t_tcp.h"
+
+#define USUAL	.mss = 1000, .wnd = 8192
+
+/* Octets [@from, @to), in segments of 1000, the last with PSH. */
+static void tx_burst(struct tcpcb *tp, uint64_t ms, uint32_t from, uint32_t to)
+{
+	for (; from + 1000 < to; from += 1000)
+		T_TX(tp, ms, .flags = TH_ACK, .seq = from, .len = 1000, .ack = 1);
+	T_TX(tp, ms, .flags = TH_ACK | TH_PUSH, .seq = from, .len = to - from, .ack = 1);
+	T_NOTHING(tp, ms);
+}
+
+/* A duplicate ACK at @ack, with a SACK block if @end. */
+static void rx_dup(struct tcpcb *tp, uint64_t ms, uint32_t ack, uint32_t start, uint32_t end)
+{
+	T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = ack, .wnd = 8192, .n_sack = end ? 1 : 0,
+	     .sack = { { start, end } });
+}
+
+/* RFC 6298, 5: the exact times; ssthresh and cwnd by RFC 5681, 3.1 */
+static void rto_backs_off(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	uint64_t ms = 0, rto = 200;
+	struct tcp_seg seg;
+	int i;
+
+	(void)state;
+	t_send(tp, 4000);
+	tx_burst(tp, 0, 1, 4001);
+	for (i = 1; i <= 15; i++) {
+		T_NOTHING(tp, ms + rto - 1);
+		ms += rto;
+		t_at(tp, ms);
+		assert_int_equal(tcp_output(tp, &t.v, t_us(ms), &seg), 1);
+		assert_int_equal(seg.seq, T_ISS + 1);
+		assert_int_equal(seg.len, 1000);
+		assert_true(seg.is_rexmt);
+		assert_int_equal(seg.n_rexmt, i);
+		T_NOTHING(tp, ms);
+		assert_int_equal(tp->snd_cwnd, 1000);
+		assert_int_equal(tp->snd_ssthresh, 2000);
+		rto = rto * 2 < 120000 ? rto * 2 : 120000;
+	}
+	T_NOTHING(tp, ms + rto - 1);
+	T_STATE(tp, "ESTABLISHED");
+	T_NOTHING(tp, ms + rto);
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+	T_STATE(tp, "CLOSED");
+}
+
+/* After RTO: slow start over what is lost (go-back-N without SACK). */
+static void rto_then_slow_start(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 4000);
+	tx_burst(tp, 0, 1, 4001);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 200);
+	T_RX(tp, 210, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	T_TX(tp, 210, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_TX(tp, 210, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 210);
+	T_RX(tp, 220, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 8192);
+	T_NOTHING(tp, 220);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+}
+
+/* RFC 5681, 3.2: the third duplicate ACK; RFC 3042: new data on the first two */
+static void third_dupack_retransmits(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	tp->snd_cwnd = 4000;
+	t_send(tp, 8000);
+	tx_burst(tp, 0, 1, 4001);
+	rx_dup(tp, 1, 1, 0, 0);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 4001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	rx_dup(tp, 1, 1, 0, 0);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 5001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	rx_dup(tp, 1, 1, 0, 0);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	assert_int_equal(tp->snd_ssthresh, 3000);
+	/* Each further one stands for a segment that has left: 6 - 5 in flight, */
+	rx_dup(tp, 2, 1, 0, 0);
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 6001, .len = 1000, .ack = 1);
+	rx_dup(tp, 2, 1, 0, 0);
+	T_TX(tp, 2, .flags = TH_ACK | TH_PUSH, .seq = 7001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 2);
+	/* and the full ACK ends it (RFC 6582, 3.2, (3)). */
+	T_RX(tp, 3, .flags = TH_ACK, .seq = 1, .ack = 8001, .wnd = 8192);
+	T_NOTHING(tp, 3);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_int_equal(tp->snd_cwnd, 2000);
+}
+
+/* What is no duplicate ACK: data, another window, FIN (RFC 5681, 2) */
+static void not_every_ack_is_a_duplicate(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 5000);
+	tx_burst(tp, 0, 1, 5001);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 8191);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 8190);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 8189);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 5, .ack = 1, .wnd = 8189);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 6, .len = 5, .ack = 1, .wnd = 8189);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 11, .len = 5, .ack = 1, .wnd = 8189);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 5001, .ack = 16);
+	T_NOTHING(tp, 1);
+}
+
+/* RFC 6582: a partial ACK sends the next hole at once. */
+static void newreno_partial_ack(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	int i;
+
+	(void)state;
+	t_send(tp, 6000);
+	tx_burst(tp, 0, 1, 6001);
+	for (i = 0; i < 3; i++)
+		rx_dup(tp, 1, 1, 0, 0);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	rx_dup(tp, 1, 1, 0, 0);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 3001, .wnd = 8192);
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 3001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 2);
+	assert_int_equal(tp->ca_state, TCP_CA_RECOVERY);
+	T_RX(tp, 3, .flags = TH_ACK, .seq = 1, .ack = 6001, .wnd = 8192);
+	T_NOTHING(tp, 3);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+}
+
+/* RFC 6675: only the holes, more than one in a round trip */
+static void sack_recovers_several(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 8000);
+	tx_burst(tp, 0, 1, 8001);
+	/* 1 and 3 are lost. */
+	rx_dup(tp, 1, 1, 1001, 2001);
+	T_NOTHING(tp, 1);
+	rx_dup(tp, 1, 1, 3001, 4001);
+	T_NOTHING(tp, 1);
+	rx_dup(tp, 1, 1, 3001, 5001);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	rx_dup(tp, 1, 1, 3001, 6001);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	rx_dup(tp, 1, 1, 3001, 8001);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192, .n_sack = 1,
+	     .sack = { { 3001, 8001 } });
+	T_NOTHING(tp, 2);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 8001, .wnd = 8192);
+	T_NOTHING(tp, 2);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_int_equal(tp->n_sacked, 0);
+}
+
+/* RFC 5827: with less than four segments in flight, and no more to send */
+static void early_retransmit(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 2000);
+	tx_burst(tp, 0, 1, 2001);
+	rx_dup(tp, 1, 1, 1001, 2001);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	T_NOTHING(tp, 2);
+
+	/* Without SACK as well */
+	tp = T_ESTABLISHED(USUAL);
+	t_send(tp, 3000);
+	tx_burst(tp, 0, 1, 3001);
+	rx_dup(tp, 1, 1, 0, 0);
+	T_NOTHING(tp, 1);
+	rx_dup(tp, 1, 1, 0, 0);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+}
+
+/* Four segments of 60 KiB fill the window and the third is lost: no RTO. */
+static void one_of_four_huge_ones(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 61464, .wnd = 61440, .scale = 2, .sack = true,
+					 .cfg.eff_mss_max = 61440);
+	const uint32_t n = 61440;
+	uint32_t i;
+
+	(void)state;
+	tp->snd_cwnd = 10 * n;
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 61440);
+	t_send(tp, 8 * n);
+	for (i = 0; i < 4; i++)
+		T_TX(tp, 0, .flags = TH_ACK | (i == 3 ? TH_PUSH : 0), .seq = 1 + i * n, .len = n,
+		     .ack = 1);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1 + 2 * n, .wnd = 30720);
+	T_NOTHING(tp, 1);
+	/* Two in flight; one SACKed is enough: early retransmit. */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1 + 2 * n, .wnd = 30720, .n_sack = 1,
+	     .sack = { { 1 + 3 * n, 1 + 4 * n } });
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1 + 2 * n, .len = n, .ack = 1);
+	T_NOTHING(tp, 1);
+}
+
+/* RFC 8985, 6.2: a hole that does not close in a quarter of a round trip */
+static void reordering_window(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 4000);
+	tx_burst(tp, 0, 1, 4001);
+	/* 1 and 2 are lost: not enough for IsLost(). */
+	rx_dup(tp, 10, 1, 2001, 4001);
+	T_NOTHING(tp, 10);
+	/* The handshake took no time: 1 ms is the least. */
+	T_TX(tp, 11, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 11, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 11);
+	T_RX(tp, 23, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 8192);
+	T_NOTHING(tp, 23);
+	assert_int_equal(tp->n_rto_total, 0);
+
+	/* It closes in time: nothing is sent. */
+	tp = T_ESTABLISHED(USUAL, .sack = true);
+	t_send(tp, 4000);
+	tx_burst(tp, 0, 1, 4001);
+	rx_dup(tp, 10, 1, 2001, 4001);
+	T_NOTHING(tp, 10);
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 8192);
+	T_NOTHING(tp, 100);
+}
+
+/* RFC 8985, 7: the tail is lost; one probe, which the SACK answers. */
+static void tail_loss_probe(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 3000);
+	tx_burst(tp, 0, 1, 3001);
+	T_RX(tp, 5, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	/* SRTT is 0.6 ms; 10 ms is the least. */
+	T_NOTHING(tp, 14);
+	T_TX(tp, 15, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 100);
+	rx_dup(tp, 101, 1001, 2001, 3001);
+	T_TX(tp, 101, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 101);
+	T_RX(tp, 102, .flags = TH_ACK, .seq = 1, .ack = 3001, .wnd = 8192);
+	T_NOTHING(tp, 102);
+	assert_int_equal(tp->n_rto_total, 0);
+}
+
+/* RFC 8985, 7.4: only the tail was lost, and the probe repaired it. */
+static void tail_loss_probe_repairs(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t cwnd = tp->snd_cwnd;
+
+	(void)state;
+	t_send(tp, 2000);
+	tx_burst(tp, 0, 1, 2001);
+	T_TX(tp, 10, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 10);
+	T_RX(tp, 11, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	assert_int_equal(tp->snd_cwnd, cwnd);
+	t_send(tp, 500);
+	T_TX(tp, 12, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 500, .ack = 1);
+	T_RX(tp, 13, .flags = TH_ACK, .seq = 1, .ack = 2501, .wnd = 8192);
+	assert_true(tp->snd_cwnd < cwnd);
+
+	/* A duplicate ACK: both arrived, no harm done. */
+	tp = T_ESTABLISHED(USUAL, .sack = true);
+	t_send(tp, 2000);
+	tx_burst(tp, 0, 1, 2001);
+	T_TX(tp, 10, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+	T_RX(tp, 11, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	t_send(tp, 500);
+	T_TX(tp, 11, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 500, .ack = 1);
+	rx_dup(tp, 11, 2001, 0, 0);
+	T_RX(tp, 13, .flags = TH_ACK, .seq = 1, .ack = 2501, .wnd = 8192);
+	assert_int_equal(tp->snd_cwnd, cwnd);
+}
+
+/* What was sent again is lost again: seen by what was sent after it. */
+static void lost_again(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 4000);
+	tx_burst(tp, 0, 1, 4001);
+	rx_dup(tp, 1, 1, 1001, 4001);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	t_send(tp, 4000);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 4001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	rx_dup(tp, 2, 1, 1001, 5001);
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 5001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 2);
+	rx_dup(tp, 3, 1, 1001, 6001);
+	T_TX(tp, 3, .flags = TH_ACK, .seq = 6001, .len = 1000, .ack = 1);
+	rx_dup(tp, 4, 1, 1001, 7001);
+	T_TX(tp, 4, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+}
+
+/* RFC 2018, 8: the peer has thrown away what it had SACKed. */
+static void reneging(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 4000);
+	tx_burst(tp, 0, 1, 4001);
+	rx_dup(tp, 1, 1, 1001, 4001);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 2);
+	assert_int_equal(tp->n_sacked, 0);
+	T_RX(tp, 3, .flags = TH_ACK, .seq = 1, .ack = 3001, .wnd = 8192);
+	T_TX(tp, 3, .flags = TH_ACK | TH_PUSH, .seq = 3001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 3);
+}
+
+/* SACK blocks that cannot be: ignored */
+static void bad_sack_blocks(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 4000);
+	tx_burst(tp, 0, 1, 4001);
+	rx_dup(tp, 1, 1, 2001, 1001);
+	rx_dup(tp, 1, 1, 4001, 5001);
+	rx_dup(tp, 1, 1, 3001, 4002);
+	rx_dup(tp, 1, 1, 1, 1001);
+	rx_dup(tp, 1, 1, 0, 1001);
+	rx_dup(tp, 1, 1, 1001, 1001);
+	rx_dup(tp, 1, 1, 1001, 0x80000000u);
+	assert_int_equal(tp->n_sacked, 0);
+	T_NOTHING(tp, 1);
+}
+
+/* Karn: no measurement from what was sent twice, unless by timestamp. */
+static void karn(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 1000);
+	tx_burst(tp, 0, 1, 1001);
+	T_TX(tp, 200, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 1000, .ack = 1);
+	T_RX(tp, 250, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	assert_int_equal(tp->srtt_us, 0);
+	/* And RTO stays backed off until there is one (RFC 6298, 5). */
+	assert_int_equal(tp->rto_us, 400000);
+
+	tp = T_ESTABLISHED(USUAL, .ts = true);
+	t_send(tp, 988);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 988, .ack = 1);
+	T_TX(tp, 200, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 988, .ack = 1);
+	T_RX(tp, 250, .flags = TH_ACK, .seq = 1, .ack = 989, .wnd = 8192, .has_ts = true,
+	     .tsval = 1001, .tsecr = 5000200);
+	assert_int_equal(tp->srtt_us, 50000 / 8);
+}
+
+/* RFC 6298, 2.2, 2.3: the first measurement, and the second */
+static void srtt_and_rttvar(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL });
+
+	(void)state;
+	T_RX(tp, 80, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 8192, .mss = 1000,
+	     .wscale = TCP_WS_NONE);
+	assert_int_equal(tp->srtt_us, 80000);
+	assert_int_equal(tp->rttvar_us, 40000);
+	assert_int_equal(tp->rto_us, 240000);
+	T_TX(tp, 80, .flags = TH_ACK, .seq = 1, .ack = 1);
+	t_send(tp, 1000);
+	tx_burst(tp, 80, 1, 1001);
+	T_RX(tp, 80 + 160, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	assert_int_equal(tp->rttvar_us, (3 * 40000 + 80000) / 4);
+	assert_int_equal(tp->srtt_us, (7 * 80000 + 160000) / 8);
+	assert_int_equal(tp->rto_us, 90000 + 4 * 50000);
+}
+
+/* FIN is lost, alone and with data. */
+static void lost_fin(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 1500);
+	tcp_user_close(tp, t_us(0));
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH | TH_FIN, .seq = 1001, .len = 500, .ack = 1);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	T_NOTHING(tp, 200);
+	T_TX(tp, 201, .flags = TH_ACK | TH_PUSH | TH_FIN, .seq = 1001, .len = 500, .ack = 1);
+	T_RX(tp, 202, .flags = TH_ACK, .seq = 1, .ack = 1501, .wnd = 8192);
+	T_NOTHING(tp, 601);
+	T_TX(tp, 602, .flags = TH_ACK | TH_FIN, .seq = 1501, .ack = 1);
+	T_NOTHING(tp, 602);
+	T_RX(tp, 603, .flags = TH_ACK, .seq = 1, .ack = 1502, .wnd = 8192);
+	T_STATE(tp, "FIN-WAIT-2");
+	T_NOTHING(tp, 603);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rto_backs_off),
+		cmocka_unit_test(rto_then_slow_start),
+		cmocka_unit_test(third_dupack_retransmits),
+		cmocka_unit_test(not_every_ack_is_a_duplicate),
+		cmocka_unit_test(newreno_partial_ack),
+		cmocka_unit_test(sack_recovers_several),
+		cmocka_unit_test(early_retransmit),
+		cmocka_unit_test(one_of_four_huge_ones),
+		cmocka_unit_test(reordering_window),
+		cmocka_unit_test(tail_loss_probe),
+		cmocka_unit_test(tail_loss_probe_repairs),
+		cmocka_unit_test(lost_again),
+		cmocka_unit_test(reneging),
+		cmocka_unit_test(bad_sack_blocks),
+		cmocka_unit_test(karn),
+		cmocka_unit_test(srtt_and_rttvar),
+		cmocka_unit_test(lost_fin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_tcp_open.c - connections are made, or not: RFC 9293, 3.5 and 3.10.7.1 to 3
+ */
+#include <errno.h>
+
+#include "tests/unit/t_tcp.h"
+
+#define USUAL .mss = 1000, .wnd = 8192
+
+/* RFC 9293, figure 6, A's side; options in Linux's order */
+static void active_open(void **state)
+{
+	struct tcpcb *tp = t_init((struct t_opts){ .mss = 1460, .sack = true, .ts = true,
+						   .scale = 7, .cfg.rcv_buf = 1 << 20 });
+
+	(void)state;
+	assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), 0);
+	assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), -EISCONN);
+	T_TX_EXACT(tp, 0, .flags = TH_SYN, .wnd = 65535, .mss = 1460, .sack_permitted = true,
+		   .has_ts = true, .tsval = 5000000, .wscale = 5);
+	T_NOTHING(tp, 0);
+	T_STATE(tp, "SYN-SENT");
+	T_RX(tp, 10, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 1000, .mss = 1460,
+	     .sack_permitted = true, .has_ts = true, .tsval = 7, .tsecr = 5000000, .wscale = 7);
+	T_TX_EXACT(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 32768, .has_ts = true,
+		   .tsval = 5000010, .tsecr = 7);
+	T_NOTHING(tp, 10);
+	T_STATE(tp, "ESTABLISHED");
+	T_EVENTS(TCP_EV_CONNECTED);
+	/* The window of a SYN is not scaled; RTT was taken. */
+	assert_int_equal(tp->snd_wnd, 1000);
+	assert_int_equal(tp->srtt_us, 10000);
+	assert_int_equal(tcp_eff_mss(tp), 1448);
+	t_end(tp);
+}
+
+/* Figure 6, B's side */
+static void passive_open(void **state)
+{
+	struct tcpcb *tp = t_init((struct t_opts){ .mss = 1460, .sack = true, .scale = 7 });
+
+	(void)state;
+	assert_int_equal(tcp_user_open_passive(tp, T_ISS, t_us(0)), 0);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 0, .flags = TH_SYN, .wnd = 500, .mss = 1000, .sack_permitted = true, .wscale = 2);
+	T_STATE(tp, "SYN-RECEIVED");
+	T_TX_EXACT(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 60000, .mss = 1460,
+		   .sack_permitted = true, .wscale = 0);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 5, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 500);
+	T_STATE(tp, "ESTABLISHED");
+	T_EVENTS(TCP_EV_CONNECTED);
+	assert_int_equal(tp->snd_wnd, 2000);
+	T_NOTHING(tp, 5);
+}
+
+/* The ACK of the handshake may bring data and FIN. */
+static void passive_open_with_data_and_fin(void **state)
+{
+	struct tcpcb *tp = t_syn_received((struct t_opts){ USUAL });
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_ACK | TH_FIN, .seq = 1, .ack = 1, .len = 10, .wnd = 500);
+	T_EVENTS(TCP_EV_CONNECTED | TCP_EV_DATA | TCP_EV_FIN);
+	assert_int_equal(t.rx.advance, 10);
+	T_STATE(tp, "CLOSE-WAIT");
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 12);
+	T_NOTHING(tp, 0);
+}
+
+/* RFC 9293, figure 7 */
+static void simultaneous_open(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL, .scale = 3 });
+
+	(void)state;
+	T_RX(tp, 1, .flags = TH_SYN, .wnd = 700, .mss = 1000, .wscale = 3);
+	T_STATE(tp, "SYN-RECEIVED");
+	T_TX(tp, 1, .flags = TH_SYN | TH_ACK, .ack = 1);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 700, .mss = 1000, .wscale = 3);
+	T_STATE(tp, "ESTABLISHED");
+	T_EVENTS(TCP_EV_CONNECTED);
+	/* Neither SYN nor SYN,ACK is scaled. */
+	assert_int_equal(tp->snd_wnd, 700);
+	T_NOTHING(tp, 2);
+}
+
+/* RFC 6298, 2.1 and 5.5: 1 s, then twice as long each time; 6 retries */
+static void syn_is_sent_again(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL });
+	uint64_t ms = 0, rto = 1000;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 6; i++) {
+		T_NOTHING(tp, ms + rto - 1);
+		ms += rto;
+		T_TX(tp, ms, .flags = TH_SYN);
+		T_NOTHING(tp, ms);
+		rto *= 2;
+	}
+	T_NOTHING(tp, ms + rto - 1);
+	T_NOTHING(tp, ms + rto);
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+	T_STATE(tp, "CLOSED");
+}
+
+/* RFC 6298, 5.7, and RFC 5681, 3.1: caution after a SYN was lost */
+static void rto_is_3s_after_syn_was_lost(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL });
+
+	(void)state;
+	T_TX(tp, 1000, .flags = TH_SYN);
+	T_RX(tp, 1001, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 8192, .mss = 1000,
+	     .wscale = TCP_WS_NONE);
+	T_TX(tp, 1001, .flags = TH_ACK, .seq = 1, .ack = 1);
+	assert_int_equal(tp->snd_cwnd, 1000);
+	t_send(tp, 2000);
+	T_TX(tp, 1001, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 4000);
+	T_TX(tp, 4001, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+}
+
+static void syn_ack_is_sent_again(void **state)
+{
+	struct tcpcb *tp = t_syn_received((struct t_opts){ USUAL });
+
+	(void)state;
+	/* The peer's SYN again: our answer was lost. */
+	T_RX(tp, 500, .flags = TH_SYN, .wnd = 8192, .mss = 1000, .wscale = TCP_WS_NONE);
+	T_TX(tp, 500, .flags = TH_SYN | TH_ACK, .ack = 1);
+	T_NOTHING(tp, 999);
+	T_TX(tp, 1000, .flags = TH_SYN | TH_ACK, .ack = 1);
+	T_NOTHING(tp, 1000);
+}
+
+/* RFC 9293, 3.10.7.3, second */
+static void refused(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL });
+
+	(void)state;
+	/* Without ACK, or with a wrong one, anyone could have sent it. */
+	T_RX(tp, 0, .flags = TH_RST);
+	T_RX(tp, 0, .flags = TH_RST | TH_ACK, .ack = 2);
+	T_RX(tp, 0, .flags = TH_RST | TH_ACK, .ack = 0);
+	T_STATE(tp, "SYN-SENT");
+	T_NOTHING(tp, 0);
+	T_RX(tp, 0, .flags = TH_RST | TH_ACK, .ack = 1);
+	T_EVENTS(TCP_EV_REFUSED | TCP_EV_CLOSED);
+	T_STATE(tp, "CLOSED");
+	T_NOTHING(tp, 0);
+}
+
+static void refused_in_syn_received(void **state)
+{
+	struct tcpcb *tp = t_syn_received((struct t_opts){ USUAL });
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_RST, .seq = 1);
+	T_EVENTS(TCP_EV_REFUSED | TCP_EV_CLOSED);
+	T_STATE(tp, "CLOSED");
+}
+
+/* RFC 9293, figure 8: an old duplicate SYN,ACK */
+static void wrong_ack_gets_rst(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL });
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 77, .wnd = 1, .wscale = TCP_WS_NONE);
+	T_TX(tp, 0, .flags = TH_RST, .seq = 77);
+	T_NOTHING(tp, 0);
+	T_STATE(tp, "SYN-SENT");
+
+	tp = t_syn_received((struct t_opts){ USUAL });
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 77, .wnd = 1);
+	T_TX(tp, 0, .flags = TH_RST, .seq = 77);
+	T_NOTHING(tp, 0);
+	T_STATE(tp, "SYN-RECEIVED");
+
+	tp = t_init((struct t_opts){ USUAL });
+	tcp_user_open_passive(tp, T_ISS, t_us(0));
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 77, .wnd = 1);
+	T_TX(tp, 0, .flags = TH_RST, .seq = 77);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 0, .flags = TH_RST);
+	T_RX(tp, 0, .flags = TH_FIN);
+	T_NOTHING(tp, 0);
+	T_STATE(tp, "LISTEN");
+}
+
+/* RFC 9293, 3.10.7.1 */
+static void reset_for_no_connection(void **state)
+{
+	struct tcp_seg in = { .flags = TH_SYN, .seq = 0xffffffff, .len = 3, .sport = 1, .dport = 2 };
+	struct tcp_seg out;
+
+	(void)state;
+	assert_int_equal(tcp_reset_for(&in, &out), 1);
+	assert_int_equal(out.flags, TH_RST | TH_ACK);
+	assert_int_equal(out.seq, 0);
+	assert_int_equal(out.ack, 3);
+	assert_int_equal(out.sport, 2);
+	assert_int_equal(out.dport, 1);
+	in.flags = TH_ACK;
+	in.ack = 99;
+	assert_int_equal(tcp_reset_for(&in, &out), 1);
+	assert_int_equal(out.flags, TH_RST);
+	assert_int_equal(out.seq, 99);
+	in.flags = TH_RST;
+	assert_int_equal(tcp_reset_for(&in, &out), 0);
+}
+
+/* The options of both SYNs decide, RFC 7323, 2.2 and RFC 2018, 2. */
+static void options_are_used_if_both_offer(void **state)
+{
+	struct tcpcb *tp = t_init((struct t_opts){ .mss = 1000, .sack = true, .ts = true,
+						   .scale = 9, .cfg.rcv_buf = 1 << 20 });
+
+	(void)state;
+	tcp_user_open_passive(tp, T_ISS, t_us(0));
+	T_RX(tp, 0, .flags = TH_SYN, .wnd = 500, .wscale = TCP_WS_NONE);
+	T_TX_EXACT(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 65535, .mss = 1000,
+		   .wscale = TCP_WS_NONE);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 500);
+	assert_int_equal(tp->snd_wnd, 500);
+	/* No MSS option: 536 */
+	assert_int_equal(tcp_eff_mss(tp), 536);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1, .len = 1, .wnd = 500);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 2, .wnd = 65534,
+		   .wscale = TCP_WS_NONE);
+}
+
+/* Segments of whole 4 KiB buffers, if the owner wants them so. */
+static void eff_mss_is_a_multiple_of_4096(void **state)
+{
+	struct { uint16_t peer, max; bool ts; uint32_t want; } c[] = {
+		{ 61464, 61440, true, 61440 }, { 61464, 61440, false, 61440 },
+		{ 61440, 61440, true, 57344 }, { 61440, 61440, false, 61440 },
+		{ 61464, 0, true, 61452 },     { 9000, 61440, true, 8192 },
+		{ 8203, 61440, true, 8191 },   { 1460, 61440, true, 1448 },
+		{ 61464, 60000, true, 60000 }, { 1, 0, true, 36 },
+	};
+	struct tcpcb *tp;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		tp = T_ESTABLISHED(.mss = c[i].peer, .wnd = 60000, .ts = c[i].ts,
+				   .cfg.eff_mss_max = c[i].max);
+		assert_int_equal(tcp_eff_mss(tp), c[i].want);
+	}
+}
+
+/* CLOSE before the connection is made: RFC 9293, 3.10.4 */
+static void close_early(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL });
+
+	(void)state;
+	assert_int_equal(tcp_user_close(tp, t_us(0)), 0);
+	T_STATE(tp, "CLOSED");
+	T_NOTHING(tp, 5000);
+	assert_int_equal(tcp_user_close(tp, t_us(0)), -ENOTCONN);
+
+	tp = t_syn_received((struct t_opts){ USUAL });
+	assert_int_equal(tcp_user_close(tp, t_us(0)), 0);
+	assert_int_equal(tcp_user_send(tp, &t.v, t_us(0)), -EPIPE);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 8192);
+	T_STATE(tp, "FIN-WAIT-1");
+	T_TX(tp, 1, .flags = TH_FIN | TH_ACK, .seq = 1, .ack = 1);
+	T_NOTHING(tp, 1);
+}
+
+/* RFC 6928: min(10 * SMSS, max(2 * SMSS, 14600)) */
+static void initial_window(void **state)
+{
+	struct tcpcb *tp;
+
+	(void)state;
+	tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 10000);
+	tp = T_ESTABLISHED(.mss = 1460, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 14600);
+	tp = T_ESTABLISHED(.mss = 8960, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 17920);
+	tp = T_ESTABLISHED(.mss = 61440, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 122880);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(active_open),
+		cmocka_unit_test(passive_open),
+		cmocka_unit_test(passive_open_with_data_and_fin),
+		cmocka_unit_test(simultaneous_open),
+		cmocka_unit_test(syn_is_sent_again),
+		cmocka_unit_test(rto_is_3s_after_syn_was_lost),
+		cmocka_unit_test(syn_ack_is_sent_again),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(refused_in_syn_received),
+		cmocka_unit_test(wrong_ack_gets_rst),
+		cmocka_unit_test(reset_for_no_connection),
+		cmocka_unit_test(options_are_used_if_both_offer),
+		cmocka_unit_test(eff_mss_is_a_multiple_of_4096),
+		cmocka_unit_test(close_early),
+		cmocka_unit_test(initial_window),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

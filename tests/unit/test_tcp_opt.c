@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_tcp_opt.c - headers: octets to struct tcp_seg and back, and as text
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "tests/unit/t_tcp.h"
+
+static void assert_str(const struct tcp_seg *seg, const char *want)
+{
+	char buf[300];
+
+	assert_string_equal(tcp_seg_str(seg, buf, sizeof(buf)), want);
+}
+
+/* The SYN of Linux 6.1, as captured */
+static void linux_syn(void **state)
+{
+	static const uint8_t syn[] = {
+		0xc3, 0x50, 0x00, 0x50, 0x00, 0x00, 0x03, 0xe8, 0, 0, 0, 0, 0xa0, 0x02, 0xfa, 0xf0,
+		0, 0, 0, 0,
+		2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 0, 1, 3, 3, 7,
+	};
+	struct tcp_seg seg;
+	uint8_t th[TCP_HDR_MAX];
+
+	(void)state;
+	assert_int_equal(tcp_seg_parse(&seg, syn, sizeof(syn)), 40);
+	assert_int_equal(seg.sport, 50000);
+	assert_int_equal(seg.dport, 80);
+	assert_str(&seg, "Flags [S], seq 1000, win 64240, options "
+			 "[mss 1460,sackOK,TS val 7 ecr 0,nop,wscale 7], length 0");
+	assert_int_equal(tcp_seg_build(&seg, th), 40);
+	assert_memory_equal(th, syn, sizeof(syn));
+}
+
+static void linux_syn_without_timestamps(void **state)
+{
+	static const uint8_t opts[] = { 2, 4, 0x05, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7 };
+	struct tcp_seg seg = { .flags = TH_SYN, .mss = 1460, .sack_permitted = true, .wscale = 7 };
+	uint8_t th[TCP_HDR_MAX];
+
+	(void)state;
+	assert_int_equal(tcp_seg_build(&seg, th), 32);
+	assert_memory_equal(th + 20, opts, sizeof(opts));
+	assert_str(&seg, "Flags [S], seq 0, win 0, options [mss 1460,nop,nop,sackOK,nop,wscale 7], "
+			 "length 0");
+}
+
+static void data_with_timestamps_and_sack(void **state)
+{
+	struct tcp_seg seg = { .flags = TH_ACK | TH_PUSH, .seq = 0xffffff00, .ack = 2, .wnd = 3,
+			       .sport = 1, .dport = 2, .wscale = TCP_WS_NONE, .has_ts = true,
+			       .tsval = 0x01020304, .tsecr = 0x05060708, .n_sack = 3,
+			       .sack = { { 10, 20 }, { 30, 40 }, { 50, 60 } } };
+	uint8_t pkt[TCP_HDR_MAX + 100] = { 0 };
+	struct tcp_seg got;
+
+	(void)state;
+	assert_int_equal(tcp_seg_build(&seg, pkt), 60);
+	assert_int_equal(tcp_seg_parse(&got, pkt, sizeof(pkt)), 60);
+	assert_int_equal(got.len, 100);
+	seg.len = 100;
+	assert_memory_equal(&got, &seg, sizeof(got));
+	assert_str(&got, "Flags [P.], seq 4294967040:4294967140, ack 2, win 3, options [nop,nop,"
+			 "TS val 16909060 ecr 84281096,nop,nop,sack 3 {10:20}{30:40}{50:60}], "
+			 "length 100");
+	/* Four blocks do not fit behind a timestamp, without one they do. */
+	seg.n_sack = 4;
+	assert_int_equal(tcp_seg_build(&seg, pkt), 60);
+	seg.has_ts = false;
+	assert_int_equal(tcp_seg_build(&seg, pkt), 56);
+	assert_int_equal(tcp_seg_parse(&got, pkt, 56), 56);
+	assert_int_equal(got.n_sack, 4);
+}
+
+static void bad_headers(void **state)
+{
+	uint8_t th[60] = { [12] = 0x50 };
+	struct tcp_seg seg;
+
+	(void)state;
+	assert_int_equal(tcp_seg_parse(&seg, th, 19), -EBADMSG);
+	assert_int_equal(tcp_seg_parse(&seg, th, 0), -EBADMSG);
+	assert_int_equal(tcp_seg_parse(&seg, th, 20), 20);
+	th[12] = 0x40;
+	assert_int_equal(tcp_seg_parse(&seg, th, 60), -EBADMSG);
+	th[12] = 0xf0;
+	assert_int_equal(tcp_seg_parse(&seg, th, 59), -EBADMSG);
+	assert_int_equal(tcp_seg_parse(&seg, th, 60), 60);
+}
+
+/* MUST-5 to MUST-7: unknown ones are skipped, impossible ones end the list. */
+static void bad_options(void **state)
+{
+	static const struct { uint8_t opt[8]; uint16_t mss; } c[] = {
+		{ { 2, 4, 1, 0, 0, 0, 0, 0 }, 256 },	/* as it should be */
+		{ { 99, 4, 7, 7, 2, 4, 1, 0 }, 256 },	/* unknown, skipped */
+		{ { 1, 1, 1, 1, 2, 4, 1, 0 }, 256 },
+		{ { 0, 0, 0, 0, 2, 4, 1, 0 }, 0 },	/* end of list */
+		{ { 99, 0, 7, 7, 2, 4, 1, 0 }, 0 },	/* length 0 would never end */
+		{ { 99, 1, 7, 7, 2, 4, 1, 0 }, 0 },
+		{ { 99, 9, 7, 7, 2, 4, 1, 0 }, 0 },	/* beyond the header */
+		{ { 1, 1, 1, 1, 1, 1, 1, 2 }, 0 },	/* no room for a length */
+		{ { 1, 1, 1, 1, 1, 2, 4, 1 }, 0 },	/* cut off */
+		{ { 2, 3, 1, 1, 2, 4, 1, 0 }, 256 },	/* a wrong length: skipped */
+		{ { 2, 5, 1, 1, 1, 1, 1, 1 }, 0 },
+	};
+	uint8_t th[28] = { [12] = 0x70, [13] = TH_SYN };
+	struct tcp_seg seg;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		memcpy(th + 20, c[i].opt, 8);
+		assert_int_equal(tcp_seg_parse(&seg, th, 28), 28);
+		assert_int_equal(seg.mss, c[i].mss);
+	}
+	/* Only a SYN negotiates. */
+	memcpy(th + 20, c[0].opt, 8);
+	th[13] = TH_ACK;
+	assert_int_equal(tcp_seg_parse(&seg, th, 28), 28);
+	assert_int_equal(seg.mss, 0);
+	/* RFC 7323, 2.3: more than 14 is 14. */
+	th[13] = TH_SYN;
+	memcpy(th + 20, "\x03\x03\xc8\x00\x00\x00\x00", 8);
+	assert_int_equal(tcp_seg_parse(&seg, th, 28), 28);
+	assert_int_equal(seg.wscale, 14);
+}
+
+/* Any octets: no access beyond them (ASan looks), and what is built from what
+ * was parsed is parsed again to the same. */
+static void random_octets(void **state)
+{
+	uint8_t th[TCP_HDR_MAX], *p;
+	struct tcp_seg a, b;
+	uint32_t x = 1, i, n;
+	size_t len;
+	int hlen;
+
+	(void)state;
+	for (n = 0; n < 200000; n++) {
+		x = x * 1664525 + 1013904223;
+		len = (x >> 16) % 80;
+		p = malloc(len ? len : 1);
+		assert_non_null(p);
+		for (i = 0; i < len; i++) {
+			x = x * 1664525 + 1013904223;
+			/* Small numbers, so that options are often right */
+			p[i] = (uint8_t)(i > 20 && (x & 0x80000000) ? (x >> 24) % 11 : x >> 24);
+		}
+		hlen = tcp_seg_parse(&a, p, len);
+		if (hlen > 0) {
+			assert_true(hlen >= 20 && (size_t)hlen <= len);
+			assert_int_equal(a.len, len - (size_t)hlen);
+			if (a.has_ts && a.n_sack > 3)
+				a.n_sack = 3;
+			a.len = 0;
+			hlen = tcp_seg_build(&a, th);
+			assert_true(hlen >= 20 && hlen <= TCP_HDR_MAX && hlen % 4 == 0);
+			assert_int_equal(tcp_seg_parse(&b, th, (size_t)hlen), hlen);
+			if (!(a.flags & TH_SYN))
+				assert_int_equal(b.n_sack, a.n_sack);
+			assert_int_equal(b.mss, a.mss);
+			assert_int_equal(b.tsval, a.tsval);
+			assert_int_equal(b.wscale, a.wscale);
+		}
+		free(p);
+	}
+}
+
+static void text_is_cut(void **state)
+{
+	struct tcp_seg seg = { .flags = 0xff, .seq = UINT32_MAX, .n_sack = 4, .has_ts = true };
+	char buf[300];
+	size_t n;
+
+	(void)state;
+	assert_str(&(struct tcp_seg){ .ack = 5, .wnd = 1 }, "Flags [none], win 1, length 0");
+	assert_str(&(struct tcp_seg){ .flags = TH_ACK, .seq = 7, .ack = 5, .wscale = TCP_WS_NONE },
+		   "Flags [.], ack 5, win 0, length 0");
+	for (n = 0; n < 120; n++) {
+		memset(buf, 'x', sizeof(buf));
+		tcp_seg_str(&seg, buf, n);
+		assert_int_equal(buf[n], 'x');
+		if (n)
+			assert_true(strlen(buf) < n);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(linux_syn),
+		cmocka_unit_test(linux_syn_without_timestamps),
+		cmocka_unit_test(data_with_timestamps_and_sack),
+		cmocka_unit_test(bad_headers),
+		cmocka_unit_test(bad_options),
+		cmocka_unit_test(random_octets),
+		cmocka_unit_test(text_is_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
