@@ -46,6 +46,15 @@ int loop_add(struct loop_fd *lf, uint32_t events);
 int loop_mod(struct loop_fd *lf, uint32_t events);
 void loop_del(struct loop_fd *lf);	/* does not close fd */
 
+struct loop_timer {			/* embedded in its owner; zeroed before first use */
+	void (*fire)(struct loop_timer *lt, uint64_t now_ns);
+	uint64_t at_ns;
+	bool armed;
+	struct loop_timer *next;
+};
+void loop_timer_set(struct loop_timer *lt, uint64_t at_ns);	/* again: moves it */
+void loop_timer_del(struct loop_timer *lt);
+
 /* --- frame -------------------------------------------------------------------- */
 
 #define FRAME_IOV	(1 + JS_SDU_BUFS)
@@ -86,9 +95,12 @@ struct station_stats {
 	uint64_t rx_unbound;			/* nobody has bound the VCI */
 	uint64_t rx_pool_full;			/* all Rx buffers of the pool in use */
 	uint64_t rx_event_full;			/* the port's event queue is full */
-	uint64_t rx_tap_drop;			/* the TAP would not take it */
+	uint64_t rx_tap_drop;			/* the TAP would not take it, or there is none */
+	uint64_t rx_bad_proto;			/* for the kernel, but neither IPv4, IPv6 nor ARP */
 	uint64_t rx_parked;			/* IP_DIVERT without a connection server, a bind-point's port */
 	uint64_t tx_no_ring_id;			/* TAP: destination MAC is no station */
+	uint64_t tx_bad_ether;			/* TAP: too short, or neither IP nor ARP */
+	uint64_t tx_not_copied;			/* no station took it: none has that Ring ID */
 	uint64_t tx_template;			/* refused: template mismatch */
 	uint64_t tx_bad_op;			/* refused: malformed op, or not its owner */
 	uint64_t lost, corrupted;		/* by impairment or rule, of frames sent by this station */
@@ -96,7 +108,12 @@ struct station_stats {
 };
 
 /* Where a frame for a stream of this station goes. */
-enum rx_target { RX_NONE, RX_KERNEL, RX_POOL };
+enum rx_target {
+	RX_NONE,			/* nobody has bound the VCI: the caller counts rx_unbound */
+	RX_KERNEL,
+	RX_POOL,
+	RX_PARKED,			/* TCP to parked IP_DIVERT: discard, vcitab_lookup() has counted it */
+};
 
 struct vci_binding {
 	enum rx_target target;
@@ -114,10 +131,11 @@ struct station {
 	struct vci_binding vci[JS_N_STREAMS];	/* unicast; vcitab.c */
 	struct tap *tap;		/* tap.c; NULL: none */
 	struct ports *ports;		/* port.c */
-	struct rule *rules;		/* vcitab.c: flow rules */
+	struct vcitab *vcitab;		/* vcitab.c: flow rules, multicast bindings, free streams */
 	unsigned int next_source;	/* round robin: TAP, ports */
-	/* ring.c */
-	struct frame *head;		/* the frame that is being sent or is next; NULL none chosen */
+	/* station.c */
+	struct frame *ready[2];		/* by source: its next frame for the ring; NULL none */
+	struct frame *head;		/* that of them which is being sent or is next; NULL none chosen */
 };
 
 extern struct station stations[JS_N_RING_IDS];
@@ -148,11 +166,17 @@ bool tap_rx(struct station *s, const struct frame *f, int64_t flip);
  * first (streams IP and IP_DIVERT), then the VCI. */
 enum rx_target vcitab_lookup(struct station *s, const struct frame *f, struct pool **pool, bool *by_rule);
 void vcitab_init(struct station *s);	/* IP, IP_DIVERT, ARP are the kernel's */
+void vcitab_fini(struct station *s);	/* after ports_stop() */
+/* @stream: a stream, or JS_VCI_MCAST | stream. */
 int vcitab_bind(struct station *s, unsigned int stream, struct pool *p);	/* 0, -EADDRINUSE */
 void vcitab_unbind(struct station *s, unsigned int stream, struct pool *p, uint64_t now_ns);
+/* The holder of a stream died.  IP_DIVERT is parked if it was the kernel's
+ * (DESIGN 7), any other is unbound. */
+void vcitab_orphan(struct station *s, unsigned int stream, struct pool *p, uint64_t now_ns);
 int vcitab_alloc(struct station *s, struct pool *p, uint64_t now_ns);	/* stream >= 32, first-in first-out; -ENOSPC */
 int rule_add(struct station *s, const struct js_flow *flow, struct pool *p);	/* 0, -EADDRINUSE, -ENOMEM */
 int rule_del(struct station *s, const struct js_flow *flow, const struct pool *p);	/* 0, -ENOENT */
+struct pool *rule_find(struct station *s, const struct js_flow *flow);	/* or NULL */
 void rules_drop_pool(struct station *s, const struct pool *p);
 
 /* --- port.c ---------------------------------------------------------------------------- */

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * capture.c - the ring's frames as pcapng, for whoever connects to capture.sock
+ *
+ * Requests and their answers: abi/ringctl.h; packet data: abi/capture.h; file
+ * format: draft-ietf-opsawg-pcapng.  libpcap cannot write pcapng, so we do.
+ *
+ * Every consumer has a bounded queue of its own.  The ring never waits: a
+ * record that does not fit is dropped and counted, and the next one that fits
+ * says how many are missing (epb_dropcount).  A record is whole or not there.
+ *
+ * A frame is recorded when what became of it is known, with the time it
+ * began: records stand in the order of the ring, but a local frame may stand
+ * before one that began earlier.
+ *
+ * Time stamps are ring time moved to the epoch by one offset, taken at our
+ * start: they never step, and so may differ from the wall clock by what that
+ * was set or slewed since.
+ *
+ * Runs in jetringd.
+ */
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "emulator/capture.h"
+#include "emulator/lab.h"
+#include "emulator/sock.h"
+
+#define N_CONSUMERS	16
+#define QUEUE_SIZE	(64u << 20)	/* octets a consumer may be behind: half a second at 1 Gbit/s */
+#define FLUSH_MAX	(1u << 20)	/* octets written at once, then the ring has its turn */
+#define REQUEST_MAX	512
+#define SNAPLEN_MIN	64
+#define END_WAIT_MS	500		/* at our end: for consumers to take the rest */
+#define BLOCK_MAX	256		/* octets of a block without packet data */
+
+/* pcapng, section numbers of the draft */
+#define BT_SHB		0x0a0d0d0au	/* 4.1 */
+#define BT_IDB		1u		/* 4.2 */
+#define BT_ISB		5u		/* 4.6 */
+#define BT_EPB		6u		/* 4.3 */
+#define SHB_MAGIC	0x1a2b3c4du
+#define OPT_END		0
+#define SHB_OS		3
+#define SHB_USERAPPL	4
+#define IF_NAME		2
+#define IF_DESCRIPTION	3
+#define IF_TSRESOL	9
+#define EPB_FLAGS	2
+#define EPB_DROPCOUNT	4
+#define EPB_PACKETID	5
+#define ISB_STARTTIME	2
+#define ISB_ENDTIME	3
+#define ISB_IFRECV	4
+#define ISB_IFDROP	5
+#define EPB_INBOUND	1u
+#define EPB_OUTBOUND	2u
+#define EPB_CRC_ERROR	(1u << 24)
+
+struct consumer {
+	struct loop_fd lf;		/* fd -1: this place is free */
+	bool started;			/* its request was understood */
+	bool ending;			/* no more records; closed when the queue is empty */
+	bool wants_out;			/* EPOLLOUT is armed */
+	bool arrivals;			/* rx=1 */
+	uint16_t nodes;			/* set of Ring IDs */
+	uint32_t snaplen;
+	char request[REQUEST_MAX];
+	size_t n_request;
+	uint64_t start_ns;
+	uint64_t dropped;		/* since the last record that fitted */
+	uint32_t if_index[JS_N_RING_IDS];
+	uint64_t if_recv[JS_N_RING_IDS], if_drop[JS_N_RING_IDS];
+	uint8_t *queue;			/* QUEUE_SIZE octets; head and tail count without wrapping */
+	uint64_t head, tail;		/* [head, tail) is to be written */
+};
+
+static struct consumer consumers[N_CONSUMERS];
+static struct loop_fd listener = { .fd = -1 };
+static unsigned int n_started, n_arrivals;	/* consumers that record; with rx=1 */
+static struct capture_stats stats;
+
+bool capture_active(void)
+{
+	return n_started;
+}
+
+bool capture_wants_arrivals(void)
+{
+	return n_arrivals;
+}
+
+const struct capture_stats *capture_stats(void)
+{
+	return &stats;
+}
+
+/* --- a block without packet data ----------------------------------------------- */
+
+struct block {
+	uint8_t p[BLOCK_MAX];
+	size_t len;
+};
+
+static void put(struct block *b, const void *p, size_t len)
+{
+	memcpy(b->p + b->len, p, len);
+	b->len += len;
+}
+
+static void put_u16(struct block *b, uint16_t v)
+{
+	put(b, &v, sizeof(v));
+}
+
+static void put_u32(struct block *b, uint32_t v)
+{
+	put(b, &v, sizeof(v));
+}
+
+static void put_u64(struct block *b, uint64_t v)
+{
+	put(b, &v, sizeof(v));
+}
+
+/* Time stamps are two words, the upper first, whatever the byte order. */
+static void put_time(struct block *b, uint64_t ring_ns)
+{
+	uint64_t t = ring_ns + lab.epoch_ns;
+
+	put_u32(b, (uint32_t)(t >> 32));
+	put_u32(b, (uint32_t)t);
+}
+
+static void put_option(struct block *b, uint16_t code, const void *p, size_t len)
+{
+	static const uint8_t zero[4];
+
+	put_u16(b, code);
+	put_u16(b, (uint16_t)len);
+	put(b, p, len);
+	put(b, zero, -len & 3);
+}
+
+/* The total length stands in front and behind. */
+static void put_total(struct block *b)
+{
+	uint32_t total = (uint32_t)b->len + 4;
+
+	memcpy(b->p + 4, &total, sizeof(total));
+	put_u32(b, total);
+}
+
+/* --- the queue ------------------------------------------------------------------- */
+
+static size_t queue_room(const struct consumer *c)
+{
+	return QUEUE_SIZE - (size_t)(c->tail - c->head);
+}
+
+/* There is room. */
+static void queue_put(struct consumer *c, const void *p, size_t len)
+{
+	size_t at = c->tail % QUEUE_SIZE;
+	size_t first = MIN(len, QUEUE_SIZE - at);
+
+	memcpy(c->queue + at, p, first);
+	memcpy(c->queue, (const uint8_t *)p + first, len - first);
+	c->tail += len;
+}
+
+static void consumer_close(struct consumer *c)
+{
+	if (c->started) {
+		n_started--;
+		n_arrivals -= c->arrivals;
+		stats.n_consumers = n_started;
+	}
+	loop_del(&c->lf);
+	close(c->lf.fd);
+	munmap(c->queue, QUEUE_SIZE);
+	memset(c, 0, sizeof(*c));
+	c->lf.fd = -1;
+}
+
+/* EPOLLIN only until the request is read: then nothing is to come but the end. */
+static void consumer_watch(struct consumer *c, bool out)
+{
+	c->wants_out = out;
+	loop_mod(&c->lf, (c->ending ? 0 : EPOLLIN | EPOLLRDHUP) | (out ? EPOLLOUT : 0));
+}
+
+/*
+ * Write what the consumer takes now, at most FLUSH_MAX octets.  May close it.
+ * Return: whether there is more that it would take
+ */
+static bool consumer_flush(struct consumer *c)
+{
+	size_t len = (size_t)(c->tail - c->head);
+	size_t at = c->head % QUEUE_SIZE;
+	struct iovec iov[2];
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n;
+
+	len = MIN(len, FLUSH_MAX);
+	iov[0] = (struct iovec) { c->queue + at, MIN(len, QUEUE_SIZE - at) };
+	iov[1] = (struct iovec) { c->queue, len - iov[0].iov_len };
+	n = len ? sendmsg(c->lf.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR) {
+			consumer_close(c);
+			return false;
+		}
+		if (!c->wants_out)
+			consumer_watch(c, true);
+		return false;
+	}
+	c->head += (uint64_t)n;
+	if (c->head != c->tail)
+		return true;
+	/* Begin at the front again: an idle queue stays in a few warm pages. */
+	c->head = c->tail = 0;
+	if (c->ending)
+		consumer_close(c);
+	else if (c->wants_out)
+		consumer_watch(c, false);
+	return false;
+}
+
+void capture_flush(void)
+{
+	for (int i = 0; i < N_CONSUMERS; i++) {
+		struct consumer *c = &consumers[i];
+
+		if (c->lf.fd >= 0 && !c->wants_out && c->head != c->tail)
+			consumer_flush(c);
+	}
+}
+
+/* --- blocks ------------------------------------------------------------------------ */
+
+static void write_shb(struct consumer *c)
+{
+	struct block b = { .len = 0 };
+	struct utsname u;
+	char os[100] = "Linux";
+
+	if (!uname(&u))
+		snprintf(os, sizeof(os), "%.20s %.70s", u.sysname, u.release);
+	put_u32(&b, BT_SHB);
+	put_u32(&b, 0);
+	put_u32(&b, SHB_MAGIC);
+	put_u16(&b, 1);
+	put_u16(&b, 0);
+	put_u64(&b, UINT64_MAX);	/* section length: not known */
+	put_option(&b, SHB_OS, os, strlen(os));
+	put_option(&b, SHB_USERAPPL, "jetringd " LAB_VERSION, strlen("jetringd " LAB_VERSION));
+	put_option(&b, OPT_END, "", 0);
+	put_total(&b);
+	queue_put(c, b.p, b.len);
+}
+
+static void write_idb(struct consumer *c, const struct station *s)
+{
+	struct block b = { .len = 0 };
+	char description[100];
+	int n = snprintf(description, sizeof(description), "Jetstream ring %s, Ring ID %u",
+			 lab.name, s->ring_id);
+
+	put_u32(&b, BT_IDB);
+	put_u32(&b, 0);
+	put_u16(&b, JS_DLT);
+	put_u16(&b, 0);
+	put_u32(&b, JS_CAP_SNAPLEN);
+	put_option(&b, IF_NAME, s->name, strlen(s->name));
+	put_option(&b, IF_DESCRIPTION, description, (size_t)n);
+	put_option(&b, IF_TSRESOL, "\x09", 1);	/* 10^-9 s */
+	put_option(&b, OPT_END, "", 0);
+	put_total(&b);
+	queue_put(c, b.p, b.len);
+}
+
+static void write_isbs(struct consumer *c)
+{
+	uint64_t now = now_ns();
+
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++) {
+		struct block b = { .len = 0 };
+
+		if (!(c->nodes >> id & 1) || queue_room(c) < BLOCK_MAX)
+			continue;
+		put_u32(&b, BT_ISB);
+		put_u32(&b, 0);
+		put_u32(&b, c->if_index[id]);
+		put_time(&b, now);
+		put_u16(&b, ISB_STARTTIME);
+		put_u16(&b, 8);
+		put_time(&b, c->start_ns);
+		put_u16(&b, ISB_ENDTIME);
+		put_u16(&b, 8);
+		put_time(&b, now);
+		put_u16(&b, ISB_IFRECV);
+		put_u16(&b, 8);
+		put_u64(&b, c->if_recv[id]);
+		put_u16(&b, ISB_IFDROP);
+		put_u16(&b, 8);
+		put_u64(&b, c->if_drop[id]);
+		put_option(&b, OPT_END, "", 0);
+		put_total(&b);
+		queue_put(c, b.p, b.len);
+	}
+}
+
+/* What comes behind the packet data of an EPB, from its padding on. */
+static void epb_options(struct block *b, const struct consumer *c, uint32_t caplen,
+			const struct capture_facts *facts)
+{
+	static const uint8_t zero[4];
+	uint32_t flags = 0;
+
+	if (facts->dir == JS_CAP_TX)
+		flags = EPB_OUTBOUND;
+	else if (facts->dir == JS_CAP_RX)
+		flags = EPB_INBOUND | (facts->flags & JS_CAP_F_CORRUPT ? EPB_CRC_ERROR : 0);
+	put(b, zero, -caplen & 3);
+	put_option(b, EPB_FLAGS, &flags, sizeof(flags));
+	if (facts->frame_id) {
+		uint64_t id = facts->frame_id;
+
+		put_option(b, EPB_PACKETID, &id, sizeof(id));
+	}
+	if (c->dropped)
+		put_option(b, EPB_DROPCOUNT, &c->dropped, sizeof(c->dropped));
+	put_option(b, OPT_END, "", 0);
+}
+
+/*
+ * One Enhanced Packet Block.  @hdr is struct js_cap_hdr and the B-ISDN header,
+ * @tail pad and trailer: with the SDU in between they are the packet.
+ */
+static void write_epb(struct consumer *c, const struct frame *f, const struct capture_facts *facts,
+		      const struct iovec *hdr, const struct iovec *tail)
+{
+	uint32_t len = (uint32_t)hdr->iov_len + f->sdu_len + (uint32_t)tail->iov_len;
+	uint32_t caplen = MIN(len, c->snaplen);
+	struct block b = { .len = 0 }, opts = { .len = 0 };
+	size_t left = caplen;
+	uint32_t total;
+
+	epb_options(&opts, c, caplen, facts);
+	total = (uint32_t)(28 + caplen + opts.len + 4);
+	c->if_recv[facts->station]++;
+	if (queue_room(c) < total) {
+		c->dropped++;
+		c->if_drop[facts->station]++;
+		stats.dropped++;
+		return;
+	}
+	put_u32(&b, BT_EPB);
+	put_u32(&b, total);
+	put_u32(&b, c->if_index[facts->station]);
+	put_time(&b, facts->ring_ns);
+	put_u32(&b, caplen);
+	put_u32(&b, len);
+	queue_put(c, b.p, b.len);
+	for (int i = -1; i <= f->n_iov && left; i++) {
+		const struct iovec *v = i < 0 ? hdr : i < f->n_iov ? &f->iov[i] : tail;
+		size_t n = MIN(left, v->iov_len);
+
+		queue_put(c, v->iov_base, n);
+		left -= n;
+	}
+	put_u32(&opts, total);
+	queue_put(c, opts.p, opts.len);
+	c->dropped = 0;
+	stats.records++;
+}
+
+/**
+ * capture_frame() - Record a frame
+ * @f:		The frame, its CRC made, its memory still its source's
+ * @facts:	What the record says besides
+ *
+ * The frame is recorded as its sender made it, also if it arrived corrupted.
+ */
+void capture_frame(const struct frame *f, const struct capture_facts *facts)
+{
+	uint8_t h[sizeof(struct js_cap_hdr) + JS_HDR_LEN], t[JS_CELL + JS_TRAILER_LEN];
+	struct js_cap_hdr cap = {
+		.version = JS_CAP_VERSION,
+		.hdr_len = sizeof(cap),
+		.station = facts->station,
+		.dir = facts->dir,
+		.flags_be = htons(facts->flags),
+		.src = f->src,
+		.frame_len_be = htonl(aal5_frame_len(f->sdu_len)),
+		.frame_id_be = htonl(facts->frame_id),
+		.token_id_be = htobe64(facts->token_id),
+		.ring_ns_be = htobe64(facts->ring_ns),
+	};
+	struct iovec hdr = { h, sizeof(h) };
+	struct iovec tail = { t, aal5_tail(t, f->sdu_len, f->uucpi, f->crc) };
+
+	memcpy(h, &cap, sizeof(cap));
+	aal5_header(h + sizeof(cap), f->vci);
+	for (int i = 0; i < N_CONSUMERS; i++) {
+		struct consumer *c = &consumers[i];
+
+		if (!c->started || c->ending || !(c->nodes >> facts->station & 1))
+			continue;
+		if (facts->dir == JS_CAP_RX && !c->arrivals)
+			continue;
+		write_epb(c, f, facts, &hdr, &tail);
+	}
+}
+
+/* --- requests ------------------------------------------------------------------------ */
+
+/* "n1,n2".  Return: false if one is no node */
+static bool parse_nodes(struct consumer *c, char *names)
+{
+	char *save = NULL;
+
+	c->nodes = 0;
+	for (char *w = strtok_r(names, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
+		struct station *s = lab_station(w);
+
+		if (!s)
+			return false;
+		c->nodes |= (uint16_t)(1u << s->ring_id);
+	}
+	return c->nodes;
+}
+
+/* Return: NULL, or what is wrong with the request */
+static const char *parse_request(struct consumer *c, char *line)
+{
+	char *save = NULL, *w = strtok_r(line, " ", &save), *end;
+
+	if (!w || strcmp(w, "capture"))
+		return "the request must begin with \"capture\"";
+	while ((w = strtok_r(NULL, " ", &save))) {
+		if (!strncmp(w, "nodes=", 6)) {
+			if (!parse_nodes(c, w + 6))
+				return "nodes= wants names of nodes of this lab, as in nodes=n1,n2";
+		} else if (!strcmp(w, "rx=1") || !strcmp(w, "rx=0")) {
+			c->arrivals = w[3] == '1';
+		} else if (!strncmp(w, "snaplen=", 8)) {
+			unsigned long v = strtoul(w + 8, &end, 10);
+
+			if (end == w + 8 || *end || v < SNAPLEN_MIN || v > JS_CAP_SNAPLEN)
+				return "snaplen= wants 64 to 131072 octets";
+			c->snaplen = (uint32_t)v;
+		} else {
+			return "known words are nodes=, rx= and snaplen=";
+		}
+	}
+	return NULL;
+}
+
+static void begin(struct consumer *c, char *line)
+{
+	const char *wrong = parse_request(c, line);
+	uint32_t n = 0;
+
+	if (wrong) {
+		char text[200];
+		int len = snprintf(text, sizeof(text), "error: %s\n", wrong);
+
+		stats.bad_requests++;
+		c->ending = true;
+		queue_put(c, text, (size_t)len);
+		return;
+	}
+	c->start_ns = now_ns();
+	write_shb(c);
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++) {
+		if (!(c->nodes >> id & 1))
+			continue;
+		c->if_index[id] = n++;
+		write_idb(c, &stations[id]);
+	}
+	c->started = true;
+	stats.n_consumers = ++n_started;
+	n_arrivals += c->arrivals;
+}
+
+static void consumer_end(struct consumer *c)
+{
+	if (c->started)
+		write_isbs(c);
+	c->ending = true;
+	/* Also when the queue is empty, so that EPOLLOUT closes it. */
+	consumer_watch(c, true);
+}
+
+static void consumer_read(struct consumer *c)
+{
+	char junk[REQUEST_MAX];
+	char *newline;
+	ssize_t n;
+
+	if (c->started)
+		n = read(c->lf.fd, junk, sizeof(junk));
+	else
+		n = read(c->lf.fd, c->request + c->n_request, sizeof(c->request) - c->n_request);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0) {
+		consumer_close(c);
+		return;
+	}
+	if (n == 0) {
+		consumer_end(c);
+		return;
+	}
+	if (c->started)
+		return;
+	c->n_request += (size_t)n;
+	newline = memchr(c->request, '\n', c->n_request);
+	if (newline) {
+		*newline = '\0';
+		begin(c, c->request);
+	} else if (c->n_request == sizeof(c->request)) {
+		stats.bad_requests++;
+		consumer_close(c);
+	}
+}
+
+static void consumer_ready(struct loop_fd *lf, uint32_t events)
+{
+	struct consumer *c = container_of(lf, struct consumer, lf);
+
+	if (events & (EPOLLHUP | EPOLLERR)) {
+		consumer_close(c);
+		return;
+	}
+	if (events & (EPOLLIN | EPOLLRDHUP) && !c->ending) {
+		consumer_read(c);
+		if (lf->fd < 0)
+			return;
+	}
+	if (events & EPOLLOUT)
+		consumer_flush(c);
+}
+
+static void listener_ready(struct loop_fd *lf, uint32_t events)
+{
+	int fd = accept4(lf->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int size = 4 << 20;
+	struct consumer *c = consumers;
+
+	(void)events;
+	if (fd < 0)
+		return;
+	while (c < consumers + N_CONSUMERS && c->lf.fd >= 0)
+		c++;
+	if (c == consumers + N_CONSUMERS) {
+		log_warn("capture: refused, %d are running", N_CONSUMERS);
+		goto close;
+	}
+	c->queue = mmap(NULL, QUEUE_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (c->queue == MAP_FAILED) {
+		log_warn("capture: refused, no memory for a queue");
+		goto close;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	c->lf = (struct loop_fd) { .fd = fd, .ready = consumer_ready };
+	c->snaplen = JS_CAP_SNAPLEN;
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+		if (stations[id].used)
+			c->nodes |= (uint16_t)(1u << id);
+	if (!loop_add(&c->lf, EPOLLIN | EPOLLRDHUP))
+		return;
+	munmap(c->queue, QUEUE_SIZE);
+	c->lf.fd = -1;
+close:
+	stats.bad_requests++;
+	close(fd);
+}
+
+int capture_start(const char *path)
+{
+	for (int i = 0; i < N_CONSUMERS; i++)
+		consumers[i].lf.fd = -1;
+	listener.ready = listener_ready;
+	return sock_listen(&listener, SOCK_STREAM, path, 0660, "wireshark");
+}
+
+/* Those who do not take the rest within END_WAIT_MS do without. */
+void capture_stop(void)
+{
+	uint64_t until_ns = now_ns() + END_WAIT_MS * 1000000ull;
+
+	sock_unlisten(&listener);
+	for (int i = 0; i < N_CONSUMERS; i++) {
+		struct consumer *c = &consumers[i];
+
+		if (c->lf.fd < 0)
+			continue;
+		if (!c->ending)
+			consumer_end(c);
+		while (c->lf.fd >= 0 && now_ns() < until_ns) {
+			struct pollfd pfd = { .fd = c->lf.fd, .events = POLLOUT };
+
+			if (!consumer_flush(c) && c->lf.fd >= 0)
+				poll(&pfd, 1, 20);
+		}
+		if (c->lf.fd >= 0)
+			consumer_close(c);
+	}
+}

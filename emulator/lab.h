@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* lab.h - what jetringd was told, and the parts that only it runs */
+#ifndef EMULATOR_LAB_H
+#define EMULATOR_LAB_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "emulator/emu.h"
+#include "emulator/ring.h"
+
+#define LAB_VERSION	"0.1"
+#define LAB_NAME_MAX	32	/* octets, with the 0 */
+#define LAB_ADDR_MAX	64	/* octets of ADDR/LEN, with the 0 */
+
+struct lab {
+	char name[LAB_NAME_MAX];
+	char run[80];			/* DIR: its sockets' paths must fit a sockaddr_un */
+	char connd[PATH_MAX];		/* jetconnd's path */
+	bool has_connd;			/* no: --no-connd */
+	char addr[JS_N_RING_IDS][LAB_ADDR_MAX];	/* ADDR/LEN, by Ring ID */
+	unsigned int node[JS_N_RING_IDS];	/* K of nK, by Ring ID */
+	uint64_t seed;
+	uint64_t start_ns;		/* ring time of our start */
+	uint64_t epoch_ns;		/* add to ring time: ns since 1970, as of our start */
+	bool ending;			/* leave run_loop() */
+	struct ring ring;
+};
+
+extern struct lab lab;
+
+/* The station of node @name ("n1"), or NULL. */
+struct station *lab_station(const char *name);
+
+/* --- run.c ----------------------------------------------------------------- */
+
+/* Until lab.ending. */
+void run_loop(void);
+
+/* --- tap.c ------------------------------------------------------------------- */
+
+enum tap_txvci { TAP_TXVCI_AUTO, TAP_TXVCI_IP, TAP_TXVCI_IP_DIVERT, TAP_N_TXVCI };
+
+extern const char *const tap_txvci_names[TAP_N_TXVCI];
+
+int tap_open(struct station *s, const char **what);	/* in s->netns; 0 or -Exxx */
+void tap_close(struct station *s);
+void tap_set_txvci(struct station *s, enum tap_txvci txvci);
+enum tap_txvci tap_txvci(const struct station *s);
+const char *tap_state(const struct station *s);		/* "up", "gone", "none" */
+
+/* --- spawn.c -------------------------------------------------------------------- */
+
+/* Start what is not running; 0, or -ENOENT: there is no jetconnd. */
+int spawn_start(void);
+/* Ask all to end, wait a little, then kill. */
+void spawn_stop(void);
+const char *spawn_state(const struct station *s, int *pid, unsigned int *n_restarts);
+
+#endif

@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ringctl.c - ring.sock: commands about the ring, and its status as JSON
+ *
+ * Commands and answers: abi/ringctl.h.  The socket is root's (0600), yet
+ * every command is read as if it came from anybody: what is not understood is
+ * answered with "error: " and a sentence, counted, and changes nothing.
+ *
+ * Runs in jetringd.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "abi/ringctl.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "emulator/capture.h"
+#include "emulator/impair.h"
+#include "emulator/lab.h"
+#include "emulator/ringctl.h"
+#include "emulator/sock.h"
+
+#define N_WORDS		16		/* of a command */
+#define NODE_OCTETS	2048		/* a node's part of status takes less, without its ports */
+
+struct client {
+	struct loop_fd lf;
+};
+
+static struct loop_fd listener = { .fd = -1 };
+static struct client *clients[64];
+static uint64_t commands, bad_commands;
+static char reply[JS_CTL_REPLY_MAX];
+static size_t reply_len;
+static bool reply_full;			/* something did not fit */
+
+/* --- the answer -------------------------------------------------------------------- */
+
+static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void say(const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(reply + reply_len, sizeof(reply) - reply_len, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(reply) - reply_len)
+		reply_full = true;
+	else
+		reply_len += (size_t)n;
+}
+
+/* @s as a JSON string. */
+static void say_string(const char *s)
+{
+	say("\"");
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\')
+			say("\\%c", c);
+		else if (c < 0x20)
+			say("\\u%04x", c);
+		else
+			say("%c", c);
+	}
+	say("\"");
+}
+
+static void say_member(const char *name, const char *value)
+{
+	say("\"%s\":", name);
+	say_string(value);
+}
+
+static void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Instead of whatever was said so far. */
+static void fail(const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	reply_len = 0;
+	reply_full = false;
+	say("error: ");
+	va_start(ap, fmt);
+	n = vsnprintf(reply + reply_len, 400, fmt, ap);
+	va_end(ap);
+	reply_len += (size_t)MIN(n, 399);
+	bad_commands++;
+}
+
+/* --- status -------------------------------------------------------------------------- */
+
+#define COUNTER(name)	{ #name, offsetof(struct station_stats, name) }
+
+static const struct {
+	const char *name;
+	size_t off;
+} counters[] = {
+	COUNTER(tx_frames), COUNTER(tx_bytes), COUNTER(rx_frames), COUNTER(rx_bytes),
+	COUNTER(local_frames), COUNTER(rx_bad_crc), COUNTER(rx_unbound),
+	COUNTER(rx_pool_full), COUNTER(rx_event_full), COUNTER(rx_tap_drop),
+	COUNTER(rx_bad_proto), COUNTER(rx_parked), COUNTER(tx_no_ring_id),
+	COUNTER(tx_bad_ether), COUNTER(tx_not_copied), COUNTER(tx_template),
+	COUNTER(tx_bad_op), COUNTER(lost), COUNTER(corrupted), COUNTER(crossings),
+	COUNTER(ops),
+};
+
+static_assert(ARRAY_SIZE(counters) * sizeof(uint64_t) == sizeof(struct station_stats),
+	      "a counter is missing in status");
+
+/* @n_left: nodes to come, with this one: each has the same share of the room. */
+static void say_node(const struct station *s, unsigned int n_left)
+{
+	size_t n, room = sizeof(reply) - reply_len - n_left * NODE_OCTETS;
+	unsigned int n_restarts;
+	int pid;
+	const char *state = spawn_state(s, &pid, &n_restarts);
+
+	say("{");
+	say_member("name", s->name);
+	say(",\"ring_id\":%u,", s->ring_id);
+	say_member("netns", s->netns);
+	say(",");
+	say_member("addr", lab.addr[s->ring_id]);
+	say(",");
+	say_member("tap", tap_state(s));
+	say(",");
+	say_member("tx_vci", tap_txvci_names[tap_txvci(s)]);
+	say(",\"connd\":{");
+	say_member("state", state);
+	say(",\"pid\":%d,\"restarts\":%u},\"stats\":{", pid, n_restarts);
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
+		uint64_t v;
+
+		memcpy(&v, (const char *)&s->st + counters[i].off, sizeof(v));
+		say("%s\"%s\":%llu", i ? "," : "", counters[i].name, (unsigned long long)v);
+	}
+	say("},\"ports\":");
+	n = ports_status(s, reply + reply_len, room / n_left);
+	if (n)
+		reply_len += n;
+	else
+		say("[]");
+	say("}");
+}
+
+static void do_status(char **word, int n_words)
+{
+	const struct ring *r = &lab.ring;
+	const struct capture_stats *cap = capture_stats();
+	unsigned int n_left = 0;
+
+	(void)word;
+	(void)n_words;
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+		n_left += stations[id].used;
+	say("ok {");
+	say_member("lab", lab.name);
+	say(",");
+	say_member("version", LAB_VERSION);
+	say(",\"pid\":%d,\"rate_bps\":%llu,\"uptime_s\":%.3f,\"seed\":%llu", getpid(),
+	    (unsigned long long)r->rate_bps, (double)(now_ns() - lab.start_ns) / 1e9,
+	    (unsigned long long)lab.seed);
+	say(",\"ring\":{\"token_passes\":%llu,\"frames\":%llu,\"bytes\":%llu,\"late_frames\":%llu,"
+	    "\"late_max_ns\":%llu,\"stalls\":%llu}",
+	    (unsigned long long)r->token_passes, (unsigned long long)r->frames,
+	    (unsigned long long)r->bytes, (unsigned long long)r->late_frames,
+	    (unsigned long long)r->late_max_ns, (unsigned long long)r->stalls);
+	say(",\"capture\":{\"consumers\":%u,\"records\":%llu,\"dropped\":%llu,\"bad_requests\":%llu}",
+	    cap->n_consumers, (unsigned long long)cap->records,
+	    (unsigned long long)cap->dropped, (unsigned long long)cap->bad_requests);
+	say(",\"control\":{\"commands\":%llu,\"bad_commands\":%llu},\"nodes\":[",
+	    (unsigned long long)commands, (unsigned long long)bad_commands);
+	/* In the order of node numbers: n16 has Ring ID 0 and comes last. */
+	for (unsigned int k = 1; k <= JS_N_RING_IDS; k++) {
+		const struct station *s = &stations[k % JS_N_RING_IDS];
+
+		if (!s->used)
+			continue;
+		say_node(s, n_left);
+		if (--n_left)
+			say(",");
+	}
+	say("]}");
+}
+
+/* --- words ----------------------------------------------------------------------------- */
+
+/* "n1" or "*" as a set of Ring IDs; 0: neither. */
+static uint16_t parse_set(const char *name)
+{
+	const struct station *s;
+	uint16_t all = 0;
+
+	if (strcmp(name, "*")) {
+		s = lab_station(name);
+		return s ? (uint16_t)(1u << s->ring_id) : 0;
+	}
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+		if (stations[id].used)
+			all |= (uint16_t)(1u << id);
+	return all;
+}
+
+/* "SRC->DST".  Return: false if it is not; answered */
+static bool parse_pair(char *pair, uint16_t *src, uint16_t *dst)
+{
+	char *arrow = strstr(pair, "->");
+
+	if (!arrow) {
+		fail("\"%.40s\" is not SRC->DST, as in n1->n2 or *->n2", pair);
+		return false;
+	}
+	*arrow = '\0';
+	*src = parse_set(pair);
+	*dst = parse_set(arrow + 2);
+	if (!*src || !*dst) {
+		fail("\"%.20s\" is no node of this lab", *src ? arrow + 2 : pair);
+		return false;
+	}
+	return true;
+}
+
+/* "1%" or "0.5%" as a probability.  Return: false if it is not */
+static bool parse_percent(const char *s, double *p)
+{
+	char *end;
+
+	/* strtod() knows "nan", "inf" and hexadecimal numbers; we do not. */
+	if (!*s || strspn(s, "0123456789.") != strlen(s) - 1)
+		return false;
+	*p = strtod(s, &end) / 100;
+	return end != s && !strcmp(end, "%") && *p >= 0 && *p <= 1;
+}
+
+static bool parse_number(const char *s, uint64_t *v)
+{
+	char *end;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	*v = strtoull(s, &end, 10);
+	return !errno && !*end;
+}
+
+bool ringctl_parse_rate(const char *s, uint64_t *rate_bps)
+{
+	static const struct { const char *suffix; uint64_t factor; } units[] = {
+		{ "", 1 }, { "bit", 1 }, { "k", 1000 }, { "kbit", 1000 },
+		{ "M", 1000000 }, { "Mbit", 1000000 }, { "G", 1000000000 }, { "Gbit", 1000000000 },
+	};
+	char *end;
+	uint64_t v;
+
+	if (!strcmp(s, "unlimited")) {
+		*rate_bps = 0;
+		return true;
+	}
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	v = strtoull(s, &end, 10);
+	for (size_t i = 0; i < ARRAY_SIZE(units) && !errno; i++) {
+		if (strcasecmp(end, units[i].suffix))
+			continue;
+		if (!v || v > RING_RATE_MAX / units[i].factor)
+			return false;
+		*rate_bps = v * units[i].factor;
+		return true;
+	}
+	return false;
+}
+
+/* --- commands -------------------------------------------------------------------------- */
+
+static void do_ping(char **word, int n_words)
+{
+	(void)word;
+	(void)n_words;
+	say("ok");
+}
+
+static void do_start(char **word, int n_words)
+{
+	int err = spawn_start();
+
+	(void)word;
+	(void)n_words;
+	if (err)
+		fail("cannot start %s: %s", lab.connd, strerror(-err));
+	else
+		say("ok");
+}
+
+static void do_stop(char **word, int n_words)
+{
+	(void)word;
+	(void)n_words;
+	lab.ending = true;
+	say("ok");
+}
+
+static void do_rate(char **word, int n_words)
+{
+	uint64_t rate_bps;
+
+	if (n_words != 2 || !ringctl_parse_rate(word[1], &rate_bps)) {
+		fail("rate wants bits per second, as in rate 1000000000 or rate 10M, or unlimited");
+		return;
+	}
+	ring_set_rate(&lab.ring, rate_bps, now_ns());
+	say("ok");
+}
+
+static void do_tx_vci(char **word, int n_words)
+{
+	struct station *s = n_words == 3 ? lab_station(word[1]) : NULL;
+
+	if (n_words != 3) {
+		fail("tx-vci wants a node and auto, ip or ip_divert");
+		return;
+	}
+	if (!s) {
+		fail("\"%.20s\" is no node of this lab", word[1]);
+		return;
+	}
+	if (!strcmp(tap_state(s), "none")) {
+		fail("%s has no TAP", s->name);
+		return;
+	}
+	for (int i = 0; i < TAP_N_TXVCI; i++) {
+		if (strcmp(word[2], tap_txvci_names[i]))
+			continue;
+		tap_set_txvci(s, (enum tap_txvci)i);
+		say("ok");
+		return;
+	}
+	fail("\"%.20s\" is not auto, ip or ip_divert", word[2]);
+}
+
+/* Which settings a "link set" gives. */
+struct link_set {
+	bool has_loss, has_corrupt, has_seed;
+	double loss, corrupt;
+	uint64_t seed;
+};
+
+static bool parse_link_word(const char *w, struct link_set *set)
+{
+	if (!strncmp(w, "loss=", 5))
+		return set->has_loss = parse_percent(w + 5, &set->loss);
+	if (!strncmp(w, "corrupt=", 8))
+		return set->has_corrupt = parse_percent(w + 8, &set->corrupt);
+	if (!strncmp(w, "seed=", 5))
+		return set->has_seed = parse_number(w + 5, &set->seed);
+	return false;
+}
+
+static void link_set(char **word, int n_words)
+{
+	struct link_set set = { 0 };
+	uint16_t src, dst;
+
+	if (n_words < 4) {
+		fail("link set wants SRC->DST and loss=P%%, corrupt=P%% or seed=N");
+		return;
+	}
+	for (int i = 3; i < n_words; i++) {
+		if (!parse_link_word(word[i], &set)) {
+			fail("\"%.40s\" is not loss=P%%, corrupt=P%% (0%% to 100%%) or seed=N", word[i]);
+			return;
+		}
+	}
+	if (!parse_pair(word[2], &src, &dst))
+		return;
+	for (unsigned int a = 0; a < JS_N_RING_IDS; a++) {
+		for (unsigned int b = 0; b < JS_N_RING_IDS; b++) {
+			struct impair_link *link = impair_link(a, b);
+
+			if (a == b || !(src >> a & 1) || !(dst >> b & 1))
+				continue;
+			if (set.has_loss)
+				link->loss = set.loss;
+			if (set.has_corrupt)
+				link->corrupt = set.corrupt;
+			if (set.has_seed)
+				impair_seed(a, b, set.seed);
+		}
+	}
+	say("ok");
+}
+
+static void link_show(void)
+{
+	bool first = true;
+
+	say("ok [");
+	for (unsigned int a = 0; a < JS_N_RING_IDS; a++) {
+		for (unsigned int b = 0; b < JS_N_RING_IDS; b++) {
+			const struct impair_link *link = impair_link(a, b);
+
+			if (a == b || !stations[a].used || !stations[b].used)
+				continue;
+			say("%s{\"src\":\"%s\",\"dst\":\"%s\",\"loss_percent\":%.9g,"
+			    "\"corrupt_percent\":%.9g,\"seed\":%llu,\"frames\":%llu,"
+			    "\"lost\":%llu,\"corrupted\":%llu}",
+			    first ? "" : ",", stations[a].name, stations[b].name, link->loss * 100,
+			    link->corrupt * 100, (unsigned long long)link->seed,
+			    (unsigned long long)link->frames, (unsigned long long)link->lost,
+			    (unsigned long long)link->corrupted);
+			first = false;
+		}
+	}
+	say("]");
+}
+
+static void do_link(char **word, int n_words)
+{
+	if (n_words == 2 && !strcmp(word[1], "show"))
+		link_show();
+	else if (n_words >= 2 && !strcmp(word[1], "set"))
+		link_set(word, n_words);
+	else
+		fail("link wants set or show");
+}
+
+static bool parse_stream(const char *s, int *stream)
+{
+	uint64_t v;
+
+	if (!strcmp(s, "user"))
+		*stream = IMPAIR_STREAM_USER;
+	else if (!strcmp(s, "any"))
+		*stream = IMPAIR_STREAM_ANY;
+	else if (parse_number(s, &v) && v < JS_N_STREAMS)
+		*stream = (int)v;
+	else
+		return false;
+	return true;
+}
+
+static void rule_add_words(char **word, int n_words)
+{
+	struct impair_rule rule = { .stream = IMPAIR_STREAM_ANY, .left = 1 };
+
+	if (n_words < 4) {
+		fail("rule add wants lose or corrupt, SRC->DST, stream=N|user|any and data=K");
+		return;
+	}
+	if (!strcmp(word[2], "lose")) {
+		rule.action = IMPAIR_LOSE;
+	} else if (!strcmp(word[2], "corrupt")) {
+		rule.action = IMPAIR_CORRUPT;
+	} else {
+		fail("\"%.20s\" is not lose or corrupt", word[2]);
+		return;
+	}
+	for (int i = 4; i < n_words; i++) {
+		if (!strncmp(word[i], "stream=", 7) && parse_stream(word[i] + 7, &rule.stream))
+			continue;
+		if (!strncmp(word[i], "data=", 5) && parse_number(word[i] + 5, &rule.left) &&
+		    rule.left)
+			continue;
+		fail("\"%.40s\" is not stream=N, stream=user, stream=any or data=K (1 is the next)",
+		     word[i]);
+		return;
+	}
+	if (!parse_pair(word[3], &rule.src, &rule.dst))
+		return;
+	if (impair_rule_add(&rule))
+		fail("%d rules are waiting already", IMPAIR_N_RULES);
+	else
+		say("ok");
+}
+
+static void say_set(uint16_t set)
+{
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+		if (set == 1u << id) {
+			say("\"%s\"", stations[id].name);
+			return;
+		}
+	say("\"*\"");
+}
+
+static void rule_show(void)
+{
+	bool first = true;
+
+	say("ok [");
+	for (unsigned int i = 0; i < IMPAIR_N_RULES; i++) {
+		const struct impair_rule *rule = impair_rule(i);
+
+		if (!rule->used)
+			continue;
+		say("%s{\"action\":\"%s\",\"src\":", first ? "" : ",",
+		    rule->action == IMPAIR_LOSE ? "lose" : "corrupt");
+		say_set(rule->src);
+		say(",\"dst\":");
+		say_set(rule->dst);
+		if (rule->stream == IMPAIR_STREAM_USER)
+			say(",\"stream\":\"user\"");
+		else if (rule->stream == IMPAIR_STREAM_ANY)
+			say(",\"stream\":\"any\"");
+		else
+			say(",\"stream\":%d", rule->stream);
+		say(",\"data\":%llu}", (unsigned long long)rule->left);
+		first = false;
+	}
+	say("]");
+}
+
+static void do_rule(char **word, int n_words)
+{
+	if (n_words == 2 && !strcmp(word[1], "show"))
+		rule_show();
+	else if (n_words >= 2 && !strcmp(word[1], "add"))
+		rule_add_words(word, n_words);
+	else
+		fail("rule wants add or show");
+}
+
+static const struct {
+	const char *name;
+	bool has_args;
+	void (*run)(char **word, int n_words);
+} verbs[] = {
+	{ "ping", false, do_ping },
+	{ "start", false, do_start },
+	{ "status", false, do_status },
+	{ "link", true, do_link },
+	{ "rule", true, do_rule },
+	{ "tx-vci", true, do_tx_vci },
+	{ "rate", true, do_rate },
+	{ "stop", false, do_stop },
+};
+
+/**
+ * ringctl_command() - Run one command
+ * @line:	The command, 0-terminated; taken to pieces
+ * @len:	Its octets, without the 0
+ *
+ * Return: the answer, valid until the next command; *reply_octets its length
+ */
+const char *ringctl_command(char *line, size_t len, size_t *reply_octets)
+{
+	char *word[N_WORDS], *save = NULL;
+	int n = 0;
+
+	reply_len = 0;
+	reply_full = false;
+	commands++;
+	if (strlen(line) != len || strpbrk(line, "\n\t\r")) {
+		fail("a command is words separated by single blanks, without a newline");
+		goto out;
+	}
+	for (char *w = strtok_r(line, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+		if (n == N_WORDS) {
+			fail("a command has at most %d words", N_WORDS);
+			goto out;
+		}
+		word[n++] = w;
+	}
+	for (size_t i = 0; n && i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(word[0], verbs[i].name))
+			continue;
+		if (n > 1 && !verbs[i].has_args) {
+			fail("%s takes no words behind it", word[0]);
+			goto out;
+		}
+		verbs[i].run(word, n);
+		if (reply_full)
+			fail("the answer is longer than %d octets", JS_CTL_REPLY_MAX);
+		goto out;
+	}
+	fail("\"%.20s\" is no command: ping start status link rule tx-vci rate stop",
+	     n ? word[0] : "");
+out:
+	*reply_octets = reply_len;
+	return reply;
+}
+
+/* --- clients --------------------------------------------------------------------------- */
+
+static void client_close(struct client *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+		if (clients[i] == c)
+			clients[i] = NULL;
+	loop_del(&c->lf);
+	close(c->lf.fd);
+	free(c);
+}
+
+static void client_ready(struct loop_fd *lf, uint32_t events)
+{
+	struct client *c = container_of(lf, struct client, lf);
+	char line[JS_CTL_CMD_MAX + 1];
+	const char *answer;
+	size_t n_answer;
+	ssize_t n = recv(lf->fd, line, JS_CTL_CMD_MAX, MSG_DONTWAIT | MSG_TRUNC);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		client_close(c);
+		return;
+	}
+	if (n > JS_CTL_CMD_MAX) {
+		commands++;
+		fail("a command has at most %d octets", JS_CTL_CMD_MAX);
+		answer = reply;
+		n_answer = reply_len;
+	} else {
+		line[n] = '\0';
+		log_trace("command: %s", line);
+		answer = ringctl_command(line, (size_t)n, &n_answer);
+	}
+	/* Who does not read its answers loses its connection, not our time. */
+	if (send(lf->fd, answer, n_answer, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		log_warn("ring.sock: an answer was not taken: %s", strerror(errno));
+		client_close(c);
+	}
+}
+
+static void listener_ready(struct loop_fd *lf, uint32_t events)
+{
+	int fd = accept4(lf->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int size = 2 * JS_CTL_REPLY_MAX;
+	struct client **place = clients, *c;
+
+	(void)events;
+	if (fd < 0)
+		return;
+	while (place < clients + ARRAY_SIZE(clients) && *place)
+		place++;
+	c = calloc(1, sizeof(*c));
+	if (place == clients + ARRAY_SIZE(clients) || !c)
+		goto refuse;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	c->lf = (struct loop_fd) { .fd = fd, .ready = client_ready };
+	if (loop_add(&c->lf, EPOLLIN))
+		goto refuse;
+	*place = c;
+	return;
+refuse:
+	log_warn("ring.sock: a client was refused, there are too many");
+	free(c);
+	close(fd);
+}
+
+int ringctl_start(const char *path)
+{
+	listener.ready = listener_ready;
+	return sock_listen(&listener, SOCK_SEQPACKET, path, 0600, NULL);
+}
+
+void ringctl_stop(void)
+{
+	sock_unlisten(&listener);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+		if (clients[i])
+			client_close(clients[i]);
+}
