@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_pool_wake.c - nobody sleeps over something that came
+ *
+ * Two clients as threads and the driver as a third play ping-pong, sleeping as
+ * soon as they may: each round crosses both wait protocols (doorbell, events)
+ * both ways.  A wake-up that is lost ends the test with a time-out, not with a
+ * slow round.  Also under SAN=tsan: the order of memory accesses between
+ * client and driver is checked there.
+ */
+#include "tests/unit/poolrig.h"
+
+#define N_ROUNDS	4000u
+#define LOST_MS		2000	/* a sleep that long was a lost wake-up */
+
+enum sleeper { BY_EVENTFD, BY_LEADER };
+
+static struct client ends[2];
+static enum sleeper how[2];
+static _Atomic unsigned int n_slept, n_lost;
+
+/* Sleep until there is an event, by the rules. */
+static void sleep_on(struct client *c, enum sleeper by)
+{
+	if (by == BY_EVENTFD) {
+		struct pollfd pfd = { .fd = c->pc.wake_fd, .events = POLLIN };
+
+		if (!poolc_sleep_prepare(&c->pc))
+			return;
+		n_slept++;
+		n_lost += poll(&pfd, 1, LOST_MS) == 0;
+		poolc_sleep_done(&c->pc);
+	} else {
+		if (!poolc_lead_prepare(&c->pc))
+			return;
+		n_slept++;
+		n_lost += poolc_lead_wait(&c->pc, LOST_MS * 1000) == -ETIMEDOUT;
+	}
+}
+
+static void receive(struct client *c, enum sleeper by, uint32_t nr)
+{
+	struct js_event ev;
+
+	while (!poolc_event_peek(&c->pc, &ev) && !n_lost)
+		sleep_on(c, by);
+	if (n_lost)
+		return;
+	if (ev.type != JS_EV_RX || ev.seq != nr + 1 ||
+	    poolc_buf(&c->pc, ev.buf[0])[RIG_HDR] != (uint8_t)nr)
+		n_lost++;
+	poolc_event_done(&c->pc, &ev);
+	while (poolc_free(&c->q, ev.buf, ev.n_buf) < 0 && !n_lost)
+		sched_yield();
+}
+
+static void transmit(struct client *c, uint16_t id, uint32_t nr)
+{
+	struct js_seg seg = { .buf = id, .len = 8 };
+	uint8_t hdr[RIG_HDR];
+
+	rig_header(hdr, RIG_HDR + 8);
+	poolc_buf(&c->pc, id)[0] = (uint8_t)nr;
+	while (poolc_send(&c->q, c->pool, 0, hdr, RIG_HDR, &seg, 1) < 0 && !n_lost)
+		sched_yield();
+	client_go(c);
+}
+
+static void *player(void *arg)
+{
+	unsigned int me = (unsigned int)(uintptr_t)arg;
+	struct client *c = &ends[me];
+	uint16_t id[2];
+	uint32_t nr;
+
+	client_alloc(c, id, 2);
+	for (nr = 0; nr < N_ROUNDS && !n_lost; nr++) {
+		/* Not the buffer that may still be read. */
+		if (me == 0)
+			transmit(c, id[nr % 2], nr);
+		receive(c, how[me], nr);
+		if (me == 1)
+			transmit(c, id[nr % 2], nr);
+		/* The other may be late, or early, to sleep. */
+		if (nr % 64 == 0)
+			usleep(200);
+	}
+	return NULL;
+}
+
+static void play(enum sleeper a, enum sleeper b)
+{
+	uint64_t start_us = now_us();
+	pthread_t t[2];
+
+	rig_start(false);
+	atomic_store(&rig.spin, 0);
+	client_pair(&ends[0], &ends[1]);
+	how[0] = a;
+	how[1] = b;
+	n_slept = n_lost = 0;
+	for (unsigned int i = 0; i < 2; i++)
+		if (how[i] == BY_LEADER)
+			assert_int_equal(poolc_lead_begin(&ends[i].pc), 0);
+	for (uintptr_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, player, (void *)i), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	print_message("%u rounds, %u sleeps of clients, %u of the driver, %.1f us a round\n",
+		      N_ROUNDS, (unsigned int)n_slept, (unsigned int)rig.sleeps,
+		      (double)(now_us() - start_us) / N_ROUNDS);
+	assert_int_equal(n_lost, 0);
+	for (unsigned int i = 0; i < 2; i++)
+		poolc_close(&ends[i].pc);
+	rig_stop();
+}
+
+static void eventfds(void **state)
+{
+	(void)state;
+	play(BY_EVENTFD, BY_EVENTFD);
+}
+
+static void leaders(void **state)
+{
+	(void)state;
+	play(BY_LEADER, BY_LEADER);
+}
+
+static void one_of_each(void **state)
+{
+	(void)state;
+	play(BY_LEADER, BY_EVENTFD);
+}
+
+/* Who says that it sleeps looks once more. */
+static void nobody_goes_to_sleep_over_an_event(void **state)
+{
+	struct client a, b;
+	struct js_event ev;
+
+	(void)state;
+	rig_start(false);
+	client_pair(&a, &b);
+	client_push(&a, 0, 0, 0);
+	assert_int_equal(client_run(&a), JS_ST_DONE);
+	assert_false(poolc_sleep_prepare(&b.pc));
+	assert_int_equal(atomic_load(&b.pc.hdr->eq_sleep), JS_AWAKE);
+	assert_int_equal(poolc_lead_begin(&b.pc), 0);
+	assert_false(poolc_lead_prepare(&b.pc));
+	assert_int_equal(atomic_load(&b.pc.hdr->leader), JS_LEADING);
+	client_event(&b, &ev);
+	assert_true(poolc_lead_prepare(&b.pc));
+	/* A condition that is no event. */
+	assert_true(poolc_lead_wake(&b.pc));
+	assert_false(poolc_lead_wake(&b.pc));
+	assert_int_equal(poolc_lead_wait(&b.pc, LOST_MS * 1000), 0);
+	assert_false(poolc_lead_end(&b.pc));
+	assert_true(poolc_sleep_prepare(&b.pc));
+	poolc_sleep_done(&b.pc);
+	poolc_close(&a.pc);
+	poolc_close(&b.pc);
+	rig_stop();
+}
+
+/* DESIGN 6: a leader that was woken and consumes nothing is not waited for. */
+static void a_dead_leader_is_found_out(void **state)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	struct client a, b;
+	struct js_event ev;
+
+	(void)state;
+	rig_start(false);
+	client_pair(&a, &b);
+	/* It leads, and sleeps in a call it will never come back from. */
+	assert_int_equal(poolc_lead_begin(&b.pc), 0);
+	assert_true(poolc_lead_prepare(&b.pc));
+	/* The child sleeps, too. */
+	assert_true(poolc_sleep_prepare(&b.pc));
+	pfd.fd = b.pc.wake_fd;
+	client_push(&a, 0, 0, 0);
+	assert_int_equal(client_run(&a), JS_ST_DONE);
+	assert_int_equal(atomic_load(&b.pc.hdr->leader), JS_LEADING);
+	assert_int_equal(poll(&pfd, 1, LOST_MS), 1);
+	poolc_sleep_done(&b.pc);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	client_event(&b, &ev);
+
+	/* Nobody leads any more: the child at once. */
+	poolc_lead_evict(&b.pc);
+	assert_true(poolc_sleep_prepare(&b.pc));
+	client_push(&a, 0, 0, 0);
+	client_go(&a);
+	assert_int_equal(poll(&pfd, 1, LOST_MS), 1);
+	poolc_sleep_done(&b.pc);
+	/* Who ends leading is told what was left to it. */
+	assert_int_equal(poolc_lead_begin(&b.pc), 0);
+	assert_true(poolc_lead_end(&b.pc));
+	client_event(&b, &ev);
+	assert_int_equal(poolc_lead_begin(&b.pc), 0);
+	assert_false(poolc_lead_end(&b.pc));
+	rig_lock();
+	assert_int_equal(TAILQ_FIRST(&stations[2].ports->all)->st.grace_wakes, 1);
+	rig_unlock();
+	poolc_close(&a.pc);
+	poolc_close(&b.pc);
+	rig_stop();
+}
+
+/* A leader that is at work is not helped by the child. */
+static void a_busy_leader_is_left_alone(void **state)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	struct client a, b;
+	struct js_event ev;
+
+	(void)state;
+	rig_start(false);
+	client_pair(&a, &b);
+	assert_int_equal(poolc_lead_begin(&b.pc), 0);
+	assert_true(poolc_sleep_prepare(&b.pc));
+	pfd.fd = b.pc.wake_fd;
+	for (unsigned int i = 0; i < 200; i++) {
+		client_push(&a, 0, 0, 0);
+		client_go(&a);
+		client_event(&b, &ev);
+	}
+	assert_int_equal(poll(&pfd, 1, 10), 0);
+	poolc_close(&a.pc);
+	poolc_close(&b.pc);
+	rig_stop();
+}
+
+/* Quiet ports leave the driver's list, and it sleeps; then they ring again. */
+static void an_idle_port_costs_nothing(void **state)
+{
+	struct client a, b;
+	struct js_event ev;
+	uint64_t sleeps;
+
+	(void)state;
+	rig_start(false);
+	client_pair(&a, &b);
+	client_push(&a, 0, 0, 0);
+	assert_int_equal(client_run(&a), JS_ST_DONE);
+	client_event(&b, &ev);
+	RIG_UNTIL(atomic_load(&a.pc.hdr->db_sleep) == JS_ASLEEP);
+	usleep(20000);
+	sleeps = atomic_load(&rig.sleeps);
+	usleep(200000);
+	assert_true(atomic_load(&rig.sleeps) - sleeps <= 2);
+	client_push(&a, 0, 0, 0);
+	assert_int_equal(client_run(&a), JS_ST_DONE);
+	client_event(&b, &ev);
+	poolc_close(&a.pc);
+	poolc_close(&b.pc);
+	rig_stop();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(eventfds),
+		cmocka_unit_test(leaders),
+		cmocka_unit_test(one_of_each),
+		cmocka_unit_test(nobody_goes_to_sleep_over_an_event),
+		cmocka_unit_test(a_dead_leader_is_found_out),
+		cmocka_unit_test(a_busy_leader_is_left_alone),
+		cmocka_unit_test(an_idle_port_costs_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
