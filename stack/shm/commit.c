@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * commit.c - private copies of control blocks, and making them live
+ *
+ * Application and child.  See commit.h for the order of events.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "stack/shm/commit.h"
+
+static_assert(sizeof(struct tcpcb) <= JS_TCPCB_SIZE, "tcpcb fits its block");
+
+#define SLOT(c)		((unsigned int)((c) & 0xff))
+#define GEN(c)		((c) >> 8)
+#define COMMIT(gen, slot) ((gen) << 8 | (slot))
+
+/* The slot a commit that saw @seen writes: the next that is not retired. */
+static unsigned int free_slot(const struct js_sock *so, uint64_t seen)
+{
+	uint32_t retired = atomic_load_explicit(&so->retired, memory_order_relaxed);
+	unsigned int slot = SLOT(seen);
+
+	for (int i = 1; i < JS_N_SLOTS; i++) {
+		slot = (slot + 1) % JS_N_SLOTS;
+		if (!(retired & 1u << slot))
+			break;
+	}
+	return slot;
+}
+
+/* Cursors and pieces of the socket buffers are within their rings. */
+static bool so_sane(const struct js_so *s)
+{
+	uint32_t n_snd = s->snd_tail - s->snd_head;
+	uint32_t n_rcv = s->rcv_tail - s->rcv_head;
+
+	if (n_snd > JS_SND_ENTRIES || n_rcv > JS_RCV_ENTRIES)
+		return false;
+	if (s->snd_cc > n_snd * JS_BUF_SIZE || s->rcv_cc > n_rcv * JS_BUF_SIZE)
+		return false;
+	if (s->snd_head_off > JS_BUF_SIZE || s->rcv_head_off > JS_BUF_SIZE)
+		return false;
+	if (s->snd_hiwat > JS_SND_ENTRIES * JS_BUF_SIZE ||
+	    s->rcv_hiwat > JS_RCV_ENTRIES * JS_BUF_SIZE)
+		return false;
+	return s->snd_last.len <= JS_BUF_SIZE && s->rcv_last.len <= JS_BUF_SIZE;
+}
+
+int so_begin(struct js_sock *so, struct so_txn *t)
+{
+	struct tcp_view v;
+
+	t->so = so;
+	for (int tries = 0; ; tries++) {
+		const struct js_block *b;
+
+		/* load-acquire: pairs with the release of so_commit() */
+		t->seen = atomic_load_explicit(&so->commit, memory_order_acquire);
+		if (SLOT(t->seen) >= JS_N_SLOTS || tries == 1000)
+			return -EUCLEAN;
+		b = &so->slot[SLOT(t->seen)];
+		memcpy(&t->tcb, b->tcpcb, sizeof(t->tcb));
+		memcpy(&t->s, &b->so, sizeof(t->s));
+		/* A reader without the lock may have been overtaken. */
+		atomic_thread_fence(memory_order_acquire);
+		if (atomic_load_explicit(&so->commit, memory_order_relaxed) == t->seen)
+			break;
+	}
+	t->slot = free_slot(so, t->seen);
+	if (!so_sane(&t->s))
+		return -EUCLEAN;
+	v = (struct tcp_view){ .snd_cc = t->s.snd_cc };
+	return tcp_check(&t->tcb, &v);
+}
+
+int so_commit(struct so_txn *t)
+{
+	struct js_sock *so = t->so;
+	struct js_block *b = &so->slot[t->slot];
+	uint64_t seen = t->seen;
+	uint64_t next = COMMIT(GEN(seen) + 1, t->slot);
+
+	/* Already lost: do not even write.  (A thread that is stopped behind
+	 * this line and fenced then writes into a retired slot.) */
+	if (atomic_load_explicit(&so->commit, memory_order_relaxed) != seen)
+		return -ESTALE;
+	memcpy(b->tcpcb, &t->tcb, sizeof(t->tcb));
+	memcpy(&b->so, &t->s, sizeof(t->s));
+	fault_here(FAULT_BEFORE_COMMIT);
+	if (!atomic_compare_exchange_strong_explicit(&so->commit, &seen, next,
+						     memory_order_release,
+						     memory_order_relaxed))
+		return -ESTALE;
+	t->seen = next;
+	t->slot = free_slot(so, next);
+	fault_here(FAULT_AFTER_COMMIT);
+	return 0;
+}
+
+void so_fence(struct js_sock *so, bool may_run)
+{
+	uint64_t seen = atomic_load_explicit(&so->commit, memory_order_acquire);
+	uint32_t retire = may_run ? 1u << free_slot(so, seen) : 0;
+
+	while (!atomic_compare_exchange_weak_explicit(&so->commit, &seen,
+						      COMMIT(GEN(seen) + 1, SLOT(seen)),
+						      memory_order_acq_rel,
+						      memory_order_acquire))
+		;
+	if (may_run) {
+		atomic_fetch_or_explicit(&so->retired, retire, memory_order_relaxed);
+		atomic_fetch_add_explicit(&so->fences, 1, memory_order_relaxed);
+	}
+}
+
+void so_unretire(struct js_sock *so)
+{
+	atomic_store_explicit(&so->retired, 0, memory_order_relaxed);
+}
+
+void so_init_block(struct js_sock *so, const struct tcpcb *tcb, const struct js_so *s)
+{
+	uint64_t seen = atomic_load_explicit(&so->commit, memory_order_acquire);
+	unsigned int slot = free_slot(so, SLOT(seen) < JS_N_SLOTS ? seen : 0);
+
+	memset(&so->slot[slot], 0, sizeof(so->slot[slot]));
+	memcpy(so->slot[slot].tcpcb, tcb, sizeof(*tcb));
+	memcpy(&so->slot[slot].so, s, sizeof(*s));
+	atomic_store_explicit(&so->commit, COMMIT(GEN(seen) + 1, slot), memory_order_release);
+}
+
+/* --- fault points ----------------------------------------------------------- */
+
+static enum fault fault_wanted;
+static _Atomic int fault_count;
+
+void fault_init(void)
+{
+	static const char *const names[] = {
+		[FAULT_BEFORE_COMMIT] = "before-commit",
+		[FAULT_AFTER_COMMIT] = "after-commit",
+		[FAULT_AFTER_PUBLISH] = "after-publish",
+	};
+	const char *want = getauxval(AT_SECURE) ? NULL : getenv("JETSTREAM_FAULT");
+
+	for (unsigned int f = FAULT_BEFORE_COMMIT; want && f <= FAULT_AFTER_PUBLISH; f++) {
+		size_t len = strlen(names[f]);
+
+		if (strncmp(want, names[f], len) || (want[len] && want[len] != ':'))
+			continue;
+		atomic_store(&fault_count, want[len] ? atoi(want + len + 1) : 1);
+		fault_wanted = (enum fault)f;
+	}
+}
+
+void fault_here(enum fault f)
+{
+	if (__builtin_expect(fault_wanted == f, 0) && atomic_fetch_sub(&fault_count, 1) == 1)
+		raise(SIGKILL);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * commit.h - how the shared state survives death, stops and hostile writes
+ *
+ * A control block has JS_N_SLOTS slots; js_sock.commit says which is live,
+ * with a generation.  The holder of the lock
+ *
+ *	so_begin()	copies the live slot to private memory and checks it
+ *			runs the engine on the copy; writes queue entries that
+ *			the live slot does not reach
+ *	so_commit()	writes a free slot and makes it live with one
+ *			compare-and-swap of slot and generation
+ *	publishes SEND, then FREE; then the event is consumed
+ *
+ * Killed before the compare-and-swap: nothing happened.  Killed after: what
+ * was committed but not published counts as lost on the ring, and is sent
+ * again by the retransmission timer.
+ *
+ * A fence (so_fence(), the child only) makes every commit that was begun
+ * before it fail.  A thread that is only stopped may go on later: it can
+ * still write into the slot it had chosen, so that slot is retired, and into
+ * the free part of the last buffer of so_snd, so that one is not appended to
+ * any more (js_so.fence_seen).
+ */
+#ifndef STACK_SHM_COMMIT_H
+#define STACK_SHM_COMMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/shmseg.h"
+#include "stack/engine/tcp.h"
+
+/* A private copy of a control block, being worked on. */
+struct so_txn {
+	struct js_sock *so;
+	uint64_t seen;			/* js_sock.commit at so_begin() */
+	unsigned int slot;		/* to be written: chosen at so_begin(), as so_fence() expects */
+	struct tcpcb tcb;
+	struct js_so s;
+};
+
+/**
+ * so_begin() - Take a private, checked copy of the live block
+ * Context: stack's lock held, or a reader that only looks
+ * Return: 0; -EUCLEAN if what stands there cannot be run
+ */
+int so_begin(struct js_sock *so, struct so_txn *t);
+
+/**
+ * so_commit() - Make the copy the live block
+ * Return: 0; -ESTALE: fenced (or overtaken): nothing was written that counts
+ */
+int so_commit(struct so_txn *t);
+
+/**
+ * so_fence() - Every commit begun before this fails
+ * @may_run:	The fenced thread is only stopped: retire what it may write
+ * Context: child, lock held
+ */
+void so_fence(struct js_sock *so, bool may_run);
+
+/* The fenced are gone or have come back: slots may be used again. */
+void so_unretire(struct js_sock *so);
+
+/* Write the first block of a socket, generation moved on.  Child. */
+void so_init_block(struct js_sock *so, const struct tcpcb *tcb, const struct js_so *s);
+
+/* Points at which tests kill a process: JETSTREAM_FAULT=NAME[:N] in its
+ * environment, the Nth time. */
+enum fault { FAULT_NONE, FAULT_BEFORE_COMMIT, FAULT_AFTER_COMMIT, FAULT_AFTER_PUBLISH };
+void fault_init(void);
+void fault_here(enum fault f);
+
+#endif

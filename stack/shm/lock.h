@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lock.h - the one lock of a stack (paper, 4.4.3)
+ *
+ * Coarse: whoever runs protocol code holds it.  It is for speed only;
+ * correctness rests on commit.h.  The word holds the owner's thread id and,
+ * while somebody sleeps, LOCK_WAITERS; it lies in memory that applications
+ * can write, so nobody waits for it without bound: the child takes it from a
+ * holder that is dead, or stopped for longer than LOCK_FENCE_US, and fences
+ * that holder (commit.h).
+ *
+ * futex is right on any machine.  Peterson's, semaphore's and Edwards' locks
+ * of the paper go behind the same three calls.
+ */
+#ifndef STACK_SHM_LOCK_H
+#define STACK_SHM_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/shmseg.h"
+
+enum lock_kind { LOCK_FUTEX };
+
+#define LOCK_WAITERS	0x80000000u
+#define LOCK_FENCE_US	20000	/* a holder stopped for longer is fenced */
+
+/**
+ * lock_take() - Wait for the lock and take it
+ * Spins a little, then sleeps.  In bouts of LOCK_FENCE_US, so that the end of
+ * the stack is noticed.
+ * Context: application.  Not re-entrant.
+ * Return: 0; -ENETDOWN if the stack has ended
+ */
+int lock_take(struct js_stack_hdr *h);
+
+/* Take it if it is free. */
+bool lock_try(struct js_stack_hdr *h);
+
+/* Give it back.  False: it was not ours any more; we have been fenced. */
+bool lock_release(struct js_stack_hdr *h);
+
+/**
+ * lock_take_child() - The child's way: wait, but not for the dead or stopped
+ * @owner:	Set to the thread that was robbed
+ * Return: 0 taken; -EOWNERDEAD taken from a thread that is no more;
+ *	-ETIME taken from a thread that is stopped
+ */
+int lock_take_child(struct js_stack_hdr *h, uint32_t *owner);
+
+/* futex(2) on a word that processes share.  0 or -Exxx. */
+int futex_wait(_Atomic uint32_t *word, uint32_t val, uint64_t timeout_us);	/* 0: for ever */
+int futex_wake(_Atomic uint32_t *word, int n);
+
+#endif

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * so_data.c - send() and recv(): one copy each
+ *
+ * so_snd is a queue of buffers, each full but the first and the last; octets
+ * are copied into the last one and into new ones, and checksummed by the same
+ * pass.  so_rcv is a queue of pieces of the buffers that packets arrived in.
+ *
+ * Application, any thread; the stack's lock is taken here.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+#include "common/util.h"
+#include "stack/shm/commit.h"
+#include "stack/sock/sock.h"
+
+#define STALE_TRIES	3	/* then the process has been fenced: -ENETDOWN */
+#define NOBUF_TRIES	25	/* of BUFCACHE_WAIT_US each, when the node has no buffer */
+
+/* Where the caller's octets come from, or go to. */
+struct cursor {
+	const struct iovec *iov;
+	int n_iov;
+	size_t off;		/* into iov[0] */
+	size_t left;
+};
+
+static struct cursor cursor_of(const struct iovec *iov, int n_iov)
+{
+	struct cursor c = { .iov = iov, .n_iov = n_iov };
+
+	for (int i = 0; i < n_iov; i++)
+		c.left += iov[i].iov_len;
+	return c;
+}
+
+/* The next contiguous octets, at most @max: their length, 0 at the end. */
+static size_t cursor_next(struct cursor *c, uint8_t **p, size_t max)
+{
+	size_t k;
+
+	while (c->n_iov && c->off == c->iov->iov_len) {
+		c->iov++;
+		c->n_iov--;
+		c->off = 0;
+	}
+	if (!c->n_iov)
+		return 0;
+	k = MIN(c->iov->iov_len - c->off, max);
+	*p = (uint8_t *)c->iov->iov_base + c->off;
+	c->off += k;
+	c->left -= k;
+	return k;
+}
+
+/* --- send ------------------------------------------------------------------- */
+
+/* Copy up to @max octets behind the @len of @piece's buffer. */
+static uint32_t fill(struct stk *stk, struct js_piece *piece, struct cursor *c, uint32_t max)
+{
+	uint8_t *mem = poolc_buf(&stk->pc, piece->buf);
+	uint64_t sum = piece->sum;
+	uint32_t done = 0;
+
+	if (!mem)
+		return 0;
+	max = MIN(max, (uint32_t)JS_BUF_SIZE - piece->off - piece->len);
+	while (done < max) {
+		uint8_t *src;
+		size_t k = cursor_next(c, &src, max - done);
+		uint64_t part;
+
+		if (!k)
+			break;
+		part = ip_csum_copy(mem + piece->off + piece->len, src, k);
+		sum += piece->len & 1 ? ip_csum_swap(part) : part;
+		piece->len = (uint16_t)(piece->len + k);
+		done += (uint32_t)k;
+	}
+	piece->sum = (uint16_t)~ip_csum_fold(sum);
+	return done;
+}
+
+static void snd_push(struct so_txn *t, struct js_piece piece)
+{
+	if (t->s.snd_tail != t->s.snd_head)
+		t->so->snd[(t->s.snd_tail - 1) % JS_SND_ENTRIES] = t->s.snd_last;
+	t->s.snd_last = piece;
+	t->s.snd_tail++;
+}
+
+/* A thread that was fenced may still write behind the last piece: go on in a
+ * buffer of our own.  0 or -Exxx. */
+static int fresh_last(struct stk *stk, struct so_txn *t)
+{
+	uint32_t fences = atomic_load_explicit(&t->so->fences, memory_order_relaxed);
+	struct js_piece *last = &t->s.snd_last;
+	const uint8_t *src;
+	uint8_t *dst;
+	uint16_t id;
+	int n;
+
+	if (t->s.fence_seen == fences)
+		return 0;
+	t->s.fence_seen = fences;
+	if (t->s.snd_head == t->s.snd_tail || last->len == JS_BUF_SIZE)
+		return 0;
+	n = bufcache_get(&stk->bc, &id, 1, true);
+	if (n < 0)
+		return n;
+	src = poolc_buf(&stk->pc, last->buf);
+	dst = poolc_buf(&stk->pc, id);
+	if (!src || !dst || last->off + last->len > JS_BUF_SIZE)
+		return -EUCLEAN;
+	memcpy(dst + last->off, src + last->off, last->len);
+	t->s.snd_copied += last->len;
+	stk_free(stk, &last->buf, 1);
+	last->buf = id;
+	return 0;
+}
+
+/*
+ * Append up to @room octets to so_snd.
+ * Return: octets; -EAGAIN no buffer now; -ENOBUFS and others of the cache
+ */
+static ssize_t append(struct stk *stk, struct so_txn *t, struct cursor *c, uint32_t room)
+{
+	uint16_t ids[64];
+	int n_ids = 0, at = 0, err;
+	uint32_t done = 0;
+
+	err = fresh_last(stk, t);
+	if (err)
+		return err;
+	if (t->s.snd_head != t->s.snd_tail && t->s.snd_last.len < JS_BUF_SIZE)
+		done = fill(stk, &t->s.snd_last, c, room);
+	while (done < room && c->left) {
+		struct js_piece piece = { 0 };
+
+		if (t->s.snd_tail - t->s.snd_head >= JS_SND_ENTRIES)
+			break;
+		if (at == n_ids) {
+			size_t want = (MIN((size_t)(room - done), c->left) + JS_BUF_SIZE - 1) /
+				      JS_BUF_SIZE;
+
+			n_ids = bufcache_get(&stk->bc, ids,
+					     (unsigned int)MIN(want, ARRAY_SIZE(ids)), !done);
+			at = 0;
+			if (n_ids < 0)
+				return done ? (ssize_t)done : n_ids;
+		}
+		piece.buf = ids[at++];
+		done += fill(stk, &piece, c, room - done);
+		snd_push(t, piece);
+	}
+	if (at < n_ids)
+		bufcache_put(&stk->bc, ids + at, (unsigned int)(n_ids - at));
+	t->s.snd_cc += done;
+	t->s.snd_bytes += done;
+	t->s.snd_copied += done;
+	return done;
+}
+
+static int send_allowed(const struct so_txn *t)
+{
+	if (t->s.error)
+		return -t->s.error;
+	if (t->s.flags & (JS_SOF_WR_SHUT | JS_SOF_CLOSED))
+		return -EPIPE;
+	if (!(t->s.flags & JS_SOF_CONNECTED))
+		return t->s.flags & JS_SOF_CONNECTING ? -EAGAIN : -ENOTCONN;
+	return 0;
+}
+
+static int begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
+{
+	if (sock >= JS_N_SOCKS ||
+	    atomic_load_explicit(&stk->socks[sock].gen, memory_order_acquire) != gen)
+		return -EBADF;
+	atomic_store_explicit(&stk->hdr->lock_sock, sock, memory_order_relaxed);
+	return so_begin(&stk->socks[sock], t) ? -ENETDOWN : 0;
+}
+
+/* One attempt under the lock. */
+static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct cursor *c)
+{
+	struct so_txn t;
+	struct tcp_view v;
+	uint32_t mark, room;
+	uint64_t now;
+	ssize_t n;
+	int err = begin(stk, sock, gen, &t);
+
+	if (!err)
+		err = send_allowed(&t);
+	if (err == -t.s.error && err && t.s.error) {
+		/* so_error is told once. */
+		t.s.error = 0;
+		so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
+		return err;
+	}
+	if (err)
+		return err;
+	if (!c->left)
+		return 0;
+	room = t.s.snd_hiwat > t.s.snd_cc ? t.s.snd_hiwat - t.s.snd_cc : 0;
+	if (!room)
+		return -EAGAIN;
+	n = append(stk, &t, c, room);
+	if (n <= 0)
+		return n ? n : -EAGAIN;
+	mark = poolc_tail(&stk->q);
+	now = now_us();
+	so_view(&t, &v);
+	tcp_user_send(&t.tcb, &v, now);
+	so_output(stk, sock, &t, now);
+	err = so_finish(stk, sock, &t, mark, 0);
+	return err ? err : n;
+}
+
+ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,
+		const struct iovec *iov, int n_iov, int flags)
+{
+	int stale = 0, nobuf = 0;
+
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	for (;;) {
+		struct cursor c = cursor_of(iov, n_iov);
+		ssize_t n = stk_lock(stk);
+
+		if (n)
+			return n;
+		n = send_locked(stk, sock, gen, &c);
+		stk_unlock(stk);
+		if (n == -ESTALE && ++stale < STALE_TRIES)
+			continue;
+		if (n == -ESTALE)
+			return -ENETDOWN;
+		/* The node is out of buffers: they come back as others' data
+		 * is acknowledged. */
+		if (n == -ENOBUFS && ++nobuf < NOBUF_TRIES) {
+			sched_yield();
+			continue;
+		}
+		return n;
+	}
+}
+
+/* --- recv ------------------------------------------------------------------- */
+
+static struct js_piece rcv_piece(const struct so_txn *t, uint32_t i)
+{
+	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : t->so->rcv[i % JS_RCV_ENTRIES];
+}
+
+/*
+ * Copy octets out of so_rcv; without @peek also take them.
+ * Return: octets, or -EUCLEAN if the queue is not what the block says.
+ */
+static ssize_t take(struct stk *stk, struct so_txn *t, struct cursor *c, int flags)
+{
+	uint32_t i = t->s.rcv_head, off = t->s.rcv_head_off;
+	size_t done = 0;
+
+	while (c->left && i != t->s.rcv_tail) {
+		struct js_piece p = rcv_piece(t, i);
+		const uint8_t *mem = poolc_buf(&stk->pc, p.buf);
+		uint8_t *dst;
+		size_t k;
+
+		if (!mem || p.off + p.len > JS_BUF_SIZE || off > p.len)
+			return -EUCLEAN;
+		k = cursor_next(c, &dst, p.len - off);
+		if (!(flags & MSG_TRUNC) && k)
+			memcpy(dst, mem + p.off + off, k);
+		off += (uint32_t)k;
+		done += k;
+		if (off < p.len)
+			break;
+		off = 0;
+		i++;
+		/* The last piece of a buffer: the buffer is done with. */
+		if (!(flags & MSG_PEEK) &&
+		    (i == t->s.rcv_tail || rcv_piece(t, i).buf != p.buf))
+			stk_free(stk, &p.buf, 1);
+	}
+	if (!(flags & MSG_PEEK)) {
+		t->s.rcv_head = i;
+		t->s.rcv_head_off = off;
+		t->s.rcv_cc -= (uint32_t)MIN(done, t->s.rcv_cc);
+		t->s.rcv_bytes += done;
+		if (!(flags & MSG_TRUNC))
+			t->s.rcv_copied += done;
+	}
+	return (ssize_t)done;
+}
+
+/* Why there is nothing to take: 0 end of file, or an error. */
+static int recv_nothing(struct stk *stk, uint32_t sock, struct so_txn *t)
+{
+	if (t->s.error) {
+		int err = -t->s.error;
+
+		t->s.error = 0;
+		so_finish(stk, sock, t, poolc_tail(&stk->q), 0);
+		return err;
+	}
+	if (t->s.flags & (JS_SOF_EOF | JS_SOF_RD_SHUT | JS_SOF_CLOSED))
+		return 0;
+	if (!(t->s.flags & (JS_SOF_CONNECTED | JS_SOF_CONNECTING)))
+		return -ENOTCONN;
+	return -EAGAIN;
+}
+
+static ssize_t recv_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct cursor *c,
+			   int flags)
+{
+	struct so_txn t;
+	struct tcp_view v;
+	uint32_t mark;
+	uint64_t now;
+	ssize_t n;
+	int err = begin(stk, sock, gen, &t);
+
+	if (err)
+		return err;
+	if (!t.s.rcv_cc)
+		return recv_nothing(stk, sock, &t);
+	stk->defer_mark = stk->n_defer;
+	n = take(stk, &t, c, flags);
+	if (n < 0)
+		return -ENETDOWN;
+	if (flags & MSG_PEEK || !n)
+		return n;
+	mark = poolc_tail(&stk->q);
+	now = now_us();
+	so_view(&t, &v);
+	tcp_user_recv(&t.tcb, &v, now);
+	so_output(stk, sock, &t, now);
+	err = so_finish(stk, sock, &t, mark, 0);
+	return err ? err : n;
+}
+
+ssize_t so_recv(struct stk *stk, uint32_t sock, uint32_t gen,
+		const struct iovec *iov, int n_iov, int flags)
+{
+	for (int stale = 0; stale < STALE_TRIES; stale++) {
+		struct cursor c = cursor_of(iov, n_iov);
+		ssize_t n = stk_lock(stk);
+
+		if (n)
+			return n;
+		n = recv_locked(stk, sock, gen, &c, flags);
+		stk_unlock(stk);
+		if (n != -ESTALE)
+			return n;
+	}
+	return -ENETDOWN;
+}
+
+/* --- shutdown, options --------------------------------------------------------- */
+
+static int shutdown_locked(struct stk *stk, uint32_t sock, uint32_t gen, int how)
+{
+	const unsigned int both = 1u << JS_WAIT_RX | 1u << JS_WAIT_TX;
+	uint32_t mark = poolc_tail(&stk->q);
+	uint64_t now = now_us();
+	struct so_txn t;
+	int err = begin(stk, sock, gen, &t);
+
+	if (err)
+		return err;
+	if (!(t.s.flags & JS_SOF_CONNECTED) || t.s.flags & JS_SOF_CLOSED)
+		return -ENOTCONN;
+	if (how == SHUT_RD || how == SHUT_RDWR)
+		t.s.flags |= JS_SOF_RD_SHUT;
+	if ((how == SHUT_WR || how == SHUT_RDWR) && !(t.s.flags & JS_SOF_WR_SHUT)) {
+		t.s.flags |= JS_SOF_WR_SHUT;
+		tcp_user_close(&t.tcb, now);
+		so_output(stk, sock, &t, now);
+	}
+	return so_finish(stk, sock, &t, mark, both);
+}
+
+int so_shutdown(struct stk *stk, uint32_t sock, uint32_t gen, int how)
+{
+	int err = -ESTALE;
+
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+		return -EINVAL;
+	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+		err = stk_lock(stk);
+		if (err)
+			return err;
+		err = shutdown_locked(stk, sock, gen, how);
+		stk_unlock(stk);
+	}
+	return err == -ESTALE ? -ENETDOWN : err;
+}
+
+int so_nodelay(struct stk *stk, uint32_t sock, uint32_t gen, bool on)
+{
+	uint32_t mark;
+	struct so_txn t;
+	int err = stk_lock(stk);
+
+	if (err)
+		return err;
+	err = begin(stk, sock, gen, &t);
+	if (!err) {
+		mark = poolc_tail(&stk->q);
+		if (on)
+			t.tcb.flags |= TF_NODELAY;
+		else
+			t.tcb.flags &= ~TF_NODELAY;
+		so_output(stk, sock, &t, now_us());
+		err = so_finish(stk, sock, &t, mark, 0);
+	}
+	stk_unlock(stk);
+	return err;
+}
+
+int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen)
+{
+	struct so_txn t;
+	int err = stk_lock(stk);
+
+	if (err)
+		return -err;
+	err = begin(stk, sock, gen, &t);
+	if (!err && t.s.error) {
+		err = -t.s.error;
+		t.s.error = 0;
+		so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
+	}
+	stk_unlock(stk);
+	return -err;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * so_in.c - from the event queue to tcp_input() and so_rcv
+ *
+ * The only caller of tcp_input().  A packet's buffers become so_rcv's: no
+ * octet is copied, but for small segments, which are added to the last buffer
+ * so that they do not exhaust the pool.
+ *
+ * An event is consumed after its block was committed, and the block remembers
+ * the packet's number: an event that is seen twice is skipped.
+ *
+ * Application (not for SYN, nor for an injected RxVCI) and child.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "abi/aal5.h"
+#include "common/clock.h"
+#include "common/util.h"
+#include "stack/shm/commit.h"
+#include "stack/shm/lock.h"
+#include "stack/sock/sock.h"
+
+#define COMPACT_MAX	1024	/* octets: smaller segments are copied together */
+#define HDR_PRIVATE	128	/* octets of a packet that are looked at: copied first */
+
+/* What a packet of the port is, from private memory. */
+struct packet {
+	struct js_event ev;
+	uint8_t hdr[HDR_PRIVATE];
+	struct ip_pair pair;
+	struct tcp_seg seg;
+	uint32_t off;		/* of the payload in the SDU */
+	uint8_t tos;
+};
+
+/* The checksum over all buffers of the packet. */
+static bool checksum_ok(const struct stk *stk, const struct packet *p, uint32_t ip_len)
+{
+	uint32_t left = p->ev.sdu_len;
+	uint32_t skip = ip_len;
+	uint64_t sum = ip_pseudo_sum(&p->pair, left - ip_len);
+
+	for (int i = 0; i < p->ev.n_buf && left; i++) {
+		const uint8_t *mem = poolc_buf(&stk->pc, p->ev.buf[i]);
+		uint32_t k = MIN(left, (uint32_t)JS_BUF_SIZE);
+
+		sum = ip_csum_add(sum, mem + skip, k - skip);
+		left -= k;
+		skip = 0;
+	}
+	return ip_csum_fold(sum) == 0;
+}
+
+/* Copy the headers, check all of it.  0 or -EBADMSG. */
+static int parse(const struct stk *stk, struct packet *p)
+{
+	uint32_t n = MIN(p->ev.sdu_len, (uint32_t)HDR_PRIVATE);
+	const uint8_t *mem = p->ev.n_buf ? poolc_buf(&stk->pc, p->ev.buf[0]) : NULL;
+	int ip_len, tcp_len;
+
+	if (!mem)
+		return -EBADMSG;
+	memcpy(p->hdr, mem, n);
+	ip_len = ip_parse(p->hdr, p->ev.sdu_len, &p->pair, &p->tos);
+	if (ip_len < 0 || (uint32_t)ip_len + sizeof(struct tcphdr) > n)
+		return -EBADMSG;
+	/* Options may only lie in what was copied. */
+	tcp_len = tcp_seg_parse(&p->seg, p->hdr + ip_len, n - (uint32_t)ip_len);
+	if (tcp_len < 0)
+		return -EBADMSG;
+	p->off = (uint32_t)(ip_len + tcp_len);
+	p->seg.len = p->ev.sdu_len - p->off;
+	return checksum_ok(stk, p, (uint32_t)ip_len) ? 0 : -EBADMSG;
+}
+
+/* Is it from our peer to us?  Streams and rules may lag behind (DESIGN 5). */
+static bool is_ours(const struct js_guard_sock *g, const struct packet *p)
+{
+	return p->seg.dport == g->lport && p->seg.sport == g->pport &&
+	       !memcmp(p->pair.dst, g->laddr, 16) && !memcmp(p->pair.src, g->paddr, 16);
+}
+
+static struct js_piece rcv_piece(const struct so_txn *t, uint32_t i)
+{
+	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : t->so->rcv[i % JS_RCV_ENTRIES];
+}
+
+/* Put a piece behind the last one.  The one that was last goes to the ring,
+ * where no committed block reads it yet. */
+static void rcv_push(struct so_txn *t, struct js_piece piece)
+{
+	if (t->s.rcv_tail != t->s.rcv_head)
+		t->so->rcv[(t->s.rcv_tail - 1) % JS_RCV_ENTRIES] = t->s.rcv_last;
+	t->s.rcv_last = piece;
+	t->s.rcv_tail++;
+	t->s.rcv_cc += piece.len;
+}
+
+/*
+ * Octets [from, from + len) of an SDU that lies in bufs[0..n) to the end of
+ * so_rcv; @used gets a bit for each buffer that is so_rcv's now.
+ */
+static void rcv_append(struct so_txn *t, const uint16_t *bufs, int n, uint32_t from,
+		       uint32_t len, uint32_t *used)
+{
+	for (int i = 0; i < n && len; i++) {
+		uint32_t base = (uint32_t)i * JS_BUF_SIZE;
+		uint32_t off, k;
+
+		if (from >= base + JS_BUF_SIZE)
+			continue;
+		off = from - base;
+		k = MIN(JS_BUF_SIZE - off, len);
+		rcv_push(t, (struct js_piece){ .buf = bufs[i], .off = (uint16_t)off,
+					       .len = (uint16_t)k });
+		*used |= 1u << i;
+		from += k;
+		len -= k;
+	}
+}
+
+/* Copy a small payload into the room behind the last piece.  False: no room. */
+static bool compact(struct stk *stk, struct so_txn *t, const struct packet *p,
+		    uint32_t from, uint32_t len)
+{
+	struct js_piece *last = &t->s.rcv_last;
+	uint8_t *dst = poolc_buf(&stk->pc, last->buf);
+	const uint8_t *src;
+	uint32_t done = 0;
+
+	if (len > COMPACT_MAX || t->s.rcv_head == t->s.rcv_tail || !dst ||
+	    last->off + last->len + len > JS_BUF_SIZE)
+		return false;
+	dst += last->off + last->len;
+	while (done < len) {
+		uint32_t at = from + done;
+		uint32_t k = MIN(len - done, JS_BUF_SIZE - at % JS_BUF_SIZE);
+
+		src = poolc_buf(&stk->pc, p->ev.buf[at / JS_BUF_SIZE]);
+		memcpy(dst + done, src + at % JS_BUF_SIZE, k);
+		done += k;
+	}
+	last->len = (uint16_t)(last->len + len);
+	t->s.rcv_cc += len;
+	t->s.rcv_copied += len;
+	return true;
+}
+
+/* Keep [from, from + len), sequence number @seq, aside. */
+static void ooo_keep(struct so_txn *t, const struct packet *p, uint32_t from,
+		     uint32_t len, uint32_t seq, uint32_t *used)
+{
+	int slot = __builtin_ffsll((long long)~t->s.ooo_map) - 1;
+	struct js_ooo *o;
+	uint32_t first = from / JS_BUF_SIZE;
+	uint32_t last = (from + len - 1) / JS_BUF_SIZE;
+
+	if (slot < 0 || last >= p->ev.n_buf)
+		return;		/* the engine was told; it will be sent again */
+	o = &t->so->ooo[slot];
+	*o = (struct js_ooo){ .seq = seq, .len = len, .off = (uint16_t)(from % JS_BUF_SIZE),
+			      .n_buf = (uint8_t)(last - first + 1) };
+	for (uint32_t i = first; i <= last; i++) {
+		o->buf[i - first] = p->ev.buf[i];
+		*used |= 1u << i;
+	}
+	t->s.ooo_map |= (uint64_t)1 << slot;
+}
+
+/* Move what is in order now from aside to so_rcv, which has all before @next;
+ * what so_rcv has already is freed. */
+static void ooo_pull(struct stk *stk, struct so_txn *t, uint32_t next)
+{
+	bool found = true;
+
+	while (found) {
+		found = false;
+		for (int i = 0; i < JS_OOO_ENTRIES; i++) {
+			struct js_ooo o;
+			uint32_t used = 0, skip;
+
+			if (!(t->s.ooo_map >> i & 1))
+				continue;
+			o = t->so->ooo[i];
+			if ((int32_t)(o.seq - next) > 0)
+				continue;	/* another comes first, or still out of order */
+			if (o.n_buf > 18 || o.len > JS_SDU_MAX)
+				o.n_buf = 0, o.len = 0;
+			t->s.ooo_map &= ~((uint64_t)1 << i);
+			skip = next - o.seq;
+			if ((int32_t)(o.seq + o.len - next) > 0) {
+				rcv_append(t, o.buf, o.n_buf, o.off + skip, o.len - skip, &used);
+				next = o.seq + o.len;
+				found = true;
+			}
+			for (int k = 0; k < o.n_buf; k++) {
+				if (!(used >> k & 1))
+					stk_free(stk, &o.buf[k], 1);
+			}
+		}
+	}
+}
+
+unsigned int so_note_events(struct so_txn *t, uint32_t ev)
+{
+	const unsigned int both = 1u << JS_WAIT_RX | 1u << JS_WAIT_TX;
+	unsigned int wake = 0;
+
+	if (ev & TCP_EV_CONNECTED) {
+		t->s.flags |= JS_SOF_CONNECTED;
+		t->s.flags &= ~JS_SOF_CONNECTING;
+		wake |= both;
+	}
+	if (ev & TCP_EV_FIN) {
+		t->s.flags |= JS_SOF_EOF;
+		wake |= both;
+	}
+	if (ev & TCP_EV_RESET)
+		t->s.error = t->s.flags & JS_SOF_EOF ? EPIPE : ECONNRESET;
+	if (ev & TCP_EV_REFUSED)
+		t->s.error = ECONNREFUSED;
+	if (ev & TCP_EV_TIMEDOUT)
+		t->s.error = ETIMEDOUT;
+	if (ev & (TCP_EV_RESET | TCP_EV_REFUSED | TCP_EV_TIMEDOUT | TCP_EV_CLOSED)) {
+		t->s.flags |= JS_SOF_CLOSED;
+		t->s.flags &= ~JS_SOF_CONNECTING;
+		wake |= both;
+	}
+	if (ev & TCP_EV_FIN_ACKED)
+		wake |= 1u << JS_WAIT_TX;
+	return wake;
+}
+
+/* Writers are woken when a third of the buffer is free, not for each ACK. */
+static bool is_writable(const struct so_txn *t, uint32_t cc)
+{
+	return cc <= t->s.snd_hiwat - t->s.snd_hiwat / 3;
+}
+
+/* Run one packet through the engine.  0, -ESTALE, -EUCLEAN. */
+static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct packet *p)
+{
+	uint32_t mark = poolc_tail(&stk->q);
+	uint32_t una = t->tcb.snd_una, cc = t->s.snd_cc, used = 0;
+	uint64_t now = now_us();
+	uint16_t rest[JS_SDU_BUFS];
+	unsigned int n_rest = 0, wake;
+	struct tcp_view v;
+	struct tcp_rx rx;
+	int err;
+
+	so_view(t, &v);
+	tcp_input(&t->tcb, &v, &p->seg, now, &rx);
+	t->s.ev_seq = p->ev.seq;
+	if (rx.acked)
+		so_snd_drop(stk, t, rx.acked, una);
+	if (rx.data_len) {
+		uint32_t from = p->off + rx.data_off;
+
+		if (!rx.advance)
+			ooo_keep(t, p, from, rx.data_len, rx.data_seq, &used);
+		else if (!compact(stk, t, p, from, rx.data_len))
+			rcv_append(t, p->ev.buf, p->ev.n_buf, from, rx.data_len, &used);
+		if (rx.advance && t->s.ooo_map)
+			ooo_pull(stk, t, rx.data_seq + rx.data_len);
+	}
+	if (rx.events & TCP_EV_DROP)
+		t->s.dropped++;
+	wake = so_note_events(t, rx.events);
+	if (rx.advance)
+		wake |= 1u << JS_WAIT_RX;
+	if (!is_writable(t, cc) && is_writable(t, t->s.snd_cc))
+		wake |= 1u << JS_WAIT_TX;
+	else if (cc && !t->s.snd_cc && t->s.flags & JS_SOF_WR_SHUT)
+		wake |= 1u << JS_WAIT_TX;	/* somebody lingers */
+	so_output(stk, sock, t, now);
+	for (int i = 0; i < p->ev.n_buf; i++) {
+		if (!(used >> i & 1))
+			rest[n_rest++] = p->ev.buf[i];
+	}
+	stk_free(stk, rest, n_rest);
+	err = so_finish(stk, sock, t, mark, wake);
+	if (!err && rx.events & ~(uint32_t)(TCP_EV_ACKED | TCP_EV_DATA | TCP_EV_DROP)) {
+		if (stk->on_event)
+			stk->on_event(stk->ctx, sock, rx.events);
+		else
+			so_tell_child(stk, sock);
+	}
+	return err;
+}
+
+static void drop_packet(struct stk *stk, const struct packet *p)
+{
+	stk_free(stk, p->ev.buf, p->ev.n_buf);
+	stk_flush(stk);
+	poolc_publish(&stk->q);
+}
+
+/*
+ * Process one event whose copy is @p->ev.
+ * Return: 1 done with it; 0 it is the child's; -ESTALE, -EUCLEAN
+ */
+static int input(struct stk *stk, struct packet *p)
+{
+	uint16_t idx = p->ev.pool < JS_N_POOLS ?
+		atomic_load_explicit(&stk->guard->sock_by_pool[p->ev.pool],
+				     memory_order_acquire) : 0xffff;
+	struct so_txn t;
+	bool syn;
+	int err;
+
+	if (idx >= JS_N_SOCKS || parse(stk, p) || !is_ours(&stk->guard->sock[idx], p)) {
+		drop_packet(stk, p);
+		return 1;
+	}
+	syn = p->seg.flags & TH_SYN || p->ev.uucpi & JS_UUCPI_RXVCI;
+	if (syn && !stk->is_child)
+		return 0;
+	err = so_begin(&stk->socks[idx], &t);
+	if (err)
+		return err;
+	/* Seen before: its holder died between commit and consuming it. */
+	if (t.s.ev_seq && (int32_t)(p->ev.seq - t.s.ev_seq) <= 0)
+		return 1;
+	if (syn && stk->on_rxvci) {
+		uint16_t rxvci = p->ev.uucpi & JS_UUCPI_RXVCI ?
+			p->ev.uucpi & (uint16_t)~JS_UUCPI_RXVCI : 0;
+
+		if (stk->on_rxvci(stk->ctx, idx, rxvci) < 0) {
+			drop_packet(stk, p);
+			return 1;
+		}
+	}
+	err = deliver(stk, idx, &t, p);
+	return err ? err : 1;
+}
+
+int so_input_events(struct stk *stk, int max)
+{
+	struct packet p;
+	uint64_t one = 1;
+	int n, ret;
+
+	for (n = 0; n < max && poolc_event_peek(&stk->pc, &p.ev); n++) {
+		if (p.ev.type == JS_EV_RX) {
+			ret = input(stk, &p);
+			if (ret == 0) {
+				atomic_fetch_or(&stk->hdr->child_work, JS_WORK_EVENTS);
+				if (write(stk->kick_fd, &one, sizeof(one)) < 0)
+					return -EAGAIN;
+				return -EAGAIN;
+			}
+			if (ret == -ESTALE)
+				return n;
+			if (ret == -EUCLEAN && !stk->is_child)
+				return ret;
+			if (ret == -EUCLEAN) {
+				/* The block cannot be run: the child ends it. */
+				drop_packet(stk, &p);
+				if (stk->on_event)
+					stk->on_event(stk->ctx, stk->guard->sock_by_pool[p.ev.pool],
+						      TCP_EV_RESET);
+			}
+		}
+		if (p.ev.type == JS_EV_SPACE && !stk->is_child) {
+			atomic_fetch_or(&stk->hdr->child_work, JS_WORK_EVENTS);
+			if (write(stk->kick_fd, &one, sizeof(one)) < 0)
+				return -EAGAIN;
+		}
+		poolc_event_done(&stk->pc, &p.ev);
+	}
+	return n;
+}
+
+void so_mark_bufs(const struct js_sock *so, const struct so_txn *t, uint64_t *map)
+{
+#define MARK(b) (map[(b) / 64] |= (uint64_t)1 << (b) % 64)
+	for (uint32_t i = t->s.snd_head; i != t->s.snd_tail; i++) {
+		uint16_t b = i == t->s.snd_tail - 1 ? t->s.snd_last.buf :
+			     so->snd[i % JS_SND_ENTRIES].buf;
+		MARK(b);
+	}
+	for (uint32_t i = t->s.rcv_head; i != t->s.rcv_tail; i++)
+		MARK(rcv_piece(t, i).buf);
+	for (int i = 0; i < JS_OOO_ENTRIES; i++) {
+		if (!(t->s.ooo_map >> i & 1))
+			continue;
+		for (int k = 0; k < so->ooo[i].n_buf && k < 18; k++)
+			MARK(so->ooo[i].buf[k]);
+	}
+#undef MARK
+}
+
+void so_drop_all(struct stk *stk, struct so_txn *t)
+{
+	uint16_t prev = JS_BUF_NONE;
+
+	/* All that was sent may still be queued: jetringd defers the FREE. */
+	t->s.rexmt_segs = MAX(t->s.rexmt_segs, 1u);
+	t->s.rexmt_high = t->tcb.snd_una + 0x40000000;
+	so_snd_drop(stk, t, t->s.snd_cc, t->tcb.snd_una);
+	for (uint32_t i = t->s.rcv_head; i != t->s.rcv_tail; i++) {
+		struct js_piece p = rcv_piece(t, i);
+
+		if (p.buf != prev)
+			stk_free(stk, &p.buf, 1);
+		prev = p.buf;
+	}
+	t->s.rcv_head = t->s.rcv_tail;
+	t->s.rcv_cc = t->s.rcv_head_off = 0;
+	for (int i = 0; i < JS_OOO_ENTRIES; i++) {
+		struct js_ooo *o = &t->so->ooo[i];
+
+		if (t->s.ooo_map >> i & 1)
+			stk_free(stk, o->buf, MIN(o->n_buf, 18));
+	}
+	t->s.ooo_map = 0;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * so_out.c - from tcp_output() to the script queue
+ *
+ * The only caller of tcp_output().  A segment is a header, written into the
+ * op, and pieces of the buffers of so_snd: no octet of payload is copied, and
+ * the TCP checksum is made from the sums that send() left with each piece.
+ *
+ * Application (not for segments with SYN) and child; lock held.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "abi/aal5.h"
+#include "common/clock.h"
+#include "common/util.h"
+#include "stack/shm/commit.h"
+#include "stack/shm/lock.h"
+#include "stack/sock/sock.h"
+
+#define RESERVE_OPS	8	/* slots kept for FREE and ALLOC */
+
+void so_view(const struct so_txn *t, struct tcp_view *v)
+{
+	uint32_t pieces = t->s.rcv_tail - t->s.rcv_head;
+
+	*v = (struct tcp_view){
+		.snd_cc = t->s.snd_cc,
+		.rcv_space = t->s.rcv_hiwat > t->s.rcv_cc ? t->s.rcv_hiwat - t->s.rcv_cc : 0,
+		.ooo_room = (uint32_t)(JS_OOO_ENTRIES - __builtin_popcountll(t->s.ooo_map)),
+		.closed = t->s.flags & JS_SOF_ORPHAN,
+	};
+	/* Room in the ring for one more segment and all that is out of order. */
+	if (pieces + JS_SDU_BUFS * (2 + JS_OOO_ENTRIES - v->ooo_room) > JS_RCV_ENTRIES) {
+		v->ooo_room = 0;
+		if (pieces + 2 * JS_SDU_BUFS > JS_RCV_ENTRIES)
+			v->rcv_space = 0;
+	}
+}
+
+/* Piece @i (free-running) of so_snd as it is now. */
+static struct js_piece snd_piece(const struct so_txn *t, uint32_t i)
+{
+	struct js_piece p = i == t->s.snd_tail - 1 ? t->s.snd_last :
+			    t->so->snd[i % JS_SND_ENTRIES];
+	return p;
+}
+
+/*
+ * Pieces for so_snd[off, off + len) and their partial checksum.  Walks from
+ * the head: at most JS_SND_ENTRIES steps.
+ * Return: pieces, or -EUCLEAN if the queue does not hold that.
+ */
+static int gather(const struct stk *stk, const struct so_txn *t, uint32_t off,
+		  uint32_t len, struct js_seg seg[JS_SDU_BUFS], uint64_t *sum)
+{
+	uint32_t skip = off, left = len, at = 0;
+	int n = 0;
+
+	for (uint32_t i = t->s.snd_head; left && i != t->s.snd_tail; i++) {
+		struct js_piece p = snd_piece(t, i);
+		uint32_t from = i == t->s.snd_head ? t->s.snd_head_off : 0;
+		const uint8_t *mem = poolc_buf(&stk->pc, p.buf);
+		uint64_t part;
+		uint32_t k;
+
+		if (!mem || p.off + p.len > JS_BUF_SIZE || from > p.len)
+			return -EUCLEAN;
+		k = p.len - from;
+		if (skip >= k) {
+			skip -= k;
+			continue;
+		}
+		from += skip;
+		k = MIN(k - skip, left);
+		skip = 0;
+		if (n == JS_SDU_BUFS)
+			return -EUCLEAN;
+		seg[n++] = (struct js_seg){ .buf = p.buf, .off = (uint16_t)(p.off + from),
+					    .len = (uint16_t)k };
+		part = k == p.len ? p.sum : ip_csum_add(0, mem + p.off + from, k);
+		*sum += at & 1 ? ip_csum_swap(part) : part;
+		at += k;
+		left -= k;
+	}
+	return left ? -EUCLEAN : n;
+}
+
+/* SYNs look for the connection server; so does what was lost again and again,
+ * in case a stream was reused or a rule was lost (DESIGN 5). */
+static bool via_divert(const struct tcp_seg *seg)
+{
+	if (seg->flags & TH_SYN)
+		return !(seg->flags & TH_ACK);
+	return seg->n_rexmt >= 2 || (seg->is_rexmt && seg->flags & TH_FIN);
+}
+
+/* Push one segment as a SEND.  0, -EUCLEAN, -EAGAIN. */
+static int emit(struct stk *stk, uint32_t sock, struct so_txn *t, struct tcp_seg *seg)
+{
+	const struct js_guard_sock *g = &stk->guard->sock[sock];
+	struct js_seg pieces[JS_SDU_BUFS];
+	uint8_t hdr[JS_OP_HDR_MAX];
+	struct ip_pair pair;
+	uint64_t sum = 0;
+	uint16_t flags = 0, csum;
+	int n, ip_len, tcp_len;
+
+	seg->sport = g->lport;
+	seg->dport = g->pport;
+	memcpy(pair.src, g->laddr, sizeof(pair.src));
+	memcpy(pair.dst, g->paddr, sizeof(pair.dst));
+	n = gather(stk, t, seg->off, seg->len, pieces, &sum);
+	if (n < 0)
+		return n;
+	/* The TCP header first, behind room for the longest IP header. */
+	tcp_len = tcp_seg_build(seg, hdr + 40);
+	ip_len = ip_build(hdr, &pair, (uint32_t)tcp_len + seg->len, 0, 0);
+	memmove(hdr + ip_len, hdr + 40, (size_t)tcp_len);
+	sum += ip_pseudo_sum(&pair, (uint32_t)tcp_len + seg->len);
+	sum = ip_csum_add(sum, hdr + ip_len, (size_t)tcp_len);
+	csum = ip_csum_fold(sum);
+	memcpy(hdr + ip_len + 16, &csum, 2);
+	if (seg->flags & TH_SYN)
+		flags |= JS_SEND_INJECT;
+	if (via_divert(seg))
+		flags |= JS_SEND_DIVERT;
+	return poolc_send(&stk->q, g->pool, flags, hdr, (unsigned int)(ip_len + tcp_len),
+			  pieces, (unsigned int)n);
+}
+
+void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
+{
+	struct js_sock *so = &stk->socks[sock];
+	struct tcp_view v;
+	struct tcp_seg seg;
+
+	/* A SYN carries an RxVCI: the child's business. */
+	if (!stk->is_child && t->tcb.state <= TCPS_SYN_RECEIVED)
+		return;
+	so_view(t, &v);
+	for (;;) {
+		if (poolc_space(&stk->q) <= RESERVE_OPS) {
+			atomic_store_explicit(&so->pending, 1, memory_order_relaxed);
+			if (poolc_want_space(&stk->q))
+				return;
+			if (poolc_space(&stk->q) <= RESERVE_OPS)
+				return;
+		}
+		if (tcp_output(&t->tcb, &v, now, &seg) <= 0)
+			return;
+		if (seg.is_rexmt) {
+			t->s.rexmt_segs++;
+			if ((int32_t)(seg.seq + seg.len - t->s.rexmt_high) > 0 ||
+			    t->s.rexmt_segs == 1)
+				t->s.rexmt_high = seg.seq + seg.len;
+		}
+		/* What cannot be sent counts as lost; the timer tries again. */
+		if (emit(stk, sock, t, &seg) < 0)
+			t->s.dropped++;
+	}
+}
+
+/* Void the ops pushed since @mark: their transaction did not happen.  ALLOCs
+ * stay, their buffers go to the cache. */
+static void void_ops(struct stk *stk, uint32_t mark)
+{
+	for (uint32_t i = mark; i != poolc_tail(&stk->q); i++) {
+		struct js_op *op = &stk->q.sq->op[i % JS_QUEUE_OPS];
+
+		if (op->code != JS_OP_ALLOC)
+			op->code = JS_OP_NOP;
+	}
+}
+
+static void note_deadline(struct stk *stk, struct so_txn *t)
+{
+	struct js_stack_hdr *h = stk->hdr;
+	uint64_t at = tcp_poll_at(&t->tcb);
+	uint64_t old;
+
+	atomic_store_explicit(&t->so->deadline_us, at, memory_order_relaxed);
+	old = atomic_load_explicit(&h->app_deadline_us, memory_order_relaxed);
+	while (at < old &&
+	       !atomic_compare_exchange_weak(&h->app_deadline_us, &old, at))
+		;
+	/* seq_cst on both: the child stores child_until_us, then looks at
+	 * app_deadline_us once more before it sleeps. */
+	if (!stk->is_child && at < atomic_load(&h->child_until_us)) {
+		uint64_t one = 1;
+
+		if (write(stk->kick_fd, &one, sizeof(one)) < 0)
+			return;	/* full is as good as written */
+	}
+}
+
+int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
+	      unsigned int wake)
+{
+	int err = so_commit(t);
+
+	if (err) {
+		void_ops(stk, mark);
+		poolc_publish(&stk->q);
+		stk->n_defer = stk->defer_mark;
+		stk->n_stale++;
+		return err;
+	}
+	stk_flush(stk);		/* after the SENDs */
+	poolc_publish(&stk->q);
+	fault_here(FAULT_AFTER_PUBLISH);
+	note_deadline(stk, t);
+	if (wake)
+		so_wakeup(stk, sock, wake);
+	return 0;
+}
+
+/* Ask the child for a look at a socket. */
+static void leave_work(struct stk *stk, uint32_t sock, uint32_t what)
+{
+	uint64_t one = 1;
+
+	atomic_fetch_or(&stk->hdr->work_map[sock / 64], (uint64_t)1 << sock % 64);
+	atomic_fetch_or(&stk->hdr->child_work, what);
+	if (write(stk->kick_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void so_tell_child(struct stk *stk, uint32_t sock)
+{
+	leave_work(stk, sock, 0);
+}
+
+void so_wakeup(struct stk *stk, uint32_t sock, unsigned int wake)
+{
+	struct js_sock *so = &stk->socks[sock];
+
+	for (int w = JS_WAIT_RX; w <= JS_WAIT_TX; w++) {
+		if (!(wake & 1u << w))
+			continue;
+		/* seq_cst: before the looks at waiters and notify; the sleeper
+		 * announces itself, then looks at seq (so_wait, so_notify) */
+		atomic_fetch_add(&so->seq[w], 1);
+		if (atomic_load(&so->waiters[w]))
+			futex_wake(&so->seq[w], INT32_MAX);
+	}
+	if (!(atomic_load(&so->notify) & wake))
+		return;
+	atomic_fetch_and(&so->notify, ~wake);
+	if (stk->on_token)
+		stk->on_token(stk->ctx, sock);
+	else
+		leave_work(stk, sock, JS_WORK_TOKENS);
+}
+
+void so_snd_drop(struct stk *stk, struct so_txn *t, uint32_t n, uint32_t una_before)
+{
+	uint16_t gone[JS_OP_BUFS];
+	unsigned int n_gone = 0;
+	/* Sent more than once: a copy may still wait in a queue of jetringd,
+	 * which keeps the buffer until that has left.  Else it is ours. */
+	bool once = !t->s.rexmt_segs || (int32_t)(t->s.rexmt_high - una_before) <= 0;
+
+	if (n > t->s.snd_cc)
+		n = t->s.snd_cc;
+	t->s.snd_cc -= n;
+	while (n && t->s.snd_head != t->s.snd_tail) {
+		struct js_piece p = snd_piece(t, t->s.snd_head);
+		uint32_t k = p.len > t->s.snd_head_off ? p.len - t->s.snd_head_off : 0;
+
+		if (n < k) {
+			t->s.snd_head_off += n;
+			break;
+		}
+		n -= k;
+		t->s.snd_head++;
+		t->s.snd_head_off = 0;
+		gone[n_gone++] = p.buf;
+		if (n_gone == JS_OP_BUFS || !n || t->s.snd_head == t->s.snd_tail) {
+			unsigned int left = n_gone;
+
+			if (once && !stk->is_child)
+				left = bufcache_put(&stk->bc, gone, n_gone);
+			stk_free(stk, gone + (n_gone - left), left);
+			n_gone = 0;
+		}
+	}
+}

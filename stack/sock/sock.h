@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sock.h - the socket layer: what both halves do with a socket
+ *
+ * 4.3BSD's uipc_socket and tcp_usrreq, over the committed control block.  The
+ * same code runs in the application (top half) and in the child (bottom
+ * half); struct stk says which.  No call here blocks, but for the stack's
+ * lock; stack/api waits, with so_wait().
+ *
+ * Every call that names a socket takes its index and generation.  A
+ * generation that is not current gives -EBADF: the socket was released.
+ * -ENETDOWN: the child or the ring has gone.
+ * -ESTALE never leaves this layer: a commit that lost against a fence is
+ * tried again; a process that was fenced while it was stopped re-attaches
+ * (stk_reattach, the caller's function).
+ *
+ * Context: any thread of an attached process, or the child.  Thread-safe by
+ * the stack's lock.  Not to be called from a signal handler that interrupted
+ * a call on the same stack: stk_busy() tells.
+ */
+#ifndef STACK_SOCK_SOCK_H
+#define STACK_SOCK_SOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <netinet/tcp.h>
+
+#include "abi/ctlmsg.h"
+#include "abi/shmseg.h"
+#include "stack/engine/tcp.h"
+#include "stack/pool/poolc.h"
+
+#define STK_DEFER_MAX	2048
+#define JS_TCPI_PMTU	61504	/* octets: the MTU of the ring, as TCP_INFO tells it */
+
+/* One process's view of a stack.  Private memory; one per process. */
+struct stk {
+	struct js_stack_hdr *hdr;	/* mapped */
+	struct js_sock *socks;		/* JS_N_SOCKS of them, mapped */
+	struct js_guard_hdr *guard;	/* mapped; read-only but in the child */
+	struct poolc pc;		/* the port */
+	struct poolc_queue q;		/* this process's script queue */
+	struct bufcache bc;		/* Tx buffers of this process, not in any queue */
+	int kick_fd;			/* wakes the child */
+	bool is_child;
+	/* Buffers to FREE with the next publishing; from defer_mark on those
+	 * of the transaction that is not committed.  Under the lock. */
+	uint16_t n_defer, defer_mark;
+	uint16_t defer[STK_DEFER_MAX];
+	/* The child's, when it runs input and output; NULL in applications.
+	 * ctx is passed back. */
+	void *ctx;
+	void (*on_event)(void *ctx, uint32_t sock, uint32_t tcp_events);	/* TCP_EV_*, after commit, lock held */
+	void (*on_token)(void *ctx, uint32_t sock);	/* the anchor wants a token */
+	int (*on_rxvci)(void *ctx, uint32_t sock, uint16_t rxvci);	/* a SYN or ACK announced one (0: none), before the answer */
+	uint64_t n_stale;		/* commits lost */
+};
+
+/**
+ * stk_attach() - Map a stack into this process
+ * @fds:	CM_INIT_NFDS descriptors in the order of CM_INIT_*; stack, guard
+ *		and port are closed by this call, doorbell and kick are kept
+ * @queue:	The script queue the child opened for this process
+ * Return: 0; -EPROTO if a header is not what this library was built for;
+ *	-ENOMEM and other errors of mmap
+ */
+int stk_attach(struct stk *stk, const int fds[CM_INIT_NFDS], uint32_t queue);
+void stk_detach(struct stk *stk);
+
+/* 0, or the error every call gives: ENETDOWN. */
+int stk_dead(const struct stk *stk);
+
+/* This thread is inside a call on this stack (a signal handler may ask). */
+bool stk_busy(void);
+
+/* --- data ------------------------------------------------------------------ */
+
+/**
+ * so_send() - Append octets to so_snd and send what may be sent
+ * @flags:	MSG_MORE, MSG_OOB (-EOPNOTSUPP); others do not matter here
+ * Copies what fits; one copy, checksummed as it is made.
+ * Return: octets taken, > 0; -EAGAIN no room; -EPIPE; -ENOTCONN; so_error
+ */
+ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,
+		const struct iovec *iov, int n_iov, int flags);
+
+/**
+ * so_recv() - Take octets from so_rcv
+ * @flags:	MSG_PEEK, MSG_TRUNC (drop instead of copy)
+ * Return: octets; 0 end of file; -EAGAIN nothing yet; -ENOTCONN; so_error
+ *	(which is then cleared)
+ */
+ssize_t so_recv(struct stk *stk, uint32_t sock, uint32_t gen,
+		const struct iovec *iov, int n_iov, int flags);
+
+/* SHUT_RD, SHUT_WR, SHUT_RDWR.  0, -ENOTCONN, -EINVAL. */
+int so_shutdown(struct stk *stk, uint32_t sock, uint32_t gen, int how);
+
+/* --- state: read without the lock, from the committed block ------------------- */
+
+/* POLLIN, POLLOUT, POLLRDHUP, POLLHUP, POLLERR (and RDNORM, WRNORM) that are
+ * true now.  Listeners: none (their anchor is the truth). */
+unsigned int so_poll(struct stk *stk, uint32_t sock, uint32_t gen);
+
+/* A copy of what a socket is. */
+struct so_info {
+	uint8_t tcp_state;		/* enum tcp_state */
+	uint32_t flags;			/* JS_SOF_* */
+	int error;			/* so_error, not cleared */
+	uint32_t rcv_cc;		/* SIOCINQ */
+	uint32_t snd_cc;		/* SIOCOUTQ: not acknowledged, SYN and FIN not counted */
+	uint32_t snd_hiwat, rcv_hiwat;
+	bool has_addr;
+	struct cm_addr local, peer;	/* of a connection */
+	uint16_t pool, rxvci, txvci;
+};
+int so_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_info *info);
+
+/* SO_ERROR: errno value (>= 0), cleared. */
+int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen);
+
+/* TCP_INFO in Linux's layout. */
+int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct tcp_info *ti);
+
+/* TCP_NODELAY, TCP_CORK into the control block (opts were set by the caller);
+ * may send what was held back. */
+int so_nodelay(struct stk *stk, uint32_t sock, uint32_t gen, bool on);
+
+/* --- waiting ---------------------------------------------------------------- */
+
+/* The word to sample before a check and to give to so_wait(). */
+uint32_t so_seq(struct stk *stk, uint32_t sock, int which);	/* JS_WAIT_* */
+
+/**
+ * so_wait() - Sleep until the word is not @seq any more
+ * @timeout_us:	0 for ever (then a signal handler with SA_RESTART does not
+ *		end it: FUTEX_WAIT without time-out restarts), else microseconds
+ * Return: 0 woken or changed; -EINTR; -ETIMEDOUT
+ */
+int so_wait(struct stk *stk, uint32_t sock, int which, uint32_t seq, uint64_t timeout_us);
+
+/* Somebody will poll the anchor: the next change of these (bits 1 <<
+ * JS_WAIT_*) sends a token.  Then look at so_poll() once more. */
+void so_notify(struct stk *stk, uint32_t sock, unsigned int bits);
+
+/* --- inside the socket layer and the child ------------------------------------- */
+
+struct so_txn;
+
+/* Lock and unlock; stk_lock() gives -ENETDOWN.  stk_unlock() rings the
+ * doorbell for what was published. */
+int stk_lock(struct stk *stk);
+void stk_unlock(struct stk *stk);
+
+/* tcp_output() until nothing is left or the queue is full: ops are pushed,
+ * not published.  @mark: poolc_tail() from before the transaction's first op. */
+void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now);
+
+/**
+ * so_finish() - Commit, then publish, then wake who waits
+ * @mark:	As above: on failure these ops are made void
+ * @wake:	Bits 1 << JS_WAIT_*
+ * Return: 0; -ESTALE
+ */
+int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
+	      unsigned int wake);
+
+/* FREE with the next so_finish() or stk_flush(). */
+void stk_free(struct stk *stk, const uint16_t *bufs, unsigned int n);
+/* Push the FREEs; whether any went. */
+bool stk_flush(struct stk *stk);
+
+/* The events of the engine into flags and error of the block; which waiters
+ * are concerned. */
+unsigned int so_note_events(struct so_txn *t, uint32_t tcp_events);
+
+/* What the engine should know of the socket buffers. */
+void so_view(const struct so_txn *t, struct tcp_view *v);
+
+/* Ask the child to look at a socket's state. */
+void so_tell_child(struct stk *stk, uint32_t sock);
+
+/* Increment the futex words and wake; tokens for pollers. */
+void so_wakeup(struct stk *stk, uint32_t sock, unsigned int wake);
+
+/* Drop @n acknowledged octets from so_snd; buffers go back. */
+void so_snd_drop(struct stk *stk, struct so_txn *t, uint32_t n, uint32_t una_before);
+
+/* All buffers reached from a block, into a bitmap of 65536 bits. */
+void so_mark_bufs(const struct js_sock *so, const struct so_txn *t, uint64_t *map);
+
+/* Free all of so_snd, so_rcv and what is out of order. */
+void so_drop_all(struct stk *stk, struct so_txn *t);
+
+/* --- for the child (stack/child) and for draining by either side ----------------- */
+
+/* Process events of the port that this side may process, until none is left
+ * or @max.  Lock held.  Return: events processed; -EAGAIN the next is
+ * the child's (already told). */
+int so_input_events(struct stk *stk, int max);
+
+#endif
