@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ports.c - who listens where (Listen), and which connection is whose (Forward)
+ *
+ * Runs in jetconnd.  The bind-points keep two stacks from having one port;
+ * what is refused here is a child that claims what it cannot have.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "abi/shmseg.h"
+#include "connserver/ports.h"
+#include "stack/shm/cm.h"
+
+#define PORT_BUCKETS	256	/* a power of two */
+#define PAIR_BUCKETS	4096	/* a power of two */
+#define LISTENERS_MAX	JS_N_SOCKS		/* of a child */
+#define FORWARDS_MAX	(2 * JS_N_SOCKS)	/* of a child: sockets, and connections not accepted yet */
+
+struct cs_ports {
+	uint64_t seed;		/* peers choose ports: they must not choose buckets */
+	LIST_HEAD(, cs_listener) by_port[PORT_BUCKETS];
+	LIST_HEAD(, cs_forward) by_pair[PAIR_BUCKETS];
+};
+
+struct cs_ports *cs_ports_new(void)
+{
+	struct cs_ports *ports = calloc(1, sizeof(*ports));
+
+	if (!ports)
+		return NULL;
+	/* Without entropy (early boot) a seed of 0 does. */
+	if (getrandom(&ports->seed, sizeof(ports->seed), GRND_NONBLOCK) < 0)
+		ports->seed = 0;
+	return ports;
+}
+
+void cs_ports_free(struct cs_ports *ports)
+{
+	free(ports);
+}
+
+/* --- listeners ------------------------------------------------------------ */
+
+static struct cs_listener *listener_find(struct cs_ports *ports, const uint8_t addr[16],
+					 uint16_t port)
+{
+	struct cs_listener *l;
+
+	LIST_FOREACH(l, &ports->by_port[port & (PORT_BUCKETS - 1)], by_port)
+		if (l->local.port == port && !memcmp(l->local.addr, addr, 16))
+			return l;
+	return NULL;
+}
+
+static void listener_free(struct cs_listener *l)
+{
+	LIST_REMOVE(l, by_port);
+	LIST_REMOVE(l, by_child);
+	cs_child_claims(l->child)->n_listeners--;
+	free(l);
+}
+
+int cs_ports_listen(struct cs_ports *ports, struct cs_child *child,
+		    const struct cm_addr *local, uint32_t sock, uint32_t gen)
+{
+	struct cs_claims *claims = cs_child_claims(child);
+	struct cs_listener *l = listener_find(ports, local->addr, local->port);
+
+	if (l && l->child != child)
+		return -EADDRINUSE;
+	if (!l) {
+		if (claims->n_listeners >= LISTENERS_MAX)
+			return -ENOSPC;
+		l = calloc(1, sizeof(*l));
+		if (!l)
+			return -ENOMEM;
+		l->child = child;
+		l->local = *local;
+		LIST_INSERT_HEAD(&ports->by_port[local->port & (PORT_BUCKETS - 1)], l, by_port);
+		LIST_INSERT_HEAD(&claims->listeners, l, by_child);
+		claims->n_listeners++;
+	}
+	l->sock = sock;
+	l->gen = gen;
+	return 0;
+}
+
+int cs_ports_unlisten(struct cs_ports *ports, struct cs_child *child,
+		      const struct cm_addr *local, uint32_t sock, uint32_t gen)
+{
+	struct cs_listener *l = listener_find(ports, local->addr, local->port);
+
+	/* A socket of this child may have taken the address over meanwhile. */
+	if (!l || l->child != child || l->sock != sock || l->gen != gen)
+		return -ENOENT;
+	listener_free(l);
+	return 0;
+}
+
+struct cs_listener *cs_ports_listener(struct cs_ports *ports, const struct cm_addr *dst)
+{
+	static const uint8_t any4[16] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t any6[16];
+	struct cs_listener *l = listener_find(ports, dst->addr, dst->port);
+
+	if (!l && cm_addr_is_v4(dst))
+		l = listener_find(ports, any4, dst->port);
+	/* A socket that listens on :: takes IPv4 too, as Linux's do by default. */
+	if (!l)
+		l = listener_find(ports, any6, dst->port);
+	return l;
+}
+
+/* --- connections ---------------------------------------------------------- */
+
+static uint64_t mix(uint64_t h, uint64_t x)
+{
+	/* splitmix64's finaliser: every bit of x reaches every bit of h. */
+	h = (h ^ x) + 0x9e3779b97f4a7c15u;
+	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
+	h = (h ^ h >> 27) * 0x94d049bb133111ebu;
+	return h ^ h >> 31;
+}
+
+static unsigned int pair_bucket(const struct cs_ports *ports, const struct cm_addr *local,
+				const struct cm_addr *peer)
+{
+	uint64_t word[4], h = ports->seed;
+	int i;
+
+	memcpy(&word[0], local->addr, 16);
+	memcpy(&word[2], peer->addr, 16);
+	for (i = 0; i < 4; i++)
+		h = mix(h, word[i]);
+	h = mix(h, (uint64_t)local->port << 16 | peer->port);
+	return (unsigned int)(h & (PAIR_BUCKETS - 1));
+}
+
+static struct cs_forward *forward_find(struct cs_ports *ports, unsigned int bucket,
+				       const struct cm_addr *local, const struct cm_addr *peer)
+{
+	struct cs_forward *f;
+
+	LIST_FOREACH(f, &ports->by_pair[bucket], by_pair)
+		if (cm_addr_equal(&f->local, local) && cm_addr_equal(&f->peer, peer))
+			return f;
+	return NULL;
+}
+
+static void forward_free(struct cs_forward *f)
+{
+	LIST_REMOVE(f, by_pair);
+	LIST_REMOVE(f, by_child);
+	cs_child_claims(f->child)->n_forwards--;
+	free(f);
+}
+
+int cs_ports_forward(struct cs_ports *ports, struct cs_child *child,
+		     const struct cm_addr *local, const struct cm_addr *peer, js_vci_t vci)
+{
+	struct cs_claims *claims = cs_child_claims(child);
+	unsigned int bucket = pair_bucket(ports, local, peer);
+	struct cs_forward *f = forward_find(ports, bucket, local, peer);
+
+	if (f && f->child != child)
+		return -EADDRINUSE;
+	if (!f) {
+		if (claims->n_forwards >= FORWARDS_MAX)
+			return -ENOSPC;
+		f = calloc(1, sizeof(*f));
+		if (!f)
+			return -ENOMEM;
+		f->child = child;
+		f->local = *local;
+		f->peer = *peer;
+		LIST_INSERT_HEAD(&ports->by_pair[bucket], f, by_pair);
+		LIST_INSERT_HEAD(&claims->forwards, f, by_child);
+		claims->n_forwards++;
+	}
+	f->vci = vci;
+	return 0;
+}
+
+int cs_ports_unforward(struct cs_ports *ports, struct cs_child *child,
+		       const struct cm_addr *local, const struct cm_addr *peer)
+{
+	struct cs_forward *f = cs_ports_connection(ports, local, peer);
+
+	if (!f || f->child != child)
+		return -ENOENT;
+	forward_free(f);
+	return 0;
+}
+
+struct cs_forward *cs_ports_connection(struct cs_ports *ports, const struct cm_addr *local,
+				       const struct cm_addr *peer)
+{
+	return forward_find(ports, pair_bucket(ports, local, peer), local, peer);
+}
+
+void cs_ports_drop_child(struct cs_child *child)
+{
+	struct cs_claims *claims = cs_child_claims(child);
+	struct cs_listener *l, *next_l;
+	struct cs_forward *f, *next_f;
+
+	for (l = LIST_FIRST(&claims->listeners); l; l = next_l) {
+		next_l = LIST_NEXT(l, by_child);
+		listener_free(l);
+	}
+	for (f = LIST_FIRST(&claims->forwards); f; f = next_f) {
+		next_f = LIST_NEXT(f, by_child);
+		forward_free(f);
+	}
+}

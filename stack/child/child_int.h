@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * child_int.h - inside the child: what it knows that applications do not
+ *
+ * One process, one thread.  Everything here is private memory.  Files:
+ *	child.c		start, the loop
+ *	ctl.c		control messages, of users and of the connection server
+ *	conn.c		connections: pools, VCIs, anchors; from birth to release
+ *	reclaim.c	processes that died or were stopped
+ */
+#ifndef STACK_CHILD_CHILD_INT_H
+#define STACK_CHILD_CHILD_INT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/anchor.h"
+#include "abi/ctlmsg.h"
+#include "stack/child/child.h"
+#include "stack/shm/cm.h"
+#include "stack/shm/commit.h"
+#include "stack/shm/lock.h"
+#include "stack/sock/sock.h"
+
+/* An attached process. */
+struct proc {
+	bool used;
+	int fd;			/* our end of its channel */
+	pid_t pid;
+	uint32_t queue;		/* its script queue */
+	bool fenced;		/* was robbed of the lock while stopped */
+};
+
+/*
+ * What a socket is to the child.
+ *
+ * CK_NEW	socket() was called.  Operations: Bind, Listen_Child, Connect.
+ * CK_LISTENER	Caveats: its block is never run by the engine.
+ * CK_CONN	has or had a pool; its block is the engine's.
+ */
+enum csock_kind { CK_FREE, CK_NEW, CK_LISTENER, CK_CONN };
+
+/* What is awaited from the connection server. */
+enum csock_wait { CW_NONE, CW_BIND, CW_LISTEN, CW_CONNECT, CW_RESOLVE };
+
+struct csock {
+	enum csock_kind kind;
+	enum csock_wait wait;
+	uint32_t gen;			/* odd while in use */
+	bool anchored;			/* anchor is open: a descriptor exists somewhere */
+	int anchor;			/* our end */
+	int bp;				/* bind-point, -1 none */
+	uint16_t family;
+	uid_t uid;			/* of who made it */
+	bool reuse;
+	uint32_t snd_buf, rcv_buf;	/* octets */
+	struct cm_addr local, peer;
+	bool has_pool;
+	uint16_t pool;
+	js_vci_t rxvci, txvci;
+	uint16_t ring_id;		/* of the peer */
+	uint32_t parent;		/* listener, or JS_SOCK_NONE */
+	bool delivered;			/* accept() has it, or may have */
+	uint32_t backlog, n_waiting;	/* listener: connections not yet delivered */
+	int who;			/* proc index that waits for a reply */
+	uint32_t req_id;		/* of its request */
+	uint32_t srv_id;		/* of ours to the server */
+};
+
+#define MAX_PROCS	(JS_N_QUEUES - 1)
+#define MAX_DYING	64
+
+/* A pool whose last SEND (an RST, the last ACK) may not have left yet:
+ * destroying it would drop that. */
+struct dying {
+	uint16_t pool;
+	uint32_t op;		/* of our queue; done: destroy */
+};
+
+struct child {
+	struct child_args args;
+	struct stk stk;
+	int stack_fd, guard_fd;
+	int kick_fd;			/* eventfd: applications write; jetringd never does */
+	int epoll_fd;
+	int server_fd;			/* -1: the server is away */
+	uint64_t server_retry_us;
+	uint64_t next_us;		/* no timer of a socket is due before */
+	bool want_scan;			/* some socket's output was cut short */
+	uint32_t next_srv_id;
+	struct proc procs[MAX_PROCS];
+	struct csock socks[JS_N_SOCKS];
+	uint32_t n_socks;		/* in use */
+	uint32_t max_sock;		/* indices in use are below */
+	struct dying dying[MAX_DYING];
+	unsigned int n_dying;
+	uint8_t secret[16];		/* RFC 6528 */
+};
+
+/* epoll data: what, index */
+enum { EP_WAKE, EP_KICK, EP_SERVER, EP_PROC, EP_ANCHOR, EP_BINDPOINT };
+int child_watch(struct child *c, int fd, uint32_t events, unsigned int what, uint32_t idx);
+
+/* The lock, taken even from the dead and the stopped. */
+void child_lock(struct child *c);
+void child_unlock(struct child *c);
+
+/* --- ctl.c --- */
+void ctl_proc_ready(struct child *c, int i, uint32_t events);
+void ctl_server_ready(struct child *c, uint32_t events);
+/* (Re)connect to the server when it is time; tells it all we have. */
+void ctl_server_connect(struct child *c, uint64_t now);
+int ctl_server_send(struct child *c, struct cm_msg *m, const int *fds, int n_fds);
+int ctl_add_proc(struct child *c, int fd, pid_t pid);
+void ctl_reply(struct child *c, struct csock *s, uint16_t type, int err);
+
+/* --- conn.c --- */
+int conn_new(struct child *c, uint16_t family, uid_t uid);	/* socket index, or -ENFILE */
+/* A socketpair: ours in s->anchor, watched; returns the application's end. */
+int conn_anchor(struct child *c, uint32_t idx);
+void conn_token(void *ctx, uint32_t idx);
+int conn_rxvci(void *ctx, uint32_t idx, uint16_t rxvci);
+void conn_event(void *ctx, uint32_t idx, uint32_t tcp_events);
+/* Pool, guard and control block for s->local, s->peer, s->txvci.  @active:
+ * OPEN active and send the SYN.  0 or -Exxx. */
+int conn_open(struct child *c, uint32_t idx, bool active);
+void conn_review(struct child *c, uint32_t idx);	/* lock held: act on what the block says */
+void conn_anchor_ready(struct child *c, uint32_t idx, uint32_t events);
+void conn_bindpoint_ready(struct child *c, uint32_t idx);
+void conn_syn(struct child *c, const struct cm_msg *m);
+void conn_fail(struct child *c, uint32_t idx, int err);	/* connect() ends with this errno */
+void conn_timers(struct child *c, uint64_t now);	/* lock held */
+void conn_scan_pending(struct child *c);		/* lock held */
+void conn_bury(struct child *c);			/* destroy pools that are done */
+int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx);
+void conn_listening(struct child *c, uint32_t idx, uint32_t backlog);
+
+/* --- reclaim.c --- */
+void reclaim_proc(struct child *c, int i);	/* its channel has hung up */
+void reclaim_robbed(struct child *c, uint32_t owner, bool may_run);	/* lock held */
+
+#endif

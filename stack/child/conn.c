@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conn.c - connections in the child: pools, VCIs, anchors, birth to release
+ *
+ * The active side: bind-point, Resolve, pool, SYN to the peer's connection
+ * server; the peer's RxVCI comes back in the SYN+ACK's trailer (paper, 4.4.7).
+ * The passive side: Syn from our server, pool, Divert; the SYN follows into
+ * the pool, the SYN+ACK goes straight to the connector's RxVCI.
+ *
+ * A socket is released when its last descriptor is closed (the anchor hangs
+ * up) and TCP is CLOSED.  The child.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "abi/aal5.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "stack/child/child_int.h"
+
+#define MSS_ANNOUNCED	(JS_MTU - 40)	/* 61464 octets */
+#define MSS_SENT	61440		/* octets: 15 buffers */
+#define RX_EXTRA	64		/* buffers of a pool beyond twice so_rcv */
+
+/* --- sockets and anchors -------------------------------------------------------------- */
+
+int conn_new(struct child *c, uint16_t family, uid_t uid)
+{
+	struct tcp_config cfg = { .mss = MSS_ANNOUNCED, .rcv_buf = JS_BUF_DEFAULT };
+	struct js_so so = { .snd_hiwat = JS_BUF_DEFAULT, .rcv_hiwat = JS_BUF_DEFAULT };
+	struct js_sock *sh;
+	struct csock *s;
+	struct tcpcb tcb;
+	uint32_t idx;
+
+	for (idx = 0; idx < JS_N_SOCKS && c->socks[idx].kind != CK_FREE; idx++)
+		;
+	if (idx == JS_N_SOCKS)
+		return -ENFILE;
+	s = &c->socks[idx];
+	*s = (struct csock){
+		.kind = CK_NEW, .gen = s->gen + 1, .anchor = -1, .bp = -1,
+		.family = family, .uid = uid, .who = -1, .parent = JS_SOCK_NONE,
+		.snd_buf = JS_BUF_DEFAULT, .rcv_buf = JS_BUF_DEFAULT,
+	};
+	c->n_socks++;
+	c->max_sock = MAX(c->max_sock, idx + 1);
+	sh = &c->stk.socks[idx];
+	tcp_init(&tcb, &cfg);
+	so.fence_seen = atomic_load(&sh->fences);
+	so_init_block(sh, &tcb, &so);
+	atomic_store(&sh->notify, 0);
+	atomic_store(&sh->opts, family == AF_INET6 ? JS_SO_V6 : 0);
+	atomic_store(&sh->mode, JS_ANCHOR_MODE_TOKEN);
+	atomic_store(&sh->rcvtimeo_us, 0);
+	atomic_store(&sh->sndtimeo_us, 0);
+	atomic_store(&sh->linger_s, 0);
+	atomic_store(&sh->pending, 0);
+	atomic_store(&sh->deadline_us, UINT64_MAX);
+	/* store-release: who sees the generation sees the rest */
+	atomic_store_explicit(&sh->gen, s->gen, memory_order_release);
+	return (int)idx;
+}
+
+int conn_anchor(struct child *c, uint32_t idx)
+{
+	struct csock *s = &c->socks[idx];
+	int sv[2], err;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	err = child_watch(c, sv[0], EPOLLIN, EP_ANCHOR, idx);
+	if (err) {
+		close(sv[0]);
+		close(sv[1]);
+		return err;
+	}
+	s->anchor = sv[0];
+	s->anchored = true;
+	return sv[1];
+}
+
+void conn_token(void *ctx, uint32_t idx)
+{
+	struct child *c = ctx;
+	char token = JS_ANCHOR_TOKEN;
+
+	/* A full anchor is readable: as good as one more token. */
+	if (c->socks[idx].kind != CK_FREE && c->socks[idx].anchored &&
+	    c->socks[idx].kind != CK_LISTENER)
+		send(c->socks[idx].anchor, &token, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* --- pools ------------------------------------------------------------------------------ */
+
+static bool is_v4(const struct cm_addr *a)
+{
+	return cm_addr_is_v4(a);
+}
+
+/* What this connection may send: paper, 4.7. */
+static void make_template(const struct csock *s, struct js_template *t)
+{
+	uint16_t ports[2] = { htons(s->local.port), htons(s->peer.port) };
+
+	memset(t, 0, sizeof(*t));
+	if (is_v4(&s->local)) {
+		t->ip_len = 20;
+		t->ip_value[0] = 0x45;		/* version, header length */
+		t->ip_mask[0] = 0xff;
+		t->ip_mask[6] = 0xbf;		/* DF as you like, no fragment */
+		t->ip_mask[7] = 0xff;
+		t->ip_value[9] = IPPROTO_TCP;
+		t->ip_mask[9] = 0xff;
+		memcpy(t->ip_value + 12, s->local.addr + 12, 4);
+		memcpy(t->ip_value + 16, s->peer.addr + 12, 4);
+		memset(t->ip_mask + 12, 0xff, 8);
+	} else {
+		t->ip_len = 40;
+		t->ip_value[0] = 0x60;
+		t->ip_mask[0] = 0xf0;
+		t->ip_value[6] = IPPROTO_TCP;
+		t->ip_mask[6] = 0xff;
+		memcpy(t->ip_value + 8, s->local.addr, 16);
+		memcpy(t->ip_value + 24, s->peer.addr, 16);
+		memset(t->ip_mask + 8, 0xff, 32);
+	}
+	t->tp_len = 4;
+	memcpy(t->tp_value, ports, 4);
+	memset(t->tp_mask, 0xff, 4);
+}
+
+static uint32_t rx_limit(const struct csock *s)
+{
+	return 2 * s->rcv_buf / JS_BUF_SIZE + RX_EXTRA;
+}
+
+/* Pool, private stream, template and flow rule: one crossing. */
+static int make_pool(struct child *c, struct csock *s)
+{
+	struct js_pool_req req = {
+		.stream = JS_STREAM_ANY, .txvci = s->txvci, .queues = 0xffff,
+		.rx_limit = rx_limit(s), .has_flow = 1,
+	};
+	int err;
+
+	memcpy(req.flow.src, s->peer.addr, 16);
+	memcpy(req.flow.dst, s->local.addr, 16);
+	req.flow.sport_be = htons(s->peer.port);
+	req.flow.dport_be = htons(s->local.port);
+	req.flow.proto = IPPROTO_TCP;
+	make_template(s, &req.tmpl);
+	err = poolc_pool_create(&c->stk.pc, &req, &s->pool, &s->rxvci);
+	if (err)
+		return err;
+	if (s->pool >= JS_N_POOLS) {
+		poolc_pool_destroy(&c->stk.pc, s->pool);
+		return -ENOSPC;
+	}
+	s->has_pool = true;
+	return 0;
+}
+
+static void tell_forward(struct child *c, uint32_t idx, bool on)
+{
+	struct csock *s = &c->socks[idx];
+	struct cm_msg m = { .type = CM_FORWARD, .sock = idx, .gen = s->gen, .on = on,
+			    .vci = s->rxvci, .local = s->local, .peer = s->peer };
+
+	ctl_server_send(c, &m, NULL, 0);
+}
+
+static void write_guard(struct child *c, uint32_t idx)
+{
+	const struct csock *s = &c->socks[idx];
+	struct js_guard_sock *g = &c->stk.guard->sock[idx];
+
+	g->pool = s->pool;
+	g->rxvci = s->rxvci;
+	g->txvci = s->txvci;
+	g->lport = s->local.port;
+	g->pport = s->peer.port;
+	memcpy(g->laddr, s->local.addr, 16);
+	memcpy(g->paddr, s->peer.addr, 16);
+	__atomic_store_n(&g->gen, s->gen, __ATOMIC_RELEASE);
+	atomic_store_explicit(&c->stk.guard->sock_by_pool[s->pool], (uint16_t)idx,
+			      memory_order_release);
+}
+
+static void drop_pool(struct child *c, uint32_t idx)
+{
+	struct csock *s = &c->socks[idx];
+
+	if (!s->has_pool)
+		return;
+	atomic_store(&c->stk.guard->sock_by_pool[s->pool], 0xffff);
+	tell_forward(c, idx, false);
+	s->has_pool = false;
+	if (c->n_dying == MAX_DYING) {
+		poolc_pool_destroy(&c->stk.pc, s->pool);
+		return;
+	}
+	c->dying[c->n_dying++] = (struct dying){ s->pool, poolc_tail(&c->stk.q) };
+}
+
+void conn_bury(struct child *c)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < c->n_dying; i++) {
+		struct dying d = c->dying[i];
+
+		if (poolc_is_done(&c->stk.q, d.op - 1))
+			poolc_pool_destroy(&c->stk.pc, d.pool);
+		else
+			c->dying[n++] = d;
+	}
+	c->n_dying = n;
+}
+
+/* Initial sequence number and timestamp offset of a connection: RFC 6528, 3;
+ * RFC 7323, 5.4.  SipHash of the connection's name, and for the first a clock
+ * of 4 us. */
+static void secrets(const struct child *c, const struct csock *s, uint32_t *iss, uint32_t *ts)
+{
+	struct { struct cm_addr local, peer; } name = { s->local, s->peer };
+	uint8_t hash[crypto_shorthash_BYTES];
+
+	static_assert(crypto_shorthash_KEYBYTES == sizeof(c->secret), "SipHash key");
+	crypto_shorthash(hash, (const uint8_t *)&name, sizeof(name), c->secret);
+	memcpy(iss, hash, 4);
+	memcpy(ts, hash + 4, 4);
+	*iss += (uint32_t)(now_us() / 4);
+}
+
+int conn_open(struct child *c, uint32_t idx, bool active)
+{
+	struct csock *s = &c->socks[idx];
+	struct js_sock *sh = &c->stk.socks[idx];
+	uint32_t mark = poolc_tail(&c->stk.q);
+	uint64_t now = now_us();
+	struct tcp_config cfg = {
+		.mss = is_v4(&s->local) ? MSS_ANNOUNCED : MSS_ANNOUNCED - 20,
+		.eff_mss_max = MSS_SENT, .rcv_buf = s->rcv_buf,
+		.nodelay = atomic_load(&sh->opts) & JS_SO_NODELAY,
+	};
+	struct so_txn t;
+	uint32_t iss;
+	int err = make_pool(c, s);
+
+	if (err)
+		return err;
+	s->kind = CK_CONN;
+	write_guard(c, idx);
+	if (active)
+		tell_forward(c, idx, true);
+	secrets(c, s, &iss, &cfg.ts_offset);
+	child_lock(c);
+	err = so_begin(sh, &t);
+	if (!err) {
+		tcp_init(&t.tcb, &cfg);
+		t.s.snd_hiwat = s->snd_buf;
+		t.s.rcv_hiwat = s->rcv_buf;
+		t.s.ev_seq = 0;
+		if (active) {
+			tcp_user_open_active(&t.tcb, iss, now);
+			t.s.flags |= JS_SOF_CONNECTING;
+			so_output(&c->stk, idx, &t, now);
+		} else {
+			tcp_user_open_passive(&t.tcb, iss, now);
+		}
+		err = so_finish(&c->stk, idx, &t, mark, 0);
+	}
+	child_unlock(c);
+	if (err)
+		drop_pool(c, idx);
+	return err;
+}
+
+int conn_rxvci(void *ctx, uint32_t idx, uint16_t rxvci)
+{
+	struct child *c = ctx;
+	struct csock *s = &c->socks[idx];
+	struct js_pool_req req = { .txvci = rxvci };
+
+	/* None: the kernel's TCP; it listens on its IP stream (txvci is that). */
+	if (!rxvci || rxvci == s->txvci)
+		return 0;
+	if (vci_is_mcast(rxvci) || vci_stream(rxvci) < JS_STREAM_FIRST ||
+	    vci_ring_id(rxvci) != s->ring_id)
+		return -EINVAL;
+	s->txvci = rxvci;
+	c->stk.guard->sock[idx].txvci = rxvci;
+	return poolc_pool_set(&c->stk.pc, s->pool, JS_PS_TXVCI, &req);
+}
+
+/* --- the end ----------------------------------------------------------------------------- */
+
+static void release(struct child *c, uint32_t idx)
+{
+	struct csock *s = &c->socks[idx];
+	struct js_sock *sh = &c->stk.socks[idx];
+	struct so_txn t;
+
+	drop_pool(c, idx);
+	if (s->parent != JS_SOCK_NONE && !s->delivered && c->socks[s->parent].n_waiting)
+		c->socks[s->parent].n_waiting--;
+	if (s->anchored)
+		close(s->anchor);
+	if (s->bp >= 0)
+		close(s->bp);
+	if (so_begin(sh, &t) == 0) {
+		so_drop_all(&c->stk, &t);
+		so_commit(&t);
+		stk_flush(&c->stk);
+		poolc_publish(&c->stk.q);
+	}
+	c->stk.guard->sock[idx].gen = 0;
+	s->kind = CK_FREE;
+	s->gen++;
+	atomic_store_explicit(&sh->gen, s->gen, memory_order_release);
+	atomic_store(&sh->deadline_us, UINT64_MAX);
+	c->n_socks--;
+	while (c->max_sock && c->socks[c->max_sock - 1].kind == CK_FREE)
+		c->max_sock--;
+}
+
+static void deliver(struct child *c, uint32_t idx);
+
+void conn_review(struct child *c, uint32_t idx)
+{
+	struct csock *s = &c->socks[idx];
+	struct so_txn t;
+
+	if (s->kind != CK_CONN)
+		return;
+	if (so_begin(&c->stk.socks[idx], &t)) {
+		/* Somebody wrote nonsense: nothing can be said for it any more. */
+		drop_pool(c, idx);
+		if (!s->anchored)
+			release(c, idx);
+		return;
+	}
+	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED)
+		deliver(c, idx);
+	if (!(t.s.flags & JS_SOF_CLOSED))
+		return;
+	drop_pool(c, idx);
+	if (!s->anchored)
+		release(c, idx);
+}
+
+void conn_event(void *ctx, uint32_t idx, uint32_t tcp_events)
+{
+	(void)tcp_events;
+	if (idx < JS_N_SOCKS)
+		conn_review(ctx, idx);
+}
+
+/* The engine's part of a close by the last descriptor; lock held. */
+static void close_conn(struct child *c, uint32_t idx)
+{
+	uint32_t mark = poolc_tail(&c->stk.q);
+	struct js_sock *sh = &c->stk.socks[idx];
+	uint32_t opts = atomic_load(&sh->opts);
+	uint64_t now = now_us();
+	struct so_txn t;
+
+	if (so_begin(sh, &t)) {
+		release(c, idx);
+		return;
+	}
+	if (t.tcb.state == TCPS_CLOSED) {
+		release(c, idx);
+		return;
+	}
+	t.s.flags |= JS_SOF_ORPHAN | JS_SOF_WR_SHUT | JS_SOF_RD_SHUT;
+	/* Unread data, or linger for no time: RST, as Linux (RFC 2525, 2.17). */
+	if (t.tcb.state < TCPS_ESTABLISHED || t.s.rcv_cc ||
+	    (opts & JS_SO_LINGER && !atomic_load(&sh->linger_s)))
+		tcp_user_abort(&t.tcb, now);
+	else
+		tcp_user_close(&t.tcb, now);
+	so_output(&c->stk, idx, &t, now);
+	if (t.tcb.state == TCPS_CLOSED)
+		t.s.flags |= JS_SOF_CLOSED;
+	so_finish(&c->stk, idx, &t, mark, 0);
+	conn_review(c, idx);
+}
+
+static void close_listener(struct child *c, uint32_t idx)
+{
+	struct csock *s = &c->socks[idx];
+	struct cm_msg m = { .type = CM_LISTEN, .sock = idx, .gen = s->gen, .on = 0,
+			    .local = s->local };
+
+	ctl_server_send(c, &m, NULL, 0);
+	for (uint32_t i = 0; i < c->max_sock; i++) {
+		struct csock *k = &c->socks[i];
+
+		if (k->kind != CK_CONN || k->parent != idx)
+			continue;
+		k->parent = JS_SOCK_NONE;
+		if (!k->delivered)
+			close_conn(c, i);
+	}
+	release(c, idx);
+}
+
+void conn_anchor_ready(struct child *c, uint32_t idx, uint32_t events)
+{
+	struct csock *s = &c->socks[idx];
+	char junk[256];
+
+	if (s->kind == CK_FREE || !s->anchored)
+		return;
+	if (events & EPOLLOUT && s->kind == CK_LISTENER) {
+		struct epoll_event ev = { .events = EPOLLIN,
+					  .data.u64 = (uint64_t)EP_ANCHOR << 32 | idx };
+
+		epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, s->anchor, &ev);
+		for (uint32_t i = 0; i < c->max_sock; i++) {
+			if (c->socks[i].kind == CK_CONN && c->socks[i].parent == idx)
+				conn_review(c, i);
+		}
+	}
+	/* Nothing is said over an anchor in this direction. */
+	if (events & EPOLLIN && !(events & EPOLLHUP))
+		while (recv(s->anchor, junk, sizeof(junk), MSG_DONTWAIT) > 0)
+			;
+	if (!(events & (EPOLLHUP | EPOLLERR)))
+		return;
+	close(s->anchor);
+	s->anchor = -1;
+	s->anchored = false;
+	s->who = -1;
+	child_lock(c);
+	if (s->kind == CK_LISTENER)
+		close_listener(c, idx);
+	else if (s->kind == CK_CONN)
+		close_conn(c, idx);
+	else
+		release(c, idx);
+	child_unlock(c);
+}
+
+void conn_fail(struct child *c, uint32_t idx, int err)
+{
+	struct so_txn t;
+
+	child_lock(c);
+	if (so_begin(&c->stk.socks[idx], &t) == 0) {
+		t.s.error = err;
+		t.s.flags &= ~JS_SOF_CONNECTING;
+		t.s.flags |= JS_SOF_CLOSED;
+		so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q),
+			  1u << JS_WAIT_RX | 1u << JS_WAIT_TX);
+	}
+	child_unlock(c);
+}
+
+/* --- listening ------------------------------------------------------------------------------ */
+
+void conn_listening(struct child *c, uint32_t idx, uint32_t backlog)
+{
+	struct csock *s = &c->socks[idx];
+	struct cm_msg m = { .type = CM_LISTEN, .sock = idx, .gen = s->gen, .on = 1,
+			    .local = s->local };
+	struct so_txn t;
+	int err = 0;
+
+	/* The kernel listens too: our own node, loopback, other interfaces. */
+	if (listen(s->bp, (int)backlog) < 0)
+		err = -errno;
+	if (!err && s->kind != CK_LISTENER)
+		err = child_watch(c, s->bp, EPOLLIN, EP_BINDPOINT, idx);
+	if (err) {
+		ctl_reply(c, s, CM_GENERAL_REPLY, err);
+		return;
+	}
+	s->kind = CK_LISTENER;
+	s->backlog = backlog;
+	atomic_store(&c->stk.socks[idx].backlog, backlog);
+	atomic_store(&c->stk.socks[idx].mode, JS_ANCHOR_MODE_LISTENER);
+	child_lock(c);
+	if (so_begin(&c->stk.socks[idx], &t) == 0) {
+		t.s.flags |= JS_SOF_LISTENING;
+		so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q), 0);
+	}
+	child_unlock(c);
+	ctl_server_send(c, &m, NULL, 0);
+	ctl_reply(c, s, CM_GENERAL_REPLY, 0);
+}
+
+/* Send @fd (and the record) over a listener's anchor.  0 or -EAGAIN, … */
+static int pass(int anchor, const struct js_anchor_accept *rec, int fd)
+{
+	union { struct cmsghdr h; char buf[CMSG_SPACE(sizeof(int))]; } ctl = { 0 };
+	struct iovec iov = { .iov_base = (void *)rec, .iov_len = sizeof(*rec) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl,
+			      .msg_controllen = sizeof(ctl) };
+
+	ctl.h.cmsg_level = SOL_SOCKET;
+	ctl.h.cmsg_type = SCM_RIGHTS;
+	ctl.h.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&ctl.h), &fd, sizeof(int));
+	return sendmsg(anchor, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static void want_room(struct child *c, uint32_t idx)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT,
+				  .data.u64 = (uint64_t)EP_ANCHOR << 32 | idx };
+
+	epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, c->socks[idx].anchor, &ev);
+}
+
+/* A connection is ESTABLISHED: its anchor to who accepts. */
+static void deliver(struct child *c, uint32_t idx)
+{
+	struct csock *s = &c->socks[idx];
+	struct csock *l = &c->socks[s->parent];
+	struct js_anchor_accept rec = { .magic = JS_ANCHOR_ACCEPT, .sock = idx, .gen = s->gen,
+					.local = s->local, .peer = s->peer };
+	int fd, err;
+
+	if (l->kind != CK_LISTENER || !l->anchored)
+		return;
+	fd = conn_anchor(c, idx);
+	if (fd < 0)
+		return;
+	err = pass(l->anchor, &rec, fd);
+	close(fd);
+	if (!err) {
+		s->delivered = true;
+		if (l->n_waiting)
+			l->n_waiting--;
+		return;
+	}
+	/* No room for more: later, when some were accepted.  The anchor we
+	 * made has hung up; forget it. */
+	close(s->anchor);
+	s->anchor = -1;
+	s->anchored = false;
+	if (err == -EAGAIN)
+		want_room(c, s->parent);
+}
+
+/* A connection through the kernel's TCP to our listener's port. */
+void conn_bindpoint_ready(struct child *c, uint32_t idx)
+{
+	struct csock *s = &c->socks[idx];
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct js_anchor_accept rec = { .magic = JS_ANCHOR_ACCEPT, .is_kernel = 1 };
+	int fd;
+
+	if (s->kind != CK_LISTENER)
+		return;
+	fd = accept4(s->bp, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	cm_addr_from_sa(&rec.peer, (struct sockaddr *)&ss, len);
+	len = sizeof(ss);
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+		cm_addr_from_sa(&rec.local, (struct sockaddr *)&ss, len);
+	pass(s->anchor, &rec, fd);
+	close(fd);	/* not passed: the peer gets a FIN or RST, as with a full backlog */
+}
+
+void conn_syn(struct child *c, const struct cm_msg *m)
+{
+	struct cm_msg r = { .type = CM_DIVERT, .id = m->id, .local = m->local, .peer = m->peer };
+	struct csock *l = m->sock < JS_N_SOCKS ? &c->socks[m->sock] : NULL;
+	struct csock *s;
+	int idx = -1, err = 0;
+
+	if (!l || l->kind != CK_LISTENER || l->gen != m->gen)
+		err = -ECONNREFUSED;
+	else if (l->n_waiting >= l->backlog)
+		err = -EAGAIN;
+	if (!err) {
+		idx = conn_new(c, l->family, l->uid);
+		err = idx < 0 ? idx : 0;
+	}
+	if (!err) {
+		s = &c->socks[idx];
+		s->local = m->local;
+		s->peer = m->peer;
+		s->ring_id = m->ring_id & 0xf;
+		s->txvci = m->rxvci ? m->rxvci : vci_make(s->ring_id, JS_STREAM_IP);
+		s->parent = m->sock;
+		s->snd_buf = l->snd_buf;
+		s->rcv_buf = l->rcv_buf;
+		atomic_store(&c->stk.socks[idx].opts,
+			     atomic_load(&c->stk.socks[m->sock].opts) & ~(uint32_t)JS_SO_NONBLOCK);
+		err = conn_open(c, (uint32_t)idx, false);
+		if (err) {
+			s->parent = JS_SOCK_NONE;
+			child_lock(c);
+			release(c, (uint32_t)idx);
+			child_unlock(c);
+		} else {
+			l->n_waiting++;
+			r.vci = s->rxvci;
+			r.sock = (uint32_t)idx;
+			r.gen = s->gen;
+		}
+	}
+	r.err = err;
+	ctl_server_send(c, &r, NULL, 0);
+}
+
+/* --- timers, options ------------------------------------------------------------------------- */
+
+static void one_timer(struct child *c, uint32_t idx, uint64_t now)
+{
+	uint32_t mark = poolc_tail(&c->stk.q);
+	struct tcp_view v;
+	struct tcp_rx rx;
+	struct so_txn t;
+	unsigned int wake;
+
+	if (so_begin(&c->stk.socks[idx], &t)) {
+		atomic_store(&c->stk.socks[idx].deadline_us, UINT64_MAX);
+		conn_review(c, idx);
+		return;
+	}
+	so_view(&t, &v);
+	tcp_timers(&t.tcb, &v, now, &rx);
+	wake = so_note_events(&t, rx.events);
+	so_output(&c->stk, idx, &t, now);
+	so_finish(&c->stk, idx, &t, mark, wake);
+	if (rx.events)
+		conn_review(c, idx);
+}
+
+void conn_timers(struct child *c, uint64_t now)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (uint32_t i = 0; i < c->max_sock; i++) {
+		struct js_sock *sh = &c->stk.socks[i];
+
+		if (c->socks[i].kind != CK_CONN)
+			continue;
+		if (atomic_load_explicit(&sh->deadline_us, memory_order_relaxed) <= now)
+			one_timer(c, i, now);
+		next = MIN(next, atomic_load_explicit(&sh->deadline_us, memory_order_relaxed));
+	}
+	/* What this round itself set is in next already. */
+	atomic_store(&c->stk.hdr->app_deadline_us, UINT64_MAX);
+	/* A deadline that stays in the past (a hostile word) costs one look a
+	 * millisecond, no more. */
+	c->next_us = MAX(next, now + 1000);
+	if (next == UINT64_MAX)
+		c->next_us = UINT64_MAX;
+}
+
+void conn_scan_pending(struct child *c)
+{
+	c->want_scan = false;
+	for (uint32_t i = 0; i < c->max_sock; i++) {
+		struct js_sock *sh = &c->stk.socks[i];
+		uint32_t mark = poolc_tail(&c->stk.q);
+		struct so_txn t;
+
+		if (c->socks[i].kind != CK_CONN || !atomic_exchange(&sh->pending, 0) ||
+		    so_begin(sh, &t))
+			continue;
+		so_output(&c->stk, i, &t, now_us());
+		so_finish(&c->stk, i, &t, mark, 0);
+	}
+}
+
+int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx)
+{
+	struct csock *s = &c->socks[idx];
+	uint32_t max = (tx ? JS_SND_ENTRIES : JS_RCV_ENTRIES / 2) * JS_BUF_SIZE;
+	struct so_txn t;
+	int err;
+
+	octets = MIN(MAX(octets, (uint32_t)JS_BUF_SIZE), max);
+	if (tx)
+		s->snd_buf = octets;
+	else
+		s->rcv_buf = octets;
+	if (s->has_pool && !tx) {
+		struct js_pool_req req = { .rx_limit = rx_limit(s) };
+
+		err = poolc_pool_set(&c->stk.pc, s->pool, JS_PS_RX_LIMIT, &req);
+		if (err)
+			return err;
+	}
+	child_lock(c);
+	err = so_begin(&c->stk.socks[idx], &t);
+	if (!err) {
+		if (tx)
+			t.s.snd_hiwat = octets;
+		else
+			t.s.rcv_hiwat = octets;
+		err = so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q), 0);
+	}
+	child_unlock(c);
+	return err;
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ctl.c - the child's control messages (paper, A.3)
+ *
+ * Users are not trusted: every member is checked against what the sender may
+ * name.  The server is; its messages are checked for sense all the same.
+ * The child; never blocks: a user that does not read its answers loses them.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "stack/child/child_int.h"
+
+#define SERVER_RETRY_US	200000	/* the server is away: look again */
+
+/* --- users ------------------------------------------------------------------------ */
+
+/* Give process @i its queue and the descriptors of the stack. */
+static int init_reply(struct child *c, int i, uint32_t id)
+{
+	struct cm_msg m = {
+		.type = CM_INIT_REPLY, .version = CM_VERSION, .id = id,
+		.n = c->procs[i].queue, .ring_id = c->stk.pc.ring_id,
+	};
+	int fds[CM_INIT_NFDS] = {
+		[CM_INIT_STACK] = c->stack_fd, [CM_INIT_GUARD] = c->guard_fd,
+		[CM_INIT_PORT] = c->stk.pc.memfd, [CM_INIT_DOORBELL] = c->stk.pc.doorbell_fd,
+		[CM_INIT_KICK] = c->kick_fd,
+	};
+
+	return cm_send_to(c->procs[i].fd, &m, fds, CM_INIT_NFDS, MSG_DONTWAIT, NULL, 0);
+}
+
+int ctl_add_proc(struct child *c, int fd, pid_t pid)
+{
+	int on = 1, queue, err, i;
+
+	for (i = 0; i < MAX_PROCS && c->procs[i].used; i++)
+		;
+	if (i == MAX_PROCS)
+		return -EAGAIN;
+	queue = poolc_queue_open(&c->stk.pc);
+	if (queue < 0)
+		return queue;
+	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	c->procs[i] = (struct proc){ .used = true, .fd = fd, .pid = pid,
+				     .queue = (uint32_t)queue };
+	err = child_watch(c, fd, EPOLLIN | EPOLLRDHUP, EP_PROC, (uint32_t)i);
+	if (!err)
+		err = init_reply(c, i, c->args.spawn_id);
+	if (err) {
+		c->procs[i].used = false;
+		poolc_queue_revoke(&c->stk.pc, (unsigned int)queue);
+	}
+	return err;
+}
+
+/* The socket a request names, if its sender may: in use, right generation. */
+static struct csock *named(struct child *c, const struct cm_msg *m)
+{
+	struct csock *s = m->sock < JS_N_SOCKS ? &c->socks[m->sock] : NULL;
+
+	return s && s->kind != CK_FREE && s->gen == m->gen ? s : NULL;
+}
+
+static void answer(struct child *c, int i, const struct cm_msg *req, uint16_t type, int err)
+{
+	struct cm_msg m = { .type = type, .version = CM_VERSION, .id = req->id, .err = err,
+			    .sock = req->sock, .gen = req->gen };
+
+	cm_send_to(c->procs[i].fd, &m, NULL, 0, MSG_DONTWAIT, NULL, 0);
+}
+
+/* The answer to the request that socket @s has open. */
+void ctl_reply(struct child *c, struct csock *s, uint16_t type, int err)
+{
+	uint32_t idx = (uint32_t)(s - c->socks);
+	struct cm_msg m = { .type = type, .version = CM_VERSION, .id = s->req_id, .err = err,
+			    .sock = idx, .gen = s->gen, .local = s->local };
+
+	if (s->who >= 0 && c->procs[s->who].used)
+		cm_send_to(c->procs[s->who].fd, &m, NULL, 0, MSG_DONTWAIT, NULL, 0);
+	s->who = -1;
+}
+
+static void on_new_socket(struct child *c, int i, const struct cm_msg *req, uid_t uid)
+{
+	struct cm_msg m = { .type = CM_GENERAL_REPLY, .version = CM_VERSION, .id = req->id };
+	int idx, fd = -1;
+
+	if (req->family != AF_INET && req->family != AF_INET6) {
+		answer(c, i, req, CM_GENERAL_REPLY, -EAFNOSUPPORT);
+		return;
+	}
+	idx = conn_new(c, req->family, uid);
+	if (idx >= 0)
+		fd = conn_anchor(c, (uint32_t)idx);
+	if (idx < 0 || fd < 0) {
+		answer(c, i, req, CM_GENERAL_REPLY, idx < 0 ? idx : fd);
+		return;
+	}
+	m.sock = (uint32_t)idx;
+	m.gen = c->socks[idx].gen;
+	cm_send_to(c->procs[i].fd, &m, &fd, 1, MSG_DONTWAIT, NULL, 0);
+	close(fd);	/* if it was not received, the anchor hangs up */
+}
+
+/* Ask the server for a bind-point; the answer goes on with @wait. */
+static int ask_bindpoint(struct child *c, struct csock *s, enum csock_wait wait,
+			 uint32_t flags)
+{
+	struct cm_msg m = {
+		.type = CM_BIND_POINT, .family = s->family, .local = s->local,
+		.peer = s->peer, .uid = s->uid, .on = s->reuse, .flags = flags, .n = s->backlog,
+		.sock = (uint32_t)(s - c->socks), .gen = s->gen,
+	};
+
+	s->wait = wait;
+	s->srv_id = m.id = ++c->next_srv_id;
+	return ctl_server_send(c, &m, NULL, 0);
+}
+
+static void on_bind(struct child *c, int i, struct csock *s, const struct cm_msg *req)
+{
+	if (s->kind != CK_NEW || s->bp >= 0 || s->wait != CW_NONE) {
+		answer(c, i, req, CM_BIND_REPLY, -EINVAL);
+		return;
+	}
+	s->local = req->local;
+	s->who = i;
+	s->req_id = req->id;
+	ask_bindpoint(c, s, CW_BIND, 0);
+}
+
+static void listen_done(struct child *c, struct csock *s)
+{
+	conn_listening(c, (uint32_t)(s - c->socks), s->backlog);
+}
+
+static void on_listen(struct child *c, int i, struct csock *s, const struct cm_msg *req)
+{
+	if ((s->kind != CK_NEW && s->kind != CK_LISTENER) || s->wait != CW_NONE) {
+		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
+		return;
+	}
+	s->backlog = MIN(MAX(req->n, 1u), 4096u);
+	s->who = i;
+	s->req_id = req->id;
+	if (s->bp < 0)
+		ask_bindpoint(c, s, CW_LISTEN, 0);
+	else
+		listen_done(c, s);
+}
+
+static void ask_resolve(struct child *c, struct csock *s)
+{
+	struct cm_msg m = { .type = CM_RESOLVE, .peer = s->peer, .local = s->local,
+			    .sock = (uint32_t)(s - c->socks), .gen = s->gen };
+
+	s->wait = CW_RESOLVE;
+	s->srv_id = m.id = ++c->next_srv_id;
+	ctl_server_send(c, &m, NULL, 0);
+}
+
+/* connect() has begun: from here on its end is told by the shared state. */
+static void connect_begun(struct child *c, struct csock *s)
+{
+	struct so_txn t;
+	uint32_t idx = (uint32_t)(s - c->socks);
+
+	child_lock(c);
+	if (so_begin(&c->stk.socks[idx], &t) == 0) {
+		t.s.flags |= JS_SOF_CONNECTING;
+		t.s.error = 0;
+		so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q), 0);
+	}
+	child_unlock(c);
+	ctl_reply(c, s, CM_CONNECT_REPLY, -EINPROGRESS);
+	ask_resolve(c, s);
+}
+
+static void on_connect(struct child *c, int i, struct csock *s, const struct cm_msg *req)
+{
+	if (s->kind != CK_NEW || s->wait != CW_NONE || !req->peer.port) {
+		answer(c, i, req, CM_CONNECT_REPLY,
+		       s->kind == CK_CONN ? -EISCONN :
+		       s->wait == CW_RESOLVE ? -EALREADY : -EINVAL);
+		return;
+	}
+	s->peer = req->peer;
+	s->who = i;
+	s->req_id = req->id;
+	if (s->bp < 0)
+		ask_bindpoint(c, s, CW_CONNECT, CM_BP_SILENT);
+	else
+		connect_begun(c, s);
+}
+
+static void on_attach(struct child *c, int i, const struct cm_msg *req, int fd,
+		      const struct ucred *cred)
+{
+	struct cm_msg no = { .type = CM_INIT_REPLY, .version = CM_VERSION, .id = req->id };
+	int err;
+
+	if (fd < 0) {
+		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
+		return;
+	}
+	c->args.spawn_id = req->id;
+	err = ctl_add_proc(c, fd, cred->pid);
+	if (!err)
+		return;
+	no.err = err;
+	cm_send_to(fd, &no, NULL, 0, MSG_DONTWAIT, NULL, 0);
+	close(fd);
+}
+
+/* One request.  @fd: a descriptor that came with it, or -1; ours. */
+static void on_request(struct child *c, int i, const struct cm_msg *req, int fd,
+		       const struct ucred *cred)
+{
+	struct csock *s = named(c, req);
+
+	if (req->type == CM_ATTACH) {
+		on_attach(c, i, req, fd, cred);
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (req->type == CM_NEW_SOCKET) {
+		on_new_socket(c, i, req, cred->uid);
+		return;
+	}
+	if (!s) {
+		answer(c, i, req, CM_GENERAL_REPLY, -EBADF);
+		return;
+	}
+	switch (req->type) {
+	case CM_BIND:
+		on_bind(c, i, s, req);
+		break;
+	case CM_LISTEN_CHILD:
+		on_listen(c, i, s, req);
+		break;
+	case CM_CONNECT:
+		on_connect(c, i, s, req);
+		break;
+	case CM_SET_TX_BUFS:
+	case CM_SET_RX_BUFS:
+		answer(c, i, req, CM_GENERAL_REPLY,
+		       conn_set_bufs(c, req->sock, req->n, req->type == CM_SET_TX_BUFS));
+		break;
+	case CM_SET_REUSE_ADDR:
+		s->reuse = req->on;
+		if (s->bp >= 0) {
+			int on = req->on;
+
+			setsockopt(s->bp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		}
+		answer(c, i, req, CM_GENERAL_REPLY, 0);
+		break;
+	default:
+		log_warn("control message %u from a user refused", req->type);
+		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
+		break;
+	}
+}
+
+void ctl_proc_ready(struct child *c, int i, uint32_t events)
+{
+	struct ucred cred;
+	struct cm_msg m;
+	int fd = -1, n_fds, ret;
+
+	if (!c->procs[i].used)
+		return;
+	for (int k = 0; k < 64; k++) {
+		fd = -1;
+		ret = cm_recv(c->procs[i].fd, &m, &fd, 1, &n_fds, &cred, MSG_DONTWAIT);
+		if (ret == -EBADMSG) {
+			log_warn("malformed control message from a user dropped");
+			continue;
+		}
+		if (ret <= 0)
+			break;
+		on_request(c, i, &m, n_fds ? fd : -1, &cred);
+	}
+	if (ret == 0 || (ret < 0 && ret != -EAGAIN) || events & (EPOLLHUP | EPOLLERR))
+		reclaim_proc(c, i);
+}
+
+/* --- the server ---------------------------------------------------------------------- */
+
+int ctl_server_send(struct child *c, struct cm_msg *m, const int *fds, int n_fds)
+{
+	int err;
+
+	m->version = CM_VERSION;
+	if (c->server_fd < 0)
+		return -ENOTCONN;	/* said again when it is back */
+	err = cm_send_to(c->server_fd, m, fds, n_fds, MSG_DONTWAIT, NULL, 0);
+	if (err)
+		log_warn("cannot tell the connection server %s: %s",
+			 cm_names[m->type], strerror(-err));
+	return err;
+}
+
+static void server_lost(struct child *c)
+{
+	close(c->server_fd);
+	c->server_fd = -1;
+	c->server_retry_us = now_us() + SERVER_RETRY_US;
+}
+
+/* Is the other end of @fd root's? */
+static bool is_root(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.uid == 0;
+}
+
+/* What a (new) server must know: who we are, listeners, connections, and the
+ * requests that it, or its predecessor, has not answered. */
+static void tell_server(struct child *c)
+{
+	struct cm_msg hello = { .type = CM_HELLO, .uid = c->args.user_uid,
+				.n = (uint32_t)getpid(), .id = (uint32_t)c->args.user_pid };
+
+	ctl_server_send(c, &hello, &c->stack_fd, 1);
+	for (uint32_t i = 0; i < c->max_sock; i++) {
+		struct csock *s = &c->socks[i];
+		struct cm_msg m = { .sock = i, .gen = s->gen, .on = 1,
+				    .local = s->local, .peer = s->peer };
+
+		if (s->kind == CK_LISTENER) {
+			m.type = CM_LISTEN;
+			ctl_server_send(c, &m, NULL, 0);
+		} else if (s->kind == CK_CONN && s->has_pool) {
+			m.type = CM_FORWARD;
+			m.vci = s->rxvci;
+			ctl_server_send(c, &m, NULL, 0);
+		}
+		if (s->wait == CW_RESOLVE)
+			ask_resolve(c, s);
+		else if (s->wait != CW_NONE)
+			ask_bindpoint(c, s, s->wait,
+				      s->wait == CW_CONNECT ? CM_BP_SILENT : 0);
+	}
+}
+
+void ctl_server_connect(struct child *c, uint64_t now)
+{
+	struct sockaddr_un sun;
+	socklen_t len = cm_name_to_sun(CM_CHILDREN_NAME, &sun);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	c->server_retry_us = now + SERVER_RETRY_US;
+	if (fd < 0)
+		return;
+	if (connect(fd, (struct sockaddr *)&sun, len) < 0 || !is_root(fd) ||
+	    child_watch(c, fd, EPOLLIN | EPOLLRDHUP, EP_SERVER, 0)) {
+		close(fd);
+		return;
+	}
+	c->server_fd = fd;
+	tell_server(c);
+}
+
+static void on_bindpoint(struct child *c, struct csock *s, const struct cm_msg *m, int fd)
+{
+	enum csock_wait wait = s->wait;
+
+	s->wait = CW_NONE;
+	if (m->err || fd < 0) {
+		if (fd >= 0)
+			close(fd);
+		ctl_reply(c, s, wait == CW_BIND ? CM_BIND_REPLY :
+			  wait == CW_CONNECT ? CM_CONNECT_REPLY : CM_GENERAL_REPLY,
+			  m->err ? m->err : -EIO);
+		return;
+	}
+	s->bp = fd;
+	s->local = m->local;
+	if (wait == CW_BIND)
+		ctl_reply(c, s, CM_BIND_REPLY, 0);
+	else if (wait == CW_LISTEN)
+		listen_done(c, s);
+	else
+		connect_begun(c, s);
+}
+
+static void on_resolve(struct child *c, struct csock *s, const struct cm_msg *m)
+{
+	uint32_t idx = (uint32_t)(s - c->socks);
+	int err = m->err;
+
+	s->wait = CW_NONE;
+	if (!err) {
+		s->ring_id = m->ring_id & 0xf;
+		if (cm_addr_is_any(&s->local))
+			memcpy(s->local.addr, m->local.addr, sizeof(s->local.addr));
+		/* The SYN goes to the connection server's VCI there. */
+		s->txvci = vci_make(s->ring_id, JS_STREAM_IP);
+		err = conn_open(c, idx, true);
+	}
+	if (err)
+		conn_fail(c, idx, -err);
+}
+
+static void on_server_msg(struct child *c, const struct cm_msg *m, int fd)
+{
+	struct csock *s = m->sock < JS_N_SOCKS ? &c->socks[m->sock] : NULL;
+
+	if (m->type == CM_SYN) {
+		conn_syn(c, m);
+	} else if (m->type == CM_BIND_POINT_REPLY && s && s->kind != CK_FREE &&
+		   s->srv_id == m->id && s->wait != CW_NONE && s->wait != CW_RESOLVE) {
+		on_bindpoint(c, s, m, fd);
+		return;
+	} else if (m->type == CM_RESOLVE_REPLY && s && s->kind != CK_FREE &&
+		   s->srv_id == m->id && s->wait == CW_RESOLVE) {
+		on_resolve(c, s, m);
+	} else if (m->type != CM_GENERAL_REPLY) {
+		log_trace("stale message %s from the server", cm_names[m->type]);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+void ctl_server_ready(struct child *c, uint32_t events)
+{
+	struct cm_msg m;
+	int fd, n_fds, ret = -EAGAIN;
+
+	if (c->server_fd < 0)
+		return;
+	for (int k = 0; k < 256; k++) {
+		fd = -1;
+		ret = cm_recv(c->server_fd, &m, &fd, 1, &n_fds, NULL, MSG_DONTWAIT);
+		if (ret == -EBADMSG)
+			continue;
+		if (ret <= 0)
+			break;
+		on_server_msg(c, &m, n_fds ? fd : -1);
+	}
+	if (ret == 0 || (ret < 0 && ret != -EAGAIN) || events & (EPOLLHUP | EPOLLERR))
+		server_lost(c);
+}
