@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * opt.c - options of a socket
+ *
+ * Those that our TCP honours are in the shared state.  For all others the
+ * kernel is asked: an option is set on a kernel socket of the same kind that
+ * lives for this call, which gives the errno or the value that Linux would
+ * give.  What was set successfully is kept, to be read back, to be inherited
+ * by accepted sockets, and to be set on the kernel socket that takes over when
+ * connect() leads out of our network.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <linux/sockios.h>
+
+#include "common/util.h"
+#include "stack/api/api.h"
+
+#define BUF_MIN		4608		/* octets: SOCK_MIN_SNDBUF, about */
+#define BUF_MAX		(2u << 20)	/* JS_SND_ENTRIES buffers */
+#define US_MAX		(UINT64_MAX / 4)
+
+/* --- what was set ------------------------------------------------------------------- */
+
+static struct opt_val *opt_find(const struct sockrec *rec, int level, int name)
+{
+	int i;
+
+	for (i = 0; i < rec->n_opts; i++)
+		if (rec->opts[i].level == level && rec->opts[i].name == name)
+			return (struct opt_val *)&rec->opts[i];
+	return NULL;
+}
+
+/* Keep it, if there is room and it is small. */
+static void opt_keep(struct sockrec *rec, int level, int name, const void *val, socklen_t len)
+{
+	struct opt_val *o = opt_find(rec, level, name);
+
+	if (len > OPT_VAL_MAX)
+		return;
+	if (!o) {
+		if (rec->n_opts == OPT_MAX)
+			return;
+		o = &rec->opts[rec->n_opts++];
+		o->level = level;
+		o->name = name;
+	}
+	memcpy(o->val, val, len);
+	o->len = (uint8_t)len;
+}
+
+void opt_replay(const struct sockrec *rec, int fd)
+{
+	int i;
+
+	for (i = 0; i < rec->n_opts; i++)
+		libc()->setsockopt(fd, rec->opts[i].level, rec->opts[i].name,
+				   rec->opts[i].val, rec->opts[i].len);
+}
+
+/* A kernel socket as @rec's would be. */
+static int shadow(const struct sockrec *rec)
+{
+	int fd = libc()->socket(rec->family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+
+	if (fd >= 0)
+		opt_replay(rec, fd);
+	return fd < 0 ? -errno : fd;
+}
+
+static int shadow_set(struct usock *u, int level, int name, const void *val, socklen_t len)
+{
+	int fd = shadow(u->rec), r;
+
+	if (fd < 0)
+		return fd;
+	r = (int)api_err(libc()->setsockopt(fd, level, name, val, len));
+	libc()->close(fd);
+	if (!r)
+		opt_keep(u->rec, level, name, val, len);
+	return r;
+}
+
+static int shadow_get(struct usock *u, int level, int name, void *val, socklen_t *len)
+{
+	int fd = shadow(u->rec), r;
+
+	if (fd < 0)
+		return fd;
+	r = (int)api_err(libc()->getsockopt(fd, level, name, val, len));
+	libc()->close(fd);
+	return r;
+}
+
+/* --- setting --------------------------------------------------------------------------- */
+
+static int timeo_set(struct usock *u, int name, const void *val, socklen_t len)
+{
+	struct timeval tv;
+	uint64_t us = 0;
+
+	if (len < sizeof(tv))
+		return -EINVAL;
+	memcpy(&tv, val, sizeof(tv));
+	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+		return -EDOM;
+	/* Negative: do not wait at all; here, for the shortest time. */
+	if (tv.tv_sec < 0)
+		us = 1;
+	else if ((uint64_t)tv.tv_sec < US_MAX / 1000000)
+		us = (uint64_t)tv.tv_sec * 1000000 + (uint64_t)tv.tv_usec;
+	atomic_store(name == SO_RCVTIMEO ? &u->js->rcvtimeo_us : &u->js->sndtimeo_us, us);
+	/* accept() is the kernel's recvmsg() on the anchor. */
+	if (name == SO_RCVTIMEO)
+		libc()->setsockopt(u->fd, SOL_SOCKET, name, val, len);
+	return 0;
+}
+
+static int linger_set(struct usock *u, const void *val, socklen_t len)
+{
+	struct linger l;
+
+	if (len < sizeof(l))
+		return -EINVAL;
+	memcpy(&l, val, sizeof(l));
+	if (l.l_onoff)
+		atomic_store(&u->js->linger_s, (uint32_t)l.l_linger);
+	usock_opt_bit(u, JS_SO_LINGER, l.l_onoff);
+	return 0;
+}
+
+static int buf_set(struct usock *u, uint16_t type, int octets)
+{
+	struct cm_msg m = usock_msg(u, type);
+
+	/* sock_setsockopt() is silent about both bounds. */
+	m.n = octets < 0 || (uint32_t)octets > BUF_MAX ? BUF_MAX : MAX((uint32_t)octets, BUF_MIN);
+	return link_simple(&m);
+}
+
+static int reuseaddr_set(struct usock *u, bool on)
+{
+	struct cm_msg m = usock_msg(u, CM_SET_REUSE_ADDR);
+
+	m.on = on;
+	usock_opt_bit(u, JS_SO_REUSEADDR, on);
+	return link_simple(&m);
+}
+
+/* Nagle's algorithm and corking; setting NODELAY sends what was held back,
+ * clearing CORK too. */
+static int nodelay_set(struct usock *u, uint32_t bit, bool on)
+{
+	int r;
+
+	if (usock_opt_bit(u, bit, on) == on && on)
+		return 0;
+	r = so_nodelay(u->stk, u->sock, u->gen, usock_opts(u) & JS_SO_NODELAY);
+	/* Not connected yet: the child reads the bit when it opens. */
+	return r == -EBADF || r == -ENETDOWN ? r : 0;
+}
+
+static int keep_set(struct usock *u, int name, int v)
+{
+	const int slot[] = { TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(slot); i++)
+		if (slot[i] == name)
+			u->js->keep[i] = (uint64_t)v;
+	return 0;
+}
+
+/* What is ours of an option the kernel has accepted.  @v: its int. */
+static int set_ours(struct usock *u, int level, int name, int v)
+{
+	if (level == SOL_SOCKET) {
+		switch (name) {
+		case SO_REUSEADDR:
+			return reuseaddr_set(u, v);
+		case SO_KEEPALIVE:
+			usock_opt_bit(u, JS_SO_KEEPALIVE, v);
+			return 0;
+		case SO_OOBINLINE:
+			usock_opt_bit(u, JS_SO_OOBINLINE, v);
+			return 0;
+		case SO_SNDBUF:
+			return buf_set(u, CM_SET_TX_BUFS, v);
+		case SO_RCVBUF:
+			return buf_set(u, CM_SET_RX_BUFS, v);
+		case SO_RCVLOWAT:
+			u->rec->rcvlowat = (uint32_t)v;
+			return 0;
+		default:
+			return 0;
+		}
+	}
+	if (level != IPPROTO_TCP)
+		return 0;
+	switch (name) {
+	case TCP_NODELAY:
+		return nodelay_set(u, JS_SO_NODELAY, v);
+	case TCP_CORK:
+		return nodelay_set(u, JS_SO_CORK, v);
+	case TCP_QUICKACK:
+		usock_opt_bit(u, JS_SO_QUICKACK, v);
+		return 0;
+	default:
+		return keep_set(u, name, v);
+	}
+}
+
+/* On or off, any int will do: no need to ask the kernel.  Programs set these
+ * on every connection. */
+static bool is_plain_bool(int level, int name)
+{
+	if (level == SOL_SOCKET)
+		return name == SO_REUSEADDR || name == SO_KEEPALIVE || name == SO_OOBINLINE;
+	return level == IPPROTO_TCP &&
+		(name == TCP_NODELAY || name == TCP_CORK || name == TCP_QUICKACK);
+}
+
+int usock_setopt(struct usock *u, int level, int name, const void *val, socklen_t len)
+{
+	int v = 0, r;
+
+	if (!val && len)
+		return -EFAULT;
+	if (level == SOL_SOCKET) {
+		switch (name) {
+		case SO_RCVTIMEO:
+		case SO_SNDTIMEO:
+			r = timeo_set(u, name, val, len);
+			break;
+		case SO_LINGER:
+			r = linger_set(u, val, len);
+			break;
+		case SO_ZEROCOPY:
+			return -EOPNOTSUPP;	/* there is no error queue to tell it on */
+		default:
+			goto other;
+		}
+		if (!r)
+			opt_keep(u->rec, level, name, val, len);
+		return r;
+	}
+other:
+	if (len >= sizeof(v))
+		memcpy(&v, val, sizeof(v));
+	if (is_plain_bool(level, name)) {
+		if (len < sizeof(v))
+			return -EINVAL;
+		opt_keep(u->rec, level, name, val, len);
+	} else {
+		r = shadow_set(u, level, name, val, len);
+		if (r)
+			return r;
+	}
+	return len >= sizeof(v) ? set_ours(u, level, name, v) : 0;
+}
+
+void opt_inherit(struct usock *u, const struct usock *listener)
+{
+	const uint32_t bits = JS_SO_NODELAY | JS_SO_KEEPALIVE | JS_SO_LINGER | JS_SO_OOBINLINE |
+			      JS_SO_CORK;
+
+	memcpy(u->rec->opts, listener->rec->opts, sizeof(u->rec->opts));
+	u->rec->n_opts = listener->rec->n_opts;
+	u->rec->rcvlowat = listener->rec->rcvlowat;
+	atomic_fetch_or(&u->js->opts, usock_opts(listener) & bits);
+	atomic_store(&u->js->linger_s, atomic_load(&listener->js->linger_s));
+	atomic_store(&u->js->rcvtimeo_us, atomic_load(&listener->js->rcvtimeo_us));
+	atomic_store(&u->js->sndtimeo_us, atomic_load(&listener->js->sndtimeo_us));
+	if (usock_opts(u) & JS_SO_NODELAY)
+		so_nodelay(u->stk, u->sock, u->gen, true);
+}
+
+uint64_t usock_deadline(const struct usock *u, int which)
+{
+	uint64_t us = atomic_load_explicit(which == SO_RCVTIMEO ? &u->js->rcvtimeo_us :
+					   &u->js->sndtimeo_us, memory_order_relaxed);
+
+	return us ? deadline_in_us(us) : NO_DEADLINE;
+}
+
+/* --- getting ------------------------------------------------------------------------------ */
+
+static int put(void *val, socklen_t *len, const void *from, size_t n)
+{
+	*len = (socklen_t)MIN((size_t)*len, n);
+	memcpy(val, from, *len);
+	return 0;
+}
+
+static int put_int(void *val, socklen_t *len, int v)
+{
+	return put(val, len, &v, sizeof(v));
+}
+
+static int timeo_get(uint64_t us, void *val, socklen_t *len)
+{
+	struct timeval tv = { (time_t)(us / 1000000), (suseconds_t)(us % 1000000) };
+
+	return put(val, len, &tv, sizeof(tv));
+}
+
+static int linger_get(struct usock *u, void *val, socklen_t *len)
+{
+	struct linger l = {
+		.l_onoff = usock_opts(u) & JS_SO_LINGER ? 1 : 0,
+		.l_linger = (int)atomic_load(&u->js->linger_s),
+	};
+
+	return put(val, len, &l, sizeof(l));
+}
+
+static int bufs_get(struct usock *u, bool tx, void *val, socklen_t *len)
+{
+	struct so_info info;
+	int r = so_info(u->stk, u->sock, u->gen, &info);
+	uint32_t octets;
+
+	if (r)
+		return r;
+	octets = tx ? info.snd_hiwat : info.rcv_hiwat;
+	/* Doubled as Linux, which counts its overhead in. */
+	return put_int(val, len, (int)(2 * (octets ? octets : JS_BUF_DEFAULT)));
+}
+
+/* 1: not one of ours. */
+static int get_socket(struct usock *u, int name, void *val, socklen_t *len)
+{
+	uint32_t opts = usock_opts(u);
+
+	switch (name) {
+	case SO_ERROR:
+		return put_int(val, len, usock_is_listener(u) ? 0 :
+			       so_error_take(u->stk, u->sock, u->gen));
+	case SO_TYPE:
+		return put_int(val, len, SOCK_STREAM);
+	case SO_PROTOCOL:
+		return put_int(val, len, IPPROTO_TCP);
+	case SO_DOMAIN:
+		return put_int(val, len, u->rec->family);
+	case SO_ACCEPTCONN:
+		return put_int(val, len, usock_is_listener(u));
+	case SO_REUSEADDR:
+		return put_int(val, len, !!(opts & JS_SO_REUSEADDR));
+	case SO_KEEPALIVE:
+		return put_int(val, len, !!(opts & JS_SO_KEEPALIVE));
+	case SO_OOBINLINE:
+		return put_int(val, len, !!(opts & JS_SO_OOBINLINE));
+	case SO_LINGER:
+		return linger_get(u, val, len);
+	case SO_RCVTIMEO:
+		return timeo_get(atomic_load(&u->js->rcvtimeo_us), val, len);
+	case SO_SNDTIMEO:
+		return timeo_get(atomic_load(&u->js->sndtimeo_us), val, len);
+	case SO_SNDBUF:
+		return bufs_get(u, true, val, len);
+	case SO_RCVBUF:
+		return bufs_get(u, false, val, len);
+	default:
+		return 1;
+	}
+}
+
+static int get_tcp(struct usock *u, int name, void *val, socklen_t *len)
+{
+	struct tcp_info ti;
+	int r;
+
+	switch (name) {
+	case TCP_NODELAY:
+		return put_int(val, len, !!(usock_opts(u) & JS_SO_NODELAY));
+	case TCP_CORK:
+		return put_int(val, len, !!(usock_opts(u) & JS_SO_CORK));
+	case TCP_INFO:
+		memset(&ti, 0, sizeof(ti));
+		ti.tcpi_state = TCP_LISTEN;
+		r = usock_is_listener(u) ? 0 : so_tcp_info(u->stk, u->sock, u->gen, &ti);
+		return r ? r : put(val, len, &ti, sizeof(ti));
+	case TCP_MAXSEG:
+		if (usock_is_listener(u) || so_tcp_info(u->stk, u->sock, u->gen, &ti) ||
+		    ti.tcpi_state == TCP_CLOSE)
+			return 1;
+		return put_int(val, len, (int)ti.tcpi_snd_mss);
+	case TCP_CONGESTION:
+		/* What we do is Reno's (RFC 5681), whatever the kernel's default. */
+		return opt_find(u->rec, IPPROTO_TCP, name) ? 1 : put(val, len, "reno", 5);
+	default:
+		return 1;
+	}
+}
+
+/* The path's MTU is asked of a connected socket, which the shadow is not. */
+static int get_mtu(struct usock *u, void *val, socklen_t *len)
+{
+	struct so_info info;
+	int r = so_info(u->stk, u->sock, u->gen, &info);
+
+	if (r)
+		return r;
+	if (!(info.flags & JS_SOF_CONNECTED))
+		return -ENOTCONN;
+	return put_int(val, len, JS_TCPI_PMTU);
+}
+
+int usock_getopt(struct usock *u, int level, int name, void *val, socklen_t *len)
+{
+	int r = 1;
+
+	if (!len || (!val && *len))
+		return -EFAULT;
+	if ((int)*len < 0)
+		return -EINVAL;
+	if (level == SOL_SOCKET)
+		r = get_socket(u, name, val, len);
+	else if (level == IPPROTO_TCP)
+		r = get_tcp(u, name, val, len);
+	else if ((level == IPPROTO_IP && name == IP_MTU) ||
+		 (level == IPPROTO_IPV6 && name == IPV6_MTU))
+		r = get_mtu(u, val, len);
+	return r == 1 ? shadow_get(u, level, name, val, len) : r;
+}
+
+/* --- ioctl ----------------------------------------------------------------------------------- */
+
+int usock_ioctl(struct usock *u, unsigned long req, void *arg)
+{
+	struct so_info info;
+	int fd, r;
+
+	switch (req) {
+	case FIONBIO:
+		if (!arg)
+			return -EFAULT;
+		r = (int)api_err(libc()->ioctl(u->fd, req, arg));
+		if (!r)
+			usock_opt_bit(u, JS_SO_NONBLOCK, *(int *)arg);
+		return r;
+	case FIONREAD:		/* SIOCINQ */
+	case SIOCOUTQ:		/* TIOCOUTQ */
+	case SIOCOUTQNSD:
+		if (usock_is_listener(u))
+			return -EINVAL;
+		r = so_info(u->stk, u->sock, u->gen, &info);
+		if (r)
+			return r;
+		if (!arg)
+			return -EFAULT;
+		/* What was not sent yet is not told apart from what was not
+		 * acknowledged. */
+		*(int *)arg = (int)(req == FIONREAD ? info.rcv_cc : info.snd_cc);
+		return 0;
+	case SIOCATMARK:
+		if (!arg)
+			return -EFAULT;
+		*(int *)arg = 0;
+		return 0;
+	case FIOCLEX:
+	case FIONCLEX:
+	case FIOASYNC:
+	case FIOSETOWN:
+	case FIOGETOWN:
+	case SIOCSPGRP:
+	case SIOCGPGRP:
+		return (int)api_err(libc()->ioctl(u->fd, req, arg));
+	default:
+		/* Interfaces and addresses are asked through any socket. */
+		fd = shadow(u->rec);
+		if (fd < 0)
+			return fd;
+		r = (int)api_err(libc()->ioctl(fd, req, arg));
+		libc()->close(fd);
+		return r;
+	}
+}
