@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * up.c - make a lab, or mend it; jet
+ *
+ * up converges: what is there and right is left alone, what is missing is
+ * made.  All that can be refused is refused before anything is changed; when
+ * something fails later, or INT, TERM or HUP comes, what this run made goes.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "netns/jet.h"
+
+#define CONND_MS	5000	/* for all connection servers to appear */
+
+struct up {
+	struct lab l;
+	struct topo want;
+	bool asked;			/* the user named a topology */
+	bool repair;			/* there is a record of this lab */
+	bool rate_given;
+	char connd[PATH_MAX];		/* "": not there */
+	bool made[NODES_MAX + 1];	/* namespaces of this run */
+};
+
+/* What can be seen without touching anything. */
+static int up_may(struct up *u)
+{
+	char path[PATH_MAX], name[64];
+	unsigned int k, features;
+	int fd, st = need_root();
+
+	if (st)
+		return st;
+	if (beside("jetringd", path, sizeof(path)))
+		return fail("there is no %s; build it with \"make\"", path);
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return fail("cannot open /dev/net/tun (%s): the nodes need TAP devices; try \"modprobe tun\", "
+			    "or, in a container, start it with --device /dev/net/tun", strerror(errno));
+	if (ioctl(fd, TUNGETFEATURES, &features) < 0)
+		st = fail("/dev/net/tun is not what makes TAP devices: %s; try \"modprobe tun\"", strerror(errno));
+	close(fd);
+	if (st)
+		return st;
+	if (beside("jetconnd", u->connd, sizeof(u->connd)))
+		u->connd[0] = '\0';
+	lab_open(&u->l, u->want.name);
+	for (k = 1; k <= u->want.n_nodes && !st; k++) {
+		ns_name(u->want.name, k, name);
+		if (ns_look(&u->l, k, NULL) == NS_FOREIGN)
+			st = fail("there is a namespace %s that jet did not make; delete it (ip netns del %s) "
+				  "or name the lab otherwise (-n)", name, name);
+	}
+	lab_close(&u->l);
+	return st;
+}
+
+/* A lab of this name is on record: does it fit? */
+static int up_fits(struct up *u)
+{
+	const char *how;
+
+	u->repair = u->l.has_topo;
+	if (!u->repair) {
+		u->l.topo = u->want;
+		return ST_OK;
+	}
+	if (!u->asked) {
+		uint64_t rate = u->want.rate_bps;
+		bool kernel_only = u->want.kernel_only;
+
+		u->want = u->l.topo;
+		if (u->rate_given)
+			u->want.rate_bps = rate;
+		if (kernel_only && !u->l.topo.kernel_only)
+			return fail("lab %s is up with connection servers; \"jet down\" first for one without",
+				    u->l.name);
+		return ST_OK;
+	}
+	how = topo_differs(&u->l.topo, &u->want);
+	if (*how)
+		return fail("lab %s is already up %s; \"jet down -n %s\" first, or choose another name with -n",
+			    u->l.name, how, u->l.name);
+	return ST_OK;
+}
+
+struct node_link {
+	const struct topo *t;
+	const char *lab;
+	unsigned int k;
+};
+
+static int node_link(void *arg)
+{
+	const struct node_link *n = arg;
+	char alias[64];
+
+	snprintf(alias, sizeof(alias), "jetstream:%s:n%u", n->lab, n->k);
+	return netif_up("lo", alias, NULL, 0) ||
+	       netif_up("jet0", alias, &n->t->node[n->k].addr, n->t->prefix_len);
+}
+
+static int up_links(struct up *u)
+{
+	char path[64];
+	unsigned int k;
+	int err;
+
+	for (k = 1; k <= u->want.n_nodes; k++) {
+		struct node_link n = { &u->want, u->l.name, k };
+
+		ns_path(u->l.name, k, path);
+		err = ns_call(path, node_link, &n);
+		if (got_signal)
+			return ST_FAILED;
+		if (err < 0)
+			return fail("cannot enter %s: %s", path, strerror(-err));
+		if (err)
+			return ST_FAILED;
+	}
+	return ST_OK;
+}
+
+static int up_tell(struct up *u, const char *cmd)
+{
+	char *reply;
+	int err = ringd_ask(&u->l, cmd, &reply), st = ST_OK;
+
+	if (err == -EREMOTEIO)
+		st = fail("jetringd refuses \"%s\": %s", cmd, reply);
+	else if (err && !got_signal)
+		st = fail("jetringd does not answer \"%s\": %s", cmd, strerror(-err));
+	free(reply);
+	return err ? ST_FAILED : st;
+}
+
+/* What the topology sets on a ring that runs. */
+static int up_settings(struct up *u)
+{
+	char cmd[256];
+	unsigned int i;
+	int st = ST_OK;
+
+	for (i = 0; i < u->want.n_links && !st; i++) {
+		const struct topo_link *l = &u->want.link[i];
+
+		snprintf(cmd, sizeof(cmd), "link set %s->%s%s%s%s%s%s%s", l->src, l->dst,
+			 *l->loss ? " loss=" : "", l->loss, *l->corrupt ? " corrupt=" : "", l->corrupt,
+			 *l->seed ? " seed=" : "", l->seed);
+		if (*l->loss || *l->corrupt || *l->seed)
+			st = up_tell(u, cmd);
+	}
+	for (i = 1; i <= u->want.n_nodes && !st; i++) {
+		snprintf(cmd, sizeof(cmd), "tx-vci n%u %s", i, u->want.node[i].tx_vci);
+		if (*u->want.node[i].tx_vci)
+			st = up_tell(u, cmd);
+	}
+	return st;
+}
+
+/* Start the connection servers; they are the lab's second half, not its first:
+ * without one the kernel's TCP still works, so that is a warning. */
+static int up_connd(struct up *u)
+{
+	uint64_t end = now_us() + CONND_MS * 1000ull;
+	struct timespec nap = { .tv_nsec = 20000000 };
+	unsigned int k = 1;
+
+	if (u->want.kernel_only)
+		return ST_OK;
+	if (!*u->connd) {
+		warn("there is no jetconnd: only the kernel's TCP works in this lab");
+		return ST_OK;
+	}
+	if (up_tell(u, "start"))
+		return ST_FAILED;
+	while (k <= u->want.n_nodes) {
+		if (got_signal)
+			return ST_FAILED;
+		if (ns_has_connd(u->l.name, k)) {
+			k++;
+			continue;
+		}
+		if (now_us() >= end) {
+			warn("the connection server of n%u does not run: \"jet run\" will not work there; see %s/jetringd.log",
+			     k, u->l.dir);
+			break;
+		}
+		nanosleep(&nap, NULL);
+	}
+	return ST_OK;
+}
+
+/* Processes of a jetringd that is gone: they end by themselves; see to it. */
+static void end_orphans(struct up *u)
+{
+	struct ns_id id;
+	unsigned int k;
+
+	for (k = 1; k <= u->want.n_nodes; k++)
+		if (ns_look(&u->l, k, &id) == NS_OURS && *u->connd)
+			procs_end_exe_in(&id, u->connd);
+}
+
+/* Namespaces and jetringd, where they are missing. */
+static int up_make(struct up *u)
+{
+	unsigned int k;
+	int err;
+
+	if (u->repair) {
+		ringd_stop(&u->l);
+		end_orphans(u);
+	}
+	err = topo_write(&u->want, u->l.dir_fd, "topology.ini");
+	if (err)
+		return fail("cannot write to %s: %s", u->l.dir, strerror(-err));
+	for (k = 1; k <= u->want.n_nodes; k++) {
+		enum ns_state is = ns_look(&u->l, k, NULL);
+
+		if (got_signal)
+			return ST_FAILED;
+		if (is == NS_OURS)
+			continue;
+		if (is == NS_LEFT)
+			ns_delete(&u->l, k);
+		u->made[k] = true;
+		err = ns_make(&u->l, k);
+		if (err)
+			return got_signal ? ST_FAILED :
+				fail("cannot make the namespace of n%u: %s%s", k, strerror(-err),
+				     err == -EPERM ? "; in a container, network namespaces need CAP_SYS_ADMIN" : "");
+	}
+	u->l.topo = u->want;
+	return ringd_start(&u->l, *u->connd ? u->connd : NULL, u->want.rate_bps);
+}
+
+/* Undo what this run made. */
+static void up_undo(struct up *u)
+{
+	unsigned int k;
+
+	if (!u->repair) {
+		lab_unmake(&u->l);
+		return;
+	}
+	ringd_stop(&u->l);
+	for (k = 1; k <= u->want.n_nodes; k++)
+		if (u->made[k])
+			ns_delete(&u->l, k);
+}
+
+static bool all_there(struct up *u)
+{
+	unsigned int k;
+
+	for (k = 1; k <= u->want.n_nodes; k++)
+		if (ns_look(&u->l, k, NULL) != NS_OURS)
+			return false;
+	return true;
+}
+
+/* The lab runs already: only what may be changed on a running ring. */
+static int up_again(struct up *u)
+{
+	char cmd[64], rate[32];
+	int st = up_links(u);
+
+	if (!st && u->want.rate_bps != u->l.topo.rate_bps) {
+		snprintf(cmd, sizeof(cmd), "rate %llu", (unsigned long long)u->want.rate_bps);
+		st = up_tell(u, u->want.rate_bps ? cmd : "rate unlimited");
+		if (!st)
+			say("rate is now %s", rate_text(u->want.rate_bps, rate));
+	}
+	if (!st && u->asked)
+		st = up_settings(u);
+	if (!st)
+		st = up_connd(u);
+	if (!st && topo_write(&u->want, u->l.dir_fd, "topology.ini"))
+		st = fail("cannot write to %s", u->l.dir);
+	return st;
+}
+
+static int dry_run(struct up *u)
+{
+	char name[64], rate[32];
+	unsigned int k;
+	bool alive;
+
+	lab_open(&u->l, u->want.name);
+	if (up_fits(u))
+		return ST_FAILED;
+	alive = u->repair && ringd_healthy(&u->l) && all_there(u);
+	if (alive)
+		printf("nothing to make: lab %s is up\n", u->want.name);
+	for (k = 1; k <= u->want.n_nodes; k++) {
+		ns_name(u->want.name, k, name);
+		if (ns_look(&u->l, k, NULL) != NS_OURS)
+			printf("make namespace %s\n", name);
+	}
+	if (!alive)
+		printf("start jetringd at %s\n", rate_text(u->want.rate_bps, rate));
+	for (k = 1; k <= u->want.n_nodes && !alive; k++)
+		printf("set jet0 of n%u up with %s/%u\n", k, inet_ntoa(u->want.node[k].addr),
+		       u->want.prefix_len);
+	if (!alive && *u->connd && !u->want.kernel_only)
+		printf("start the connection servers\n");
+	lab_close(&u->l);
+	return ST_OK;
+}
+
+/* Locked, and everything may be done. */
+static int up_locked(struct up *u)
+{
+	char rate[32], n[LAB_NAME_MAX + 8] = "";
+	int st = up_fits(u);
+
+	if (st)
+		return st;
+	if (u->repair && ringd_healthy(&u->l) && all_there(u)) {
+		st = up_again(u);
+		if (!st)
+			say("lab %s is already up: %u node%s", u->l.name, u->want.n_nodes,
+			    u->want.n_nodes == 1 ? "" : "s");
+		return got_signal ? 128 + got_signal : st;
+	}
+	if (u->repair)
+		say("lab %s is broken; mending it", u->l.name);
+	st = up_make(u);
+	if (!st)
+		st = up_links(u);
+	if (!st)
+		st = up_settings(u);
+	if (!st)
+		st = up_connd(u);
+	if (st || got_signal) {
+		up_undo(u);
+		return got_signal ? 128 + got_signal : st;
+	}
+	if (strcmp(u->l.name, "lab"))
+		snprintf(n, sizeof(n), " -n %s", u->l.name);
+	say("lab %s is up: %u node%s, %s; next: jet ping%s, jet exec%s n1 -- COMMAND", u->l.name,
+	    u->want.n_nodes, u->want.n_nodes == 1 ? "" : "s", rate_text(u->want.rate_bps, rate), n, n);
+	return ST_OK;
+}
+
+int verb_up(const struct opts *o)
+{
+	static struct up u;
+	int err, st;
+
+	if (o->n_args)
+		return bad_usage("up takes no \"%s\"; a topology file comes after -t", o->args[0]);
+	st = topo_wanted(o, &u.want, &u.asked);
+	u.rate_given = o->rate;
+	if (!st)
+		st = up_may(&u);
+	if (st)
+		return st;
+	if (o->dry_run)
+		return dry_run(&u);
+	catch_signals(false);
+	err = lab_lock(&u.l, u.want.name, true);
+	if (err == -EINTR)
+		return 128 + got_signal;
+	if (err)
+		return fail("cannot make %s: %s", u.l.dir, strerror(-err));
+	st = up_locked(&u);
+	/* Made, and refused or undone: nothing stays. */
+	if (st && u.l.made)
+		lab_remove(&u.l);
+	lab_close(&u.l);
+	return st;
+}

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# helper.bash - labs for tests
+#
+# Each test has a lab name of its own; teardown ends that lab and everything
+# started with bg, whatever happened, and keeps logs of a test that failed.
+# Nothing here sleeps for a time: wait_for waits for a condition.
+
+bats_require_minimum_version 1.5.0
+
+O=${O:-$BATS_TEST_DIRNAME/../../build}
+O=$(cd "$O" && pwd)
+# shellcheck disable=SC2034 # for the tests
+SRC=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+JET=$O/bin/jet
+export O JET
+
+setup() {
+	LAB=jt$BATS_SUITE_TEST_NUMBER-$$
+	TRACE=$BATS_TEST_TMPDIR/commands
+	BG=()
+	cd "$BATS_TEST_TMPDIR" || return 1
+	type -t more_setup >/dev/null && more_setup
+	return 0
+}
+
+teardown() {
+	local p
+	for p in "${BG[@]}"; do
+		kill "$p" 2>/dev/null
+	done
+	if [ "$BATS_TEST_COMPLETED" != 1 ]; then
+		keep_logs
+	fi
+	"$JET" down -q -n "$LAB" || true
+	for p in "${BG[@]}"; do
+		kill -KILL "$p" 2>/dev/null
+		wait "$p" 2>/dev/null
+	done
+	type -t more_teardown >/dev/null && more_teardown
+	return 0
+}
+
+# What a failed test leaves behind, and where.
+keep_logs() {
+	local dir=$O/test-logs/${BATS_TEST_NAME:0:80} f
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	"$JET" status -n "$LAB" --json >status.json 2>&1
+	cp "/run/jetstream/$LAB/jetringd.log" . 2>/dev/null
+	for f in *; do
+		[ -f "$f" ] && [ "$(stat -c %s "$f")" -lt 100000000 ] && cp "$f" "$dir/"
+	done
+	for f in commands jetringd.log bg.*; do
+		[ -s "$f" ] || continue
+		echo "--- $f (last lines)"
+		tail -n 30 "$f"
+	done
+	echo "--- logs are kept in $dir"
+}
+
+# jet for this test's lab.
+jet() {
+	local verb=$1
+	shift
+	"$JET" "$verb" -n "$LAB" "$@"
+}
+
+# on n1 CMD...: with the kernel's TCP, written down.
+on() {
+	local node=$1
+	shift
+	printf '[%s] %s\n' "$node" "$*" >>"$TRACE"
+	"$JET" exec -n "$LAB" "$node" -- "$@"
+}
+
+# with n1 CMD...: the same with TCP in user space.
+with() {
+	local node=$1
+	shift
+	printf '[%s, user TCP] %s\n' "$node" "$*" >>"$TRACE"
+	"$JET" run -n "$LAB" "$node" -- "$@"
+}
+
+# bg FUNCTION-OR-COMMAND...: in the background; its pid is $!.  Bats waits for
+# whoever holds its fd 3.
+bg() {
+	"$@" >"bg.${#BG[@]}" 2>&1 </dev/null 3>&- &
+	BG+=($!)
+}
+
+# bg_on n1 CMD..., bg_with n1 CMD...: the same in a node; $! is CMD's own pid.
+bg_on() {
+	local node=$1
+	shift
+	printf '[%s] %s &\n' "$node" "$*" >>"$TRACE"
+	bg "$JET" exec -n "$LAB" "$node" -- "$@"
+}
+
+bg_with() {
+	local node=$1
+	shift
+	printf '[%s, user TCP] %s &\n' "$node" "$*" >>"$TRACE"
+	bg "$JET" run -n "$LAB" "$node" -- "$@"
+}
+
+# wait_for SECONDS CMD...: until it succeeds.
+wait_for() {
+	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) out=
+	shift
+	until out=$("$@" 2>&1); do
+		if [ "${EPOCHREALTIME/[.,]/}" -ge "$end" ]; then
+			echo "waited in vain for: $*"
+			echo "$out"
+			return 1
+		fi
+		read -rt 0.02 <> <(:) || :
+	done
+}
+
+# Ended, whether or not bash has taken notice of it.
+is_gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.*[ZX] ' "/proc/$1/status"; }
+
+# Does a kernel's TCP listen there?  is_listening n2 5001
+is_listening() {
+	"$JET" exec -n "$LAB" "$1" -- ss -Hltn "sport = :$2" | grep -q .
+}
+
+# stat_of n1 COUNTER: from jet status.
+stat_of() {
+	"$JET" status -n "$LAB" --json | json_counter "$1" "$2"
+}
+
+# The number of "COUNTER": in the object of node $1; the JSON is pretty.
+json_counter() {
+	awk -v node="\"$1\"" -v key="\"$2\":" '
+		$1 == "\"name\":" { on = index($2, node) == 1 }
+		on && $1 == key { sub(/,$/, "", $2); print $2; exit }'
+}
+
+ringd_pid() { cut -d' ' -f1 "/run/jetstream/$LAB/jetringd.pid"; }
+
+# A kernel counter of a node: kernel_counter n1 TcpRetransSegs
+kernel_counter() {
+	"$JET" exec -n "$LAB" "$1" -- cat /proc/net/snmp /proc/net/netstat | awk -v want="$2" '
+		NR % 2 { n = split($0, name); next }
+		{ for (i = 2; i <= n; i++) if (substr(name[1], 1, length(name[1]) - 1) name[i] == want) print $i }'
+}
+
+# What of our labs there is on this machine, but for those of other tests.
+ours() {
+	find /run/netns -name "jet-$LAB-*" 2>/dev/null || :
+	find "/run/jetstream/$LAB" 2>/dev/null || :
+	grep -s "jet-$LAB-" /proc/self/mounts || :
+	pgrep -f -- "--lab $LAB( |\$)" || :
+}
