@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * api_calls.c - calls on one connection: data, shutdown, options, signals,
+ * errors, copies of descriptors
+ */
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include <linux/sockios.h>
+
+#include "api_test.h"
+
+#define BIG	(3u << 20)	/* octets: more than all buffers between the ends */
+
+/* --- data ----------------------------------------------------------------------- */
+
+static void echo_small(void)
+{
+	int fd = t_connect("echo");
+	char buf[16];
+
+	CHECK(send(fd, "hello", 5, 0) == 5);
+	t_recv_all(fd, buf, 5);
+	CHECK(!memcmp(buf, "hello", 5));
+	CHECK(write(fd, "", 0) == 0);
+	CHECK(read(fd, buf, 0) == 0);
+	close(fd);
+}
+
+static void source_big(void)
+{
+	char line[32];
+	uint8_t *got = malloc(BIG), *want = malloc(BIG);
+	int fd;
+
+	snprintf(line, sizeof(line), "source %u", BIG);
+	fd = t_connect(line);
+	t_recv_all(fd, got, BIG);
+	t_fill(want, BIG, 0);
+	CHECK(!memcmp(got, want, BIG));
+	CHECK(recv(fd, got, 1, 0) == 0);
+	CHECK(recv(fd, got, 1, 0) == 0);	/* the end stays the end */
+	close(fd);
+	free(got);
+	free(want);
+}
+
+/* A blocking send() takes all; half-close lets the answer through. */
+static void half_close(void)
+{
+	uint8_t *buf = calloc(1, BIG);
+	int fd = t_connect("sink");
+	char line[32] = "", want[32];
+
+	CHECK(send(fd, buf, BIG, 0) == (ssize_t)BIG);
+	CHECK(shutdown(fd, SHUT_WR) == 0);
+	FAILS(send(fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	CHECK(recv(fd, line, sizeof(line), MSG_WAITALL) > 0);
+	snprintf(want, sizeof(want), "%u\n", BIG);
+	CHECK(!strcmp(line, want));
+	close(fd);
+	free(buf);
+}
+
+static void vectors(void)
+{
+	int fd = t_connect("echo");
+	volatile int minus = -1;	/* or gcc warns */
+	char a[3], b[4];
+	struct iovec out[3] = { { (void *)"abc", 3 }, { NULL, 0 }, { (void *)"defg", 4 } };
+	struct iovec in[2] = { { a, sizeof(a) }, { b, sizeof(b) } };
+	struct msghdr mh = { .msg_iov = in, .msg_iovlen = 2 };
+
+	CHECK(writev(fd, out, 3) == 7);
+	CHECK(recvmsg(fd, &mh, MSG_WAITALL) == 7);
+	CHECK(!memcmp(a, "abc", 3) && !memcmp(b, "defg", 4));
+	CHECK(mh.msg_namelen == 0 && mh.msg_controllen == 0);
+	out[0].iov_base = NULL;
+	FAILS(writev(fd, out, 3), EFAULT);
+	FAILS(writev(fd, out, minus), EINVAL);
+	close(fd);
+}
+
+static void peek_waitall(void)
+{
+	int fd = t_connect("echo");
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char buf[16];
+
+	CHECK(send(fd, "0123456789", 10, 0) == 10);
+	CHECK(recv(fd, buf, 10, MSG_PEEK | MSG_WAITALL) == 10);
+	CHECK(recv(fd, buf, 4, MSG_PEEK) == 4);
+	CHECK(!memcmp(buf, "0123", 4));
+	CHECK(recv(fd, buf, 4, 0) == 4);
+	CHECK(!memcmp(buf, "0123", 4));
+	CHECK(recv(fd, NULL, 2, MSG_TRUNC) == 2);	/* thrown away */
+	CHECK(recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len) == 4);
+	CHECK(!memcmp(buf, "6789", 4));
+	CHECK(len == 0);
+	CHECK(send(fd, "ab", 2, 0) == 2);
+	CHECK(recv(fd, buf, 2, MSG_WAITALL) == 2);
+	FAILS(recv(fd, buf, 1, MSG_OOB), EINVAL);
+	close(fd);
+}
+
+static void many_messages(void)
+{
+	int fd = t_connect("echo");
+	struct iovec iov[2] = { { (void *)"one", 3 }, { (void *)"two", 3 } };
+	struct mmsghdr mm[2] = { { .msg_hdr = { .msg_iov = &iov[0], .msg_iovlen = 1 } },
+				 { .msg_hdr = { .msg_iov = &iov[1], .msg_iovlen = 1 } } };
+	char buf[6];
+
+	CHECK(sendmmsg(fd, mm, 2, 0) == 2);
+	CHECK(mm[0].msg_len == 3 && mm[1].msg_len == 3);
+	t_recv_all(fd, buf, 6);
+	CHECK(!memcmp(buf, "onetwo", 6));
+	close(fd);
+}
+
+static void file(void)
+{
+	char path[] = "/tmp/api_calls.XXXXXX", line[32] = "";
+	int f = mkstemp(path), fd = t_connect("sink");
+	uint8_t buf[50000];
+	off_t at = 1000;
+
+	unlink(path);
+	t_fill(buf, sizeof(buf), 0);
+	CHECK(write(f, buf, sizeof(buf)) == sizeof(buf));
+	CHECK(sendfile(fd, f, &at, 20000) == 20000);
+	CHECK(at == 21000);
+	CHECK(lseek(f, 30000, SEEK_SET) == 30000);
+	CHECK(sendfile(fd, f, NULL, 100000) == 20000);	/* to the end */
+	CHECK(lseek(f, 0, SEEK_CUR) == 50000);
+	CHECK(sendfile(fd, f, NULL, 10) == 0);
+	shutdown(fd, SHUT_WR);
+	CHECK(recv(fd, line, sizeof(line) - 1, MSG_WAITALL) == 6);
+	CHECK(!strcmp(line, "40000\n"));
+	close(fd);
+	close(f);
+}
+
+/* --- not blocking ------------------------------------------------------------------- */
+
+static void nonblock(void)
+{
+	int fd = t_connect("hold"), rel, one = 1;
+	size_t sent = 0;
+	char *buf = calloc(1, 1 << 16);
+	ssize_t n;
+
+	CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+	CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	FAILS(recv(fd, buf, 1, 0), EAGAIN);
+	while ((n = send(fd, buf, 1 << 16, 0)) > 0)
+		sent += (size_t)n;
+	CHECK(n == -1 && errno == EAGAIN && sent > 0);
+	CHECK(ioctl(fd, FIONBIO, &(int){ 0 }) == 0);
+	CHECK(!(fcntl(fd, F_GETFL) & O_NONBLOCK));
+	FAILS(send(fd, buf, 1 << 20, MSG_DONTWAIT), EAGAIN);
+	CHECK(ioctl(fd, FIONBIO, &one) == 0);
+	FAILS(recv(fd, buf, 1, 0), EAGAIN);
+	rel = t_connect("release");
+	close(rel);
+	close(fd);
+	free(buf);
+}
+
+static void connect_nonblock(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), err = -1;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t len = sizeof(err);
+	int r = connect(fd, (struct sockaddr *)&t_peer, sizeof(t_peer));
+
+	CHECK(r == 0 || errno == EINPROGRESS);
+	CHECK(poll(&p, 1, 5000) == 1);
+	CHECK(p.revents == POLLOUT);
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0);
+	if (r)
+		CHECK(connect(fd, (struct sockaddr *)&t_peer, sizeof(t_peer)) == 0);
+	FAILS(connect(fd, (struct sockaddr *)&t_peer, sizeof(t_peer)), EISCONN);
+	close(fd);
+}
+
+static void refused(void)
+{
+	struct sockaddr_in nobody = t_peer;
+	int fd = socket(AF_INET, SOCK_STREAM, 0), err = -1;
+	struct pollfd p = { .events = POLLOUT | POLLIN };
+	socklen_t len = sizeof(err);
+
+	nobody.sin_port = htons(9);
+	FAILS(connect(fd, (struct sockaddr *)&nobody, sizeof(nobody)), ECONNREFUSED);
+	close(fd);
+	p.fd = fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	CHECK(connect(fd, (struct sockaddr *)&nobody, sizeof(nobody)) < 0);
+	CHECK(errno == EINPROGRESS || errno == ECONNREFUSED);
+	CHECK(poll(&p, 1, 5000) == 1);
+	CHECK(p.revents & POLLERR && p.revents & POLLHUP);
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == ECONNREFUSED);
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0);
+	close(fd);
+}
+
+static void not_connected(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+	char c;
+
+	CHECK(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+	CHECK(len == sizeof(a) && a.sin_family == AF_INET && !a.sin_port && !a.sin_addr.s_addr);
+	FAILS(getpeername(fd, (struct sockaddr *)&a, &len), ENOTCONN);
+	FAILS(recv(fd, &c, 1, 0), ENOTCONN);
+	FAILS(send(fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	FAILS(shutdown(fd, SHUT_WR), ENOTCONN);
+	FAILS(accept(fd, NULL, NULL), EINVAL);
+	CHECK(poll(&p, 1, 0) == 1);
+	CHECK(p.revents == (POLLOUT | POLLHUP));
+	FAILS(connect(fd, (struct sockaddr *)&t_peer, 4), EINVAL);
+	FAILS(bind(fd, (struct sockaddr *)&t_peer, 4), EINVAL);
+	a.sin_family = AF_INET6;
+	FAILS(connect(fd, (struct sockaddr *)&a, sizeof(a)), EAFNOSUPPORT);
+	CHECK(close(fd) == 0);
+	FAILS(recv(fd, &c, 1, 0), EBADF);
+	FAILS(close(fd), EBADF);
+}
+
+/* --- the end -------------------------------------------------------------------------- */
+
+static void reset(void)
+{
+	int fd = t_connect("reset");
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char c;
+
+	CHECK(poll(&p, 1, 5000) == 1);
+	CHECK(p.revents == (POLLIN | POLLERR | POLLHUP));
+	FAILS(recv(fd, &c, 1, 0), ECONNRESET);
+	CHECK(recv(fd, &c, 1, 0) == 0);
+	FAILS(send(fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	close(fd);
+}
+
+static void linger(void)
+{
+	struct linger l = { 1, 5 }, got;
+	socklen_t len = sizeof(got);
+	char buf[1000] = "";
+	int fd = t_connect("echo");
+
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l)) == 0);
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_LINGER, &got, &len) == 0);
+	CHECK(got.l_onoff == 1 && got.l_linger == 5);
+	CHECK(send(fd, buf, sizeof(buf), 0) == sizeof(buf));
+	t_recv_all(fd, buf, sizeof(buf));
+	CHECK(close(fd) == 0);
+}
+
+static volatile sig_atomic_t pipes;
+
+static void on_pipe(int sig)
+{
+	(void)sig;
+	pipes++;
+}
+
+static void sigpipe(void)
+{
+	int fd = t_connect("echo");
+
+	signal(SIGPIPE, on_pipe);
+	CHECK(shutdown(fd, SHUT_WR) == 0);
+	FAILS(send(fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	CHECK(pipes == 0);
+	FAILS(write(fd, "x", 1), EPIPE);
+	CHECK(pipes == 1);
+	signal(SIGPIPE, SIG_DFL);
+	close(fd);
+}
+
+/* --- time and signals -------------------------------------------------------------------- */
+
+static void timeouts(void)
+{
+	struct timeval tv = { 0, 200000 }, got;
+	socklen_t len = sizeof(got);
+	int fd = t_connect("hold"), rel;
+	char *buf = calloc(1, 1 << 20);
+	uint64_t t0;
+	ssize_t n;
+
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0);
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &got, &len) == 0);
+	CHECK(got.tv_sec == 0 && got.tv_usec == 200000);
+	t0 = t_ms();
+	FAILS(recv(fd, buf, 1, 0), EAGAIN);
+	CHECK(t_ms() - t0 >= 190 && t_ms() - t0 < 2000);
+	do
+		n = send(fd, buf, 1 << 20, 0);
+	while (n > 0);
+	CHECK(errno == EAGAIN);
+	rel = t_connect("release");
+	close(rel);
+	close(fd);
+	free(buf);
+}
+
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	alarms++;
+}
+
+/* A signal after 100 ms, then every 100 ms. */
+static void tick(int flags, bool on)
+{
+	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = flags };
+	struct itimerval it = { { 0, on * 100000 }, { 0, on * 100000 } };
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &it, NULL);
+}
+
+static void signals(void)
+{
+	struct timeval tv = { 5, 0 };
+	int fd = t_connect("later 700");
+	char c;
+
+	alarms = 0;
+	tick(0, true);
+	FAILS(recv(fd, &c, 1, 0), EINTR);
+	CHECK(alarms >= 1);
+	tick(SA_RESTART, true);
+	CHECK(recv(fd, &c, 1, 0) == 1 && c == 'x');	/* in spite of the signals */
+	CHECK(alarms >= 3);
+	/* With a time-out Linux does not restart. */
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+	FAILS(recv(fd, &c, 1, 0), EINTR);
+	tick(0, false);
+	signal(SIGALRM, SIG_DFL);
+	close(fd);
+}
+
+/* --- names, options ------------------------------------------------------------------------ */
+
+static void names(void)
+{
+	int fd = t_connect("echo");
+	struct sockaddr_in a, b;
+	socklen_t len = sizeof(a);
+	struct stat st;
+
+	CHECK(getpeername(fd, (struct sockaddr *)&a, &len) == 0 && len == sizeof(a));
+	CHECK(a.sin_port == t_peer.sin_port && a.sin_addr.s_addr == t_peer.sin_addr.s_addr);
+	len = 4;
+	CHECK(getsockname(fd, (struct sockaddr *)&b, &len) == 0 && len == sizeof(b));
+	len = sizeof(b);
+	CHECK(getsockname(fd, (struct sockaddr *)&b, &len) == 0);
+	CHECK(b.sin_family == AF_INET && b.sin_port && b.sin_addr.s_addr);
+	CHECK(fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode));
+	close(fd);
+}
+
+static void bound(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0), other = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in a = { .sin_family = AF_INET }, b;
+	socklen_t len = sizeof(b);
+
+	CHECK(bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)&b, &len) == 0 && b.sin_port);
+	FAILS(bind(fd, (struct sockaddr *)&a, sizeof(a)), EINVAL);
+	FAILS(bind(other, (struct sockaddr *)&b, sizeof(b)), EADDRINUSE);
+	CHECK(connect(fd, (struct sockaddr *)&t_peer, sizeof(t_peer)) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+	CHECK(a.sin_port == b.sin_port && a.sin_addr.s_addr);
+	a.sin_addr.s_addr = htonl(0xc0000201);		/* 192.0.2.1 is nobody's */
+	a.sin_port = 0;
+	FAILS(bind(other, (struct sockaddr *)&a, sizeof(a)), EADDRNOTAVAIL);
+	close(fd);
+	close(other);
+}
+
+static int get_int(int fd, int level, int name)
+{
+	int v = -1;
+	socklen_t len = sizeof(v);
+
+	CHECK(getsockopt(fd, level, name, &v, &len) == 0 && len == sizeof(v));
+	return v;
+}
+
+static void options(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0), v = 1, size = 100000;
+	struct tcp_info ti;
+	socklen_t len = sizeof(ti);
+	char name[16];
+
+	CHECK(get_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM);
+	CHECK(get_int(fd, SOL_SOCKET, SO_DOMAIN) == AF_INET);
+	CHECK(get_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP);
+	CHECK(get_int(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0);
+	CHECK(get_int(fd, SOL_SOCKET, SO_ERROR) == 0);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_NODELAY) == 0);
+	CHECK(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &v, sizeof(v)) == 0);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &v, sizeof(v)) == 0);
+	CHECK(get_int(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 7200);
+	v = 33;
+	CHECK(setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &v, sizeof(v)) == 0);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 33);
+	v = -5;
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &v, sizeof(v)), EINVAL);
+	v = 0x10;
+	CHECK(setsockopt(fd, IPPROTO_IP, IP_TOS, &v, sizeof(v)) == 0);
+	CHECK(get_int(fd, IPPROTO_IP, IP_TOS) == 0x10);
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0);
+	CHECK(get_int(fd, SOL_SOCKET, SO_SNDBUF) == 2 * size);
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) == 0);
+	CHECK(get_int(fd, SOL_SOCKET, SO_RCVBUF) == 2 * size);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, 2), EINVAL);
+	FAILS(setsockopt(fd, SOL_SOCKET, 9999, &v, sizeof(v)), ENOPROTOOPT);
+	FAILS(getsockopt(fd, IPPROTO_TCP, 9999, &v, &len), ENOPROTOOPT);
+	len = sizeof(name);
+	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) == 0 && name[0]);
+	CHECK(connect(fd, (struct sockaddr *)&t_peer, sizeof(t_peer)) == 0);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
+	len = sizeof(ti);
+	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == 0);
+	CHECK(ti.tcpi_state == TCP_ESTABLISHED && ti.tcpi_snd_mss > 500);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_MAXSEG) > 500);
+	close(fd);
+}
+
+static void queues(void)
+{
+	int fd = t_connect("echo"), n = -1;
+	char c;
+
+	CHECK(ioctl(fd, FIONREAD, &n) == 0 && n == 0);
+	CHECK(send(fd, "12345", 5, 0) == 5);
+	CHECK(recv(fd, &c, 1, MSG_PEEK) == 1);
+	while (n != 5)
+		CHECK(ioctl(fd, FIONREAD, &n) == 0);
+	while (n != 0)
+		CHECK(ioctl(fd, SIOCOUTQ, &n) == 0);
+	close(fd);
+}
+
+/* --- copies --------------------------------------------------------------------------------- */
+
+static void copies(void)
+{
+	int fd = t_connect("echo"), two, three;
+	char c;
+
+	two = dup(fd);
+	CHECK(two >= 0);
+	three = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+	CHECK(three >= 100 && fcntl(three, F_GETFD) == FD_CLOEXEC);
+	CHECK(close(fd) == 0);
+	CHECK(send(two, "a", 1, 0) == 1);
+	CHECK(recv(three, &c, 1, 0) == 1 && c == 'a');
+	CHECK(fcntl(two, F_SETFL, O_NONBLOCK) == 0);	/* is of all copies */
+	FAILS(recv(three, &c, 1, 0), EAGAIN);
+	fd = open("/dev/null", O_RDWR);
+	CHECK(dup2(fd, two) == two);			/* no socket any more */
+	CHECK(write(two, "x", 1) == 1);
+	CHECK(read(two, &c, 1) == 0);
+	CHECK(send(three, "b", 1, 0) == 1);
+	close(fd);
+	close(two);
+	close(three);
+}
+
+static void forked(void)
+{
+	int fd = t_connect("echo"), status;
+	char c;
+	pid_t pid = fork();
+
+	if (!pid) {
+		int own;
+
+		/* The inherited one, and one of its own. */
+		if (send(fd, "c", 1, 0) != 1)
+			_exit(1);
+		own = socket(AF_INET, SOCK_STREAM, 0);
+		if (own < 0 || connect(own, (struct sockaddr *)&t_peer, sizeof(t_peer)))
+			_exit(2);
+		if (send(own, "echo\nz", 6, 0) != 6 || recv(own, &c, 1, 0) != 1 || c != 'z')
+			_exit(3);
+		close(own);
+		close(fd);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(recv(fd, &c, 1, 0) == 1 && c == 'c');
+	CHECK(send(fd, "p", 1, 0) == 1);		/* the child's close() was not the last */
+	CHECK(recv(fd, &c, 1, 0) == 1 && c == 'p');
+	close(fd);
+}
+
+static void many(void)
+{
+	enum { N = 60 };
+	int fds[N], i;
+
+	for (i = 0; i < N; i++)
+		fds[i] = t_connect("echo");
+	for (i = 0; i < N; i++)
+		CHECK(send(fds[i], &i, sizeof(i), 0) == sizeof(i));
+	for (i = N - 1; i >= 0; i--) {
+		int got;
+
+		t_recv_all(fds[i], &got, sizeof(got));
+		CHECK(got == i);
+		close(fds[i]);
+	}
+}
+
+/* --- to other places ------------------------------------------------------------------------ */
+
+/* Two ends over loopback, with an option and an address set before. */
+static void loopback(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int l = socket(AF_INET, SOCK_STREAM, 0), fd, c, v = 1;
+	socklen_t len = sizeof(a);
+	struct sockaddr_in b = a;
+	char buf[4];
+
+	CHECK(bind(l, (struct sockaddr *)&a, sizeof(a)) == 0);
+	CHECK(listen(l, 1) == 0);
+	CHECK(getsockname(l, (struct sockaddr *)&a, &len) == 0);
+	CHECK(get_int(l, SOL_SOCKET, SO_ACCEPTCONN) == 1);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &v, sizeof(v)) == 0);
+	CHECK(bind(fd, (struct sockaddr *)&b, sizeof(b)) == 0);
+	CHECK(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
+	CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	c = accept4(l, (struct sockaddr *)&b, &len, SOCK_CLOEXEC);
+	CHECK(c >= 0 && len == sizeof(b) && b.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+	CHECK(send(fd, "loop", 4, 0) == 4);
+	t_recv_all(c, buf, 4);
+	close(c);
+	close(fd);
+	close(l);
+}
+
+static void mapped(void)
+{
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = t_peer.sin_port }, b;
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	socklen_t len = sizeof(b);
+	char c;
+
+	a.sin6_addr.s6_addr[10] = a.sin6_addr.s6_addr[11] = 0xff;
+	memcpy(&a.sin6_addr.s6_addr[12], &t_peer.sin_addr, 4);
+	CHECK(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	CHECK(getpeername(fd, (struct sockaddr *)&b, &len) == 0 && len == sizeof(b));
+	CHECK(b.sin6_family == AF_INET6 && !memcmp(&a.sin6_addr, &b.sin6_addr, 16));
+	CHECK(getsockname(fd, (struct sockaddr *)&b, &len) == 0);
+	CHECK(IN6_IS_ADDR_V4MAPPED(&b.sin6_addr));
+	CHECK(send(fd, "echo\n6", 6, 0) == 6);
+	CHECK(recv(fd, &c, 1, 0) == 1 && c == '6');
+	close(fd);
+}
+
+/* --- listeners -------------------------------------------------------------------------------- */
+
+static void *accepts(void *arg)
+{
+	errno = 0;
+	accept(*(int *)arg, NULL, NULL);
+	return (void *)(intptr_t)errno;
+}
+
+static void listener(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct timeval tv = { 0, 100000 };
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), n;
+	struct pollfd p = { .fd = l, .events = POLLIN | POLLOUT };
+	pthread_t t;
+	void *err;
+
+	CHECK(bind(l, (struct sockaddr *)&a, sizeof(a)) == 0);
+	CHECK(listen(l, 5) == 0);
+	CHECK(listen(l, 10) == 0);			/* another backlog */
+	FAILS(accept(l, NULL, NULL), EAGAIN);
+	CHECK(poll(&p, 1, 0) == 0);
+	FAILS(connect(l, (struct sockaddr *)&t_peer, sizeof(t_peer)), EISCONN);
+	FAILS(ioctl(l, FIONREAD, &n), EINVAL);
+	FAILS(recv(l, &n, 1, 0), ENOTCONN);
+	FAILS(send(l, &n, 1, MSG_NOSIGNAL), EPIPE);
+	CHECK(fcntl(l, F_SETFL, 0) == 0);
+	CHECK(setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+	FAILS(accept(l, NULL, NULL), EAGAIN);
+	tv.tv_usec = 0;
+	CHECK(setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+	CHECK(pthread_create(&t, NULL, accepts, &l) == 0);
+	t_sleep_ms(50);
+	CHECK(shutdown(l, SHUT_RDWR) == 0);
+	CHECK(pthread_join(t, &err) == 0 && (intptr_t)err == EINVAL);
+	close(l);
+}
+
+static const struct t_case cases[] = {
+	{ "echo_small", echo_small },
+	{ "source_big", source_big },
+	{ "half_close", half_close },
+	{ "vectors", vectors },
+	{ "peek_waitall", peek_waitall },
+	{ "many_messages", many_messages },
+	{ "file", file },
+	{ "nonblock", nonblock },
+	{ "connect_nonblock", connect_nonblock },
+	{ "refused", refused },
+	{ "not_connected", not_connected },
+	{ "reset", reset },
+	{ "linger", linger },
+	{ "sigpipe", sigpipe },
+	{ "timeouts", timeouts },
+	{ "signals", signals },
+	{ "names", names },
+	{ "bound", bound },
+	{ "options", options },
+	{ "queues", queues },
+	{ "copies", copies },
+	{ "forked", forked },
+	{ "many", many },
+	{ "loopback", loopback },
+	{ "mapped", mapped },
+	{ "listener", listener },
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
