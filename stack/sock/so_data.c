@@ -150,8 +150,10 @@ static ssize_t append(struct stk *stk, struct so_txn *t, struct cursor *c, uint3
 			n_ids = bufcache_get(&stk->bc, ids,
 					     (unsigned int)MIN(want, ARRAY_SIZE(ids)), !done);
 			at = 0;
+			if (n_ids < 0 && !done)
+				return n_ids;
 			if (n_ids < 0)
-				return done ? (ssize_t)done : n_ids;
+				break;	/* what was copied is enough for now */
 		}
 		piece.buf = ids[at++];
 		done += fill(stk, &piece, c, room - done);
