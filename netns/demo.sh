@@ -20,7 +20,7 @@ lab=${LAB:-demo}
 out=$O/$lab
 tmp=$out/tmp
 rate=${RATE:-1g}
-limit=${LIMIT:-120}		# seconds for one transfer
+limit=${LIMIT:-60}		# seconds for one transfer
 
 pids=()
 failed=0
@@ -88,8 +88,11 @@ kernel_retransmissions() {
 		$1 == "Tcp:" { for (i = 2; i <= n; i++) if (name[i] == "RetransSegs") print $i }'
 }
 
-# Of our TCP there are no such counters outside the processes yet.
-user_retransmissions() { echo; }
+# Of our TCP: the lines that children write when a connection has ended.
+user_retransmissions() {
+	awk '/ closed / { for (i = 1; i <= NF; i++) if (sub(/^rexmt=/, "", $i)) n += $i }
+		END { print n + 0 }' "/run/jetstream/$lab/$1-connd.log" 2>/dev/null
+}
 
 # retransmissions STACK NODE
 retransmissions() { "${1}_retransmissions" "$2"; }

@@ -357,7 +357,9 @@ static int connect_ours(struct usock *u, const struct cm_addr *peer)
 	u->rec->local = m.local;
 	u->rec->peer = *peer;
 	u->rec->connecting = true;
-	return connect_wait(u, -EINPROGRESS);
+	/* An answer may be there already; but who does not wait expects to be
+	 * told by poll() and SO_ERROR. */
+	return usock_nonblock(u, 0) ? -EINPROGRESS : connect_wait(u, -EINPROGRESS);
 }
 
 /* 1: it is the kernel's socket now, connect that. */

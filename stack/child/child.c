@@ -267,7 +267,11 @@ static void dispatch(struct child *c, const struct epoll_event *ev)
 		conn_bindpoint_ready(c, idx);
 		break;
 	default:
-		break;		/* EP_WAKE: the loop looks anyway */
+		/* EP_WAKE: the loop looks anyway.  Index 1 is the control
+		 * socket, on which nothing comes unasked but its end. */
+		if (idx == 1)
+			c->ring_gone = true;
+		break;
 	}
 }
 
@@ -349,7 +353,7 @@ static void run(struct child *c)
 	uint64_t idle_since = 0;
 	unsigned int busy = 0;
 
-	while (!is_done(c) && !poolc_closed(&c->stk.pc)) {
+	while (!is_done(c) && !c->ring_gone && !poolc_closed(&c->stk.pc)) {
 		uint64_t now;
 
 		if (turn(c)) {

@@ -62,6 +62,7 @@ struct csock {
 	uint16_t ring_id;		/* of the peer */
 	uint32_t parent;		/* listener, or JS_SOCK_NONE */
 	bool delivered;			/* accept() has it, or may have */
+	bool summed;			/* its line is in the log */
 	uint32_t backlog, n_waiting;	/* listener: connections not yet delivered */
 	int who;			/* proc index that waits for a reply */
 	uint32_t req_id;		/* of its request */
@@ -87,6 +88,7 @@ struct child {
 	int server_fd;			/* -1: the server is away */
 	uint64_t server_retry_us;
 	uint64_t next_us;		/* no timer of a socket is due before */
+	bool ring_gone;			/* jetringd has closed our port, or died */
 	bool want_scan;			/* some socket's output was cut short */
 	uint32_t next_srv_id;
 	struct proc procs[MAX_PROCS];

@@ -334,6 +334,23 @@ static void release(struct child *c, uint32_t idx)
 
 static void deliver(struct child *c, uint32_t idx);
 
+/* A connection has done its work: one line that adds it up. */
+static void sum_up(struct child *c, uint32_t idx, const struct so_txn *t)
+{
+	struct csock *s = &c->socks[idx];
+	char from[CM_ADDR_STRLEN], to[CM_ADDR_STRLEN];
+
+	if (s->summed || !s->has_pool)
+		return;
+	s->summed = true;
+	log_info("closed %s > %s sent=%llu received=%llu copied_in=%llu copied_out=%llu "
+		 "rexmt=%u dropped=%u",
+		 cm_addr_str(&s->local, from), cm_addr_str(&s->peer, to),
+		 (unsigned long long)t->s.snd_bytes, (unsigned long long)t->s.rcv_bytes,
+		 (unsigned long long)t->s.snd_copied, (unsigned long long)t->s.rcv_copied,
+		 t->s.rexmt_segs, t->s.dropped);
+}
+
 void conn_review(struct child *c, uint32_t idx)
 {
 	struct csock *s = &c->socks[idx];
@@ -350,6 +367,8 @@ void conn_review(struct child *c, uint32_t idx)
 	}
 	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED)
 		deliver(c, idx);
+	if (t.tcb.state == TCPS_TIME_WAIT || t.s.flags & JS_SOF_CLOSED)
+		sum_up(c, idx, &t);
 	if (!(t.s.flags & JS_SOF_CLOSED))
 		return;
 	drop_pool(c, idx);

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2154 # bats sets output, status
+# tcp.bats - TCP in user space on the ring, beside the kernel's
+#
+#	n1 10.74.0.1 ───── ring ───── n2 10.74.0.2
+#
+# Which of the two TCPs an end uses is said by on/with (helper.bash), and
+# proved by counters: the tests do not believe it.
+load helper
+
+PUSH=$O/tests/progs/tcp_push
+
+more_setup() {
+	JETSTREAM_TRACE=1 jet up -q
+	RUN=/run/jetstream/$LAB
+	head -c 20000000 /dev/urandom >file
+}
+
+# stack_of user|kernel: the function that runs a program over it.
+stack_of() { [ "$1" = user ] && echo with || echo on; }
+bg_stack_of() { [ "$1" = user ] && echo bg_with || echo bg_on; }
+
+# serve user|kernel PORT [FILE]: n2 takes one connection, writes FILE (got).
+serve() {
+	"$(bg_stack_of "$1")" n2 socat -u -b 262144 "TCP-LISTEN:$2,reuseaddr" "OPEN:${3-got},creat,trunc"
+	SERVER=$!
+	wait_for 10 is_listening n2 "$2"
+}
+
+# fetch user|kernel PORT FILE: n1 sends FILE.
+send() { "$(stack_of "$1")" n1 socat -u -b 262144 "OPEN:$3" "TCP:10.74.0.2:$2"; }
+
+# served: the server has ended, well.
+served() { wait_for 30 is_gone "$SERVER" && wait "$SERVER"; }
+
+# tcp_counter NODE NAME: of the kernel's TCP there.
+tcp_counter() {
+	"$JET" exec -n "$LAB" "$1" -- cat /proc/net/snmp |
+		awk -v k="$2" '/^Tcp:/ { if (!n++) { for (i = 2; i <= NF; i++) at[$i] = i } else print $at[k] }'
+}
+
+# conn_line NODE: the line a child wrote about its last connection.
+conn_line() { grep -o ' closed .*' "$RUN/$1-connd.log" | tail -n 1; }
+field() { sed -n "s/.* $1=\([0-9]*\).*/\1/p"; }
+has_line() { [ -n "$(conn_line "$1")" ]; }
+
+# The children of this lab, or of one node of it.
+children() {
+	local p
+	for p in $(pgrep -x jet-child); do
+		tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null | grep -q -- "--lab $LAB --node ${1:-.*}" && echo "$p"
+	done
+}
+child_of() { children "${1#n}" | head -n 1; }
+no_child() { [ -z "$(children)" ]; }
+
+# got is the first octets of the pattern, at least $1 of them.
+is_pattern() {
+	local n
+	n=$(stat -c %s got)
+	[ "$n" -ge "$1" ] || { echo "$n octets arrived, $1 were accepted"; return 1; }
+	"$PUSH" pattern "$n" | cmp - got
+}
+accepted() { awk '/^accepted / { n = $2 } END { print n + 0 }' "$1"; }
+
+pairing() {
+	local cli=$1 srv=$2 port=7001 s1 r2
+	s1=$(tcp_counter n1 OutSegs)
+	r2=$(tcp_counter n2 InSegs)
+	bg "$JET" capture -q -n "$LAB" -w ring.pcapng
+	CAP=$!
+	wait_for 10 test -s ring.pcapng
+	serve "$srv" $port
+	send "$cli" $port file
+	served
+	kill -TERM "$CAP"
+	wait_for 10 is_gone "$CAP"
+	cmp file got
+	s1=$(($(tcp_counter n1 OutSegs) - s1))
+	r2=$(($(tcp_counter n2 InSegs) - r2))
+	echo "kernel segments: n1 out $s1, n2 in $r2"
+	if [ "$cli" = user ]; then [ "$s1" -eq 0 ]; else [ "$s1" -gt 100 ]; fi
+	if [ "$srv" = user ]; then [ "$r2" -eq 0 ]; else [ "$r2" -gt 100 ]; fi
+}
+
+# payload_on NODE: octets of payload to a private stream of NODE's.
+payload_to() {
+	"$SRC/tests/lib/tshark" -r ring.pcapng -T fields -e tcp.len \
+		-Y "tcp.len > 0 && jetstream.vci.ring_id == ${1#n} && jetstream.vci.stream >= 32" |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+
+# copied_once NODE SENT|RECEIVED COPIED: octets copied / octets moved is 1.00
+copied_once() {
+	wait_for 10 has_line "$1"
+	conn_line "$1"
+	local moved copied
+	moved=$(conn_line "$1" | field "$2")
+	copied=$(conn_line "$1" | field "$3")
+	[ "$moved" -eq 20000000 ]
+	[ "$(awk -v a="$copied" -v b="$moved" 'BEGIN { printf "%.2f", a / b }')" = 1.00 ]
+}
+
+@test "user to user: kernels see nothing, payload goes on the direct VCI, one copy at each end" {
+	pairing user user
+	[ "$(payload_to n2)" -ge 20000000 ]
+	copied_once n1 sent copied_in
+	copied_once n2 received copied_out
+}
+
+@test "user to kernel" {
+	pairing user kernel
+	[ "$(payload_to n2)" -eq 0 ]
+	copied_once n1 sent copied_in
+}
+
+@test "kernel to user: through the connection server to the application's pool" {
+	pairing kernel user
+	copied_once n2 received copied_out
+}
+
+@test "kernel to kernel, beside user-space TCP" {
+	pairing kernel kernel
+}
+
+@test "on a kernel node ss lists the connection, on a user node it does not" {
+	for srv in kernel user; do
+		serve $srv 7002
+		bg_with n1 "$PUSH" 10.74.0.2 7002 0 1 recv
+		local c=$! out=bg.$((${#BG[@]} - 1))
+		wait_for 10 grep -q connected "$out"
+		run -0 on n2 ss -Htn state established
+		if [ $srv = kernel ]; then [[ $output == *10.74.0.1* ]]; else [ -z "$output" ]; fi
+		run -0 on n1 ss -Htn state established
+		[ -z "$output" ]
+		kill "$c"
+		served
+	done
+}
+
+@test "a SYN to a port where nobody listens: the kernel's RST arrives" {
+	run -1 with n1 "$PUSH" 10.74.0.2 7003 1 1 exit
+	[[ $output == *"Connection refused"* ]]
+}
+
+@test "an address that nobody has: EHOSTUNREACH" {
+	run -1 with n1 "$PUSH" 10.74.0.77 7003 1 1 exit
+	[[ $output == *"No route to host"* ]]
+}
+
+@test "frames lost and corrupted by rule are counted and sent again" {
+	local before
+	before=$(stat_of n2 rx_bad_crc)
+	jet link rule corrupt 'n1->n2' stream=user data=5
+	jet link rule lose 'n1->n2' stream=user data=9
+	serve user 7004
+	send user 7004 file
+	served
+	cmp file got
+	[ $(($(stat_of n2 rx_bad_crc) - before)) -eq 1 ]
+	wait_for 10 has_line n1
+	[ "$(conn_line n1 | field rexmt)" -ge 2 ]
+}
+
+@test "1 % loss both ways: all four pairings arrive as they were" {
+	jet link set '*->*' loss=1% seed=7
+	for cli in user kernel; do
+		for srv in user kernel; do
+			serve $srv 7005
+			send $cli 7005 file
+			served
+			cmp file got
+		done
+	done
+	[ "$(stat_of n1 lost)" -gt 0 ]
+}
+
+@test "all sixteen messages of the paper's A.3 pass, by their names" {
+	serve user 7006
+	send user 7006 file
+	served
+	with n1 "$PUSH" 10.74.0.2 7006 1 1 exit || true
+	# socat's options rcvbuf and sndbuf are setsockopt() calls.
+	bg_with n2 socat -u TCP-LISTEN:7007,reuseaddr,rcvbuf=100000,sndbuf=100000 OPEN:got,creat
+	wait_for 10 is_listening n2 7007
+	with n1 socat -u OPEN:file TCP:10.74.0.2:7007,bind=10.74.0.1:7100
+	cat "$RUN"/n1-connd.log "$RUN"/n2-connd.log >trace
+	for m in Listen Forward Divert Syn Spawn New_Socket Bind Listen_Child Connect Set_Tx_Bufs \
+		Set_Rx_Bufs Set_Reuse_Addr Init_Reply Bind_Reply Connect_Reply General_Reply; do
+		grep -qE "(->|<-) $m " trace || { echo "no $m"; return 1; }
+	done
+}
+
+@test "child stopped: send() still puts a frame on the ring" {
+	local child before
+	serve user 7008
+	mkfifo ask
+	exec 8<>ask
+	"$JET" run -n "$LAB" n1 -- "$PUSH" 10.74.0.2 7008 2000 1000 ask <ask >push 2>&1 3>&- &
+	BG+=($!)
+	wait_for 10 grep -q connected push
+	child=$(child_of n1)
+	kill -STOP "$child"
+	before=$(stat_of n1 tx_frames)
+	printf x >&8
+	wait_for 10 grep -q 'accepted 1000' push
+	sent_more_than "$before" || { kill -CONT "$child"; return 1; }
+	kill -CONT "$child"
+	printf x >&8
+	served
+	is_pattern 2000
+}
+sent_more_than() { wait_for 5 more_frames "$1"; }
+more_frames() { [ "$(stat_of n1 tx_frames)" -gt "$1" ]; }
+
+# A slow ring keeps data unsent; then it is made fast and all must arrive.
+slow() { jet up -q --rate 8m; }
+fast() { jet up -q --rate unlimited; }
+
+@test "ends with data unsent: all that send() accepted arrives, then FIN" {
+	slow
+	for srv in kernel user; do
+		serve $srv 7010
+		run -0 with n1 "$PUSH" 10.74.0.2 7010 3000000 65536 exit
+		printf '%s\n' "$output" >push
+		[ "$(sed -n 's/^outq //p' push)" -ge 204800 ]
+		served
+		is_pattern "$(accepted push)"
+		[ "$(stat -c %s got)" -eq "$(accepted push)" ]
+	done
+}
+
+@test "kill -9 with 200 KiB unsent: all that send() accepted arrives, then FIN" {
+	slow
+	serve kernel 7011
+	run with n1 "$PUSH" 10.74.0.2 7011 3000000 65536 kill
+	[ "$status" -eq 137 ]
+	printf '%s\n' "$output" >push
+	[ "$(sed -n 's/^outq //p' push)" -ge 204800 ]
+	served
+	is_pattern "$(accepted push)"
+	[ "$(stat -c %s got)" -eq "$(accepted push)" ]
+}
+
+@test "kill -9 inside the lock, before and after the commit: what was accepted arrives, then FIN" {
+	fast
+	for at in before-commit after-commit after-publish; do
+		for n in 1 3 40; do
+			serve kernel 7012
+			run env JETSTREAM_FAULT=$at:$n "$JET" run -n "$LAB" n1 -- \
+				"$PUSH" 10.74.0.2 7012 10000000 30000 block
+			echo "$at:$n: $status $output" | tail -n 3
+			[ "$status" -eq 137 ]
+			printf '%s\n' "$output" >push
+			served
+			is_pattern "$(accepted push)"
+		done
+	done
+}
+
+@test "the connection server killed: a transfer goes on, and a new server comes" {
+	local old
+	jet up -q --rate 200m
+	serve user 7013
+	bg_with n1 socat -u -b 65536 OPEN:file TCP:10.74.0.2:7013
+	wait_for 10 test -s got
+	for node in n1 n2; do
+		old=$(pgrep -x jetconnd -f -- "--node ${node#n} .*$RUN" || pgrep -f "jetconnd .*--node ${node#n} .*$RUN" | head -n 1)
+		kill -KILL "$old"
+	done
+	served
+	cmp file got
+	wait_for 10 new_connection
+	cmp file got
+}
+new_connection() {
+	serve user 7014 && send user 7014 file && served
+}
+
+@test "jetringd killed: errors, not hangs; jet up repairs" {
+	serve user 7015
+	bg_with n1 "$PUSH" 10.74.0.2 7015 0 1 recv
+	local c=$! out=bg.$((${#BG[@]} - 1))
+	wait_for 10 grep -q connected "$out"
+	kill -KILL "$(cut -d' ' -f1 "$RUN/jetringd.pid")"
+	wait_for 5 is_gone "$c"
+	grep -E 'error (100|104|5)' "$out"	# ENETDOWN, ECONNRESET, EIO
+	wait_for 5 is_gone "$SERVER"
+	wait_for 5 no_child
+	JETSTREAM_TRACE=1 jet up -q
+	serve user 7016
+	send user 7016 file
+	served
+	cmp file got
+}
+
+@test "idle with open connections, a lab uses at most one tick in 5 s" {
+	serve user 7017
+	bg_with n1 "$PUSH" 10.74.0.2 7017 0 1 recv
+	wait_for 10 grep -q connected "bg.$((${#BG[@]} - 1))"
+	local a b
+	a=$(lab_ticks)
+	run -124 timeout 5 tail -f /dev/null
+	b=$(lab_ticks)
+	echo "ticks: $a, 5 s later $b"
+	[ $((b - a)) -le 1 ]
+}
+lab_ticks() {
+	local p n=0
+	for p in $(pgrep -f -- "--lab $LAB "); do
+		n=$((n + $(awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$p/stat" 2>/dev/null || echo 0)))
+	done
+	echo $n
+}
+
+@test "down with user-space connections open leaves nothing" {
+	serve user 7018
+	bg_with n1 "$PUSH" 10.74.0.2 7018 0 1 recv
+	wait_for 10 grep -q connected "bg.$((${#BG[@]} - 1))"
+	jet down -q
+	[ -z "$(ours)" ]
+	wait_for 5 no_child
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp_push.c - send a known pattern, say how much was accepted, end as told
+ *
+ *	tcp_push ADDR PORT BYTES CHUNK HOW
+ *
+ * Connects, then send()s up to BYTES octets in chunks without blocking, as
+ * many as are taken; after each chunk the total is written to standard output
+ * ("accepted N\n", one write).  At the end "outq N\n" (SIOCOUTQ), then
+ *	exit	end normally, with data still unsent
+ *	kill	SIGKILL to itself
+ *	stop	SIGSTOP to itself; when continued, exit
+ *	block	(from the start) send() blocks until all is taken, then exit
+ *	ask	as exit, but wait for an octet on standard input before each chunk
+ *	recv	send nothing: read to the end, print "received N" or "error E"
+ *
+ * Octet i of the pattern is (i * 167 + (i >> 8)) & 0xff; "tcp_push pattern N"
+ * writes N octets of it.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void say(const char *what, unsigned long long n)
+{
+	char line[64];
+	int len = snprintf(line, sizeof(line), "%s %llu\n", what, n);
+
+	if (write(1, line, (size_t)len) != len)
+		exit(3);
+}
+
+static void fill(unsigned char *p, size_t n, unsigned long long from)
+{
+	for (size_t k = 0; k < n; k++) {
+		unsigned long long i = from + k;
+
+		p[k] = (unsigned char)(i * 167 + (i >> 8));
+	}
+}
+
+static int pattern(unsigned long long n)
+{
+	unsigned char buf[65536];
+
+	for (unsigned long long at = 0; at < n; ) {
+		size_t k = n - at < sizeof(buf) ? (size_t)(n - at) : sizeof(buf);
+
+		fill(buf, k, at);
+		if (fwrite(buf, 1, k, stdout) != k)
+			return 1;
+		at += k;
+	}
+	return fflush(stdout) ? 1 : 0;
+}
+
+static int receive(int fd)
+{
+	unsigned long long total = 0;
+	char buf[65536];
+	ssize_t n;
+
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
+		total += (unsigned long long)n;
+	say("received", total);
+	if (n < 0) {
+		say("error", (unsigned long long)errno);
+		return 1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	unsigned long long bytes, total = 0;
+	unsigned char *buf;
+	size_t chunk;
+	int fd, outq, flags;
+
+	if (argc == 3 && !strcmp(argv[1], "pattern"))
+		return pattern(strtoull(argv[2], NULL, 0));
+	if (argc != 6 || inet_pton(AF_INET, argv[1], &sin.sin_addr) != 1) {
+		fprintf(stderr, "usage: tcp_push ADDR PORT BYTES CHUNK exit|kill|stop|block|ask|recv\n");
+		return 2;
+	}
+	sin.sin_port = htons((unsigned short)atoi(argv[2]));
+	bytes = strtoull(argv[3], NULL, 0);
+	chunk = strtoull(argv[4], NULL, 0);
+	buf = malloc(chunk);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (!buf || fd < 0 || connect(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0) {
+		perror("connect");
+		return 1;
+	}
+	say("connected", 0);
+	if (!strcmp(argv[5], "recv"))
+		return receive(fd);
+	flags = strcmp(argv[5], "block") ? MSG_DONTWAIT : 0;
+	while (total < bytes) {
+		size_t k = bytes - total < chunk ? (size_t)(bytes - total) : chunk;
+		char go;
+		ssize_t n;
+
+		if (!strcmp(argv[5], "ask") && read(0, &go, 1) != 1)
+			break;
+		fill(buf, k, total);
+		n = send(fd, buf, k, flags);
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0) {
+			say("error", (unsigned long long)errno);
+			return 1;
+		}
+		total += (unsigned long long)n;
+		say("accepted", total);
+	}
+	if (ioctl(fd, SIOCOUTQ, &outq) == 0)
+		say("outq", (unsigned long long)outq);
+	if (!strcmp(argv[5], "kill"))
+		raise(SIGKILL);
+	if (!strcmp(argv[5], "stop"))
+		raise(SIGSTOP);
+	return 0;
+}
