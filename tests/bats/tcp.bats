@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=bash disable=SC2154 # bats sets output, status
+# shellcheck shell=bash disable=SC2154,SC2030,SC2031,SC2094 # bats sets output, status; BG is per test
 # tcp.bats - TCP in user space on the ring, beside the kernel's
 #
 #	n1 10.74.0.1 ───── ring ───── n2 10.74.0.2
