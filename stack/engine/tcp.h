@@ -215,6 +215,48 @@ uint64_t tcp_poll_at(const struct tcpcb *tp);
  * Return: 1 and @out is the RST; 0 if it gets none. */
 int tcp_reset_for(const struct tcp_seg *in, struct tcp_seg *out);
 
+/* --- TIME-WAIT without a control block (tcp_timewait.c) ----------------------- */
+
+/* What is left of a connection in TIME-WAIT.  Its owner keeps 2 MSL. */
+struct tcp_tw {
+	uint32_t snd_nxt, rcv_nxt;
+	uint32_t ts_offset;	/* added to our clock, if has_ts */
+	uint32_t ts_recent;	/* TS.Recent, if has_ts */
+	uint16_t wnd;		/* our window field, as it was last */
+	bool has_ts;		/* timestamps were in use */
+	uint64_t oow_us;	/* no answer to an empty unacceptable segment before */
+};
+
+enum tcp_tw_verdict {
+	TCP_TW_IGNORE,		/* no answer */
+	TCP_TW_ANSWER,		/* send the answer */
+	TCP_TW_FIN,		/* the peer's FIN again: send the answer, 2 MSL begin anew */
+	TCP_TW_OPEN		/* a SYN that may begin a new connection, or be refused: forget this one */
+};
+
+/* @tp is in TIME-WAIT. */
+void tcp_tw_init(struct tcp_tw *tw, const struct tcpcb *tp);
+
+/**
+ * tcp_tw_input() - A segment arrives for a connection in TIME-WAIT
+ * @seg:	Parsed; checksum and addresses are the caller's business
+ * @out:	Filled for TCP_TW_ANSWER and TCP_TW_FIN, but for sport and dport
+ */
+enum tcp_tw_verdict tcp_tw_input(struct tcp_tw *tw, const struct tcp_seg *seg,
+				 uint64_t now_us, struct tcp_seg *out);
+
+/* The ISS for the connection that takes the pair over: larger than what the
+ * old one used (RFC 1122, 4.2.2.13). */
+uint32_t tcp_tw_iss(const struct tcp_tw *tw);
+
+/**
+ * tcp_disown() - No user is left; the last one may have written anything
+ * Configured durations and limits are the defaults again, keep-alive is off,
+ * and no deadline lies further ahead than it could have been set: so the
+ * connection ends.
+ */
+void tcp_disown(struct tcpcb *tp, uint64_t now_us);
+
 /**
  * tcp_check() - May this block be run?
  * Every index, count, shift, state and window is within its range and the

@@ -371,15 +371,20 @@ static void process_ack(struct arrival *a)
 	struct tcpcb *tp = a->tp;
 	const struct tcp_seg *seg = a->seg;
 	uint32_t old_wnd = tp->snd_wnd, sacked;
+	uint32_t wnd = (uint32_t)seg->wnd << tp->snd_scale;
 	bool advanced = seq_gt(seg->ack, tp->snd_una);
 	bool dup;
 
 	/* SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK).
 	 * And whenever SND.UNA moves: what acknowledges more was sent later,
 	 * even if it is a retransmission with an old SEG.SEQ; and SND.WND counts
-	 * from SND.UNA, so the old one would be wrong. */
+	 * from SND.UNA, so the old one would be wrong.  Of two with the same
+	 * SEG.SEQ and SEG.ACK the larger window is the later one, unless it
+	 * closes: ACKs of one peer may overtake each other, because several of
+	 * its processes send (Linux has the same rule). */
 	if (advanced || seq_lt(tp->snd_wl1, a->seq) ||
-	    (tp->snd_wl1 == a->seq && seq_leq(tp->snd_wl2, seg->ack)))
+	    (tp->snd_wl1 == a->seq && seq_leq(tp->snd_wl2, seg->ack) &&
+	     (seg->ack != tp->snd_wl2 || wnd >= tp->snd_wnd || !wnd)))
 		take_window(a, tp->snd_scale);
 
 	/* RFC 5681, 2: what a duplicate ACK is */

@@ -335,6 +335,17 @@ void tcp_timer_keep(struct tcpcb *tp, uint64_t now_us)
 		tp->t_keep_us = now_us + tp->keep_idle_us;
 }
 
+/* Deadlines were perhaps not set by us: none is later than we would set it. */
+void tcp_timer_bound(struct tcpcb *tp, uint64_t now_us)
+{
+	if (is_outstanding(tp) || (tp->flags & TF_PERSIST))
+		tp->t_rexmt_us = earlier(tp->t_rexmt_us, now_us + persist_interval(tp));
+	if (tp->state == TCPS_TIME_WAIT)
+		tp->t_2msl_us = earlier(tp->t_2msl_us, now_us + 2ull * tp->msl_us);
+	else if (tp->state == TCPS_FIN_WAIT_2)
+		tp->t_2msl_us = earlier(tp->t_2msl_us, now_us + tp->fin_wait_2_us);
+}
+
 /* Everything outstanding is about to be sent again by a new owner. */
 void tcp_timer_inherited(struct tcpcb *tp, uint64_t now_us)
 {

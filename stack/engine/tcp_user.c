@@ -37,8 +37,8 @@ void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
 	tp->rto_min_us = or_default(cfg->rto_min_us, TCP_RTO_MIN_US, TCP_RTO_MAX_US);
 	tp->msl_us = or_default(cfg->msl_us, TCP_MSL_US, TCP_TIME_MAX_US);
 	tp->fin_wait_2_us = or_default(cfg->fin_wait_2_us, TCP_FIN_WAIT_2_US, TCP_TIME_MAX_US);
-	tp->syn_retries = cfg->syn_retries ? cfg->syn_retries : 6;
-	tp->data_retries = cfg->data_retries ? cfg->data_retries : 15;
+	tp->syn_retries = cfg->syn_retries ? cfg->syn_retries : TCP_SYN_RETRIES;
+	tp->data_retries = cfg->data_retries ? cfg->data_retries : TCP_DATA_RETRIES;
 
 	if (cfg->nodelay)
 		tp->flags |= TF_NODELAY;
@@ -196,6 +196,18 @@ void tcp_user_keepalive(struct tcpcb *tp, uint32_t idle_us, uint32_t intvl_us, u
 	tp->keep_intvl_us = intvl_us;
 	tp->keep_count = count;
 	tcp_timer_keep(tp, now_us);
+}
+
+void tcp_disown(struct tcpcb *tp, uint64_t now_us)
+{
+	tp->rto_min_us = TCP_RTO_MIN_US;
+	tp->msl_us = TCP_MSL_US;
+	tp->fin_wait_2_us = TCP_FIN_WAIT_2_US;
+	tp->syn_retries = TCP_SYN_RETRIES;
+	tp->data_retries = TCP_ORPHAN_RETRIES;
+	tp->rto_us = min_u32(tp->rto_us, TCP_RTO_SYN_US);
+	tcp_user_keepalive(tp, 0, 0, 0, now_us);
+	tcp_timer_bound(tp, now_us);
 }
 
 /**

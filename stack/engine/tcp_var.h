@@ -27,6 +27,10 @@
 #define TCP_CLOCK_US		1000u		/* G of RFC 6298, and our timestamp clock */
 #define TCP_RTT_MAX_US		60000000u	/* larger measurements are cut off */
 
+#define TCP_SYN_RETRIES		6		/* as Linux: tcp_syn_retries, */
+#define TCP_DATA_RETRIES	15		/* tcp_retries2, */
+#define TCP_ORPHAN_RETRIES	8		/* tcp_orphan_retries */
+
 #define TCP_DELACK_US		40000u		/* RFC 9293, MUST-40: below 500 ms */
 #define TCP_QUICKACKS		16		/* segments acknowledged at once after the start */
 #define TCP_MSL_US		30000000u	/* TIME-WAIT of 60 s, as Linux */
@@ -77,6 +81,7 @@ void tcp_timer_orphan(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_peer_fin_again(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_keep(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_inherited(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_bound(struct tcpcb *tp, uint64_t now_us);
 
 /* --- tcp_output.c ------------------------------------------------------------- */
 

@@ -100,6 +100,20 @@ static void nagle_with_huge_segments(void **state)
 	T_NOTHING(tp, 0);
 }
 
+/* Two ACKs with the same SEG.SEQ and SEG.ACK overtook each other: the window
+ * that is larger is the later one.  A window of zero closes all the same. */
+static void reordered_window_update(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 4000);
+
+	(void)state;
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 9000);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 2000);
+	assert_int_equal(tp->snd_wnd, 9000);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 0);
+	assert_int_equal(tp->snd_wnd, 0);
+}
+
 /* MUST-38: sender's silly window avoidance, with windows smaller than SMSS */
 static void window_smaller_than_smss(void **state)
 {
@@ -544,6 +558,7 @@ int main(void)
 		cmocka_unit_test(nagle),
 		cmocka_unit_test(nodelay),
 		cmocka_unit_test(nagle_with_huge_segments),
+		cmocka_unit_test(reordered_window_update),
 		cmocka_unit_test(window_smaller_than_smss),
 		cmocka_unit_test(zero_window_probe),
 		cmocka_unit_test(zero_window_probe_unanswered),
