@@ -83,8 +83,8 @@ $(O)/lib/libjetstream-preload.so: $(call objs,stack/api) $(stack)
 $(O)/plugin/jetstream.so: $(call objs,dissector)
 $(unit):		$(O)/%: $(O)/%.o $(stack) $(emu)
 $(unit):		all-libs = -lcmocka -lisal -lpthread
-$(filter %/test_connserver,$(unit)): $(filter-out %/main.o,$(call objs,connserver))
-$(filter %/test_connserver,$(unit)): all-libs += $(nl-libs)
+$(filter %/test_connserver %/test_timewait,$(unit)): $(filter-out %/main.o,$(call objs,connserver))
+$(filter %/test_connserver %/test_timewait,$(unit)): all-libs += $(nl-libs)
 $(tprogs):		$(O)/%: $(O)/%.o $(common) $(engine) $(call objs,stack/pool)
 $(tprogs):		all-libs = -lpthread
 
@@ -146,14 +146,16 @@ install: all				## below $(DESTDIR)$(PREFIX)
 	$(if $(libs),$(INSTALL) -m 644 $(libs) '$(DESTDIR)$(LIBDIR)')
 	$(if $(plugin),$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/jetstream/plugin' && \
 		$(INSTALL) -m 644 $(plugin) '$(DESTDIR)$(LIBDIR)/jetstream/plugin')
+	$(INSTALL) -D -m 644 stack/api/jetstream.h '$(DESTDIR)$(INCLUDEDIR)/jetstream/socket.h'
 	$(foreach m,$(man),$(INSTALL) -D -m 644 $m '$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)' &&) :
 
 uninstall:				## undo install
 	$(RM) $(patsubst $(O)/bin/%,'$(DESTDIR)$(SBINDIR)'/%,$(filter-out %/tcp-sim,$(progs))) \
 		$(patsubst $(O)/lib/%,'$(DESTDIR)$(LIBDIR)'/%,$(libs)) \
 		'$(DESTDIR)$(LIBDIR)/jetstream/plugin/jetstream.so' \
+		'$(DESTDIR)$(INCLUDEDIR)/jetstream/socket.h' \
 		$(foreach m,$(man),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)')
-	-rmdir '$(DESTDIR)$(LIBDIR)/jetstream/plugin' '$(DESTDIR)$(LIBDIR)/jetstream' 2>/dev/null
+	-rmdir '$(DESTDIR)$(INCLUDEDIR)/jetstream' '$(DESTDIR)$(LIBDIR)/jetstream/plugin' '$(DESTDIR)$(LIBDIR)/jetstream' 2>/dev/null
 
 clean:					## remove $(O)
 	$(RM) -r '$(O)'

@@ -39,7 +39,7 @@ enum cm_type {
 	CM_LISTEN,		/* child to server: sock, local; on=1 listens, on=0 closed; refused: General_Reply */
 	CM_FORWARD,		/* child to server: pair, vci; on=0: no more; refused: General_Reply */
 	CM_DIVERT,		/* child to server: id of the Syn, vci, pair; err: refused */
-	CM_SYN,			/* server to child: sock (listener), pair, rxvci, ring_id */
+	CM_SYN,			/* server to child: sock (listener), pair, rxvci, ring_id; flags CM_ISS: n */
 	CM_SPAWN,		/* user to server: fd 0 the child's end of the channel */
 	CM_NEW_SOCKET,		/* user to child: family, flags */
 	CM_BIND,		/* user to child: sock, local */
@@ -59,7 +59,8 @@ enum cm_type {
 	CM_BIND_POINT,		/* child to server: local, uid, on=1: reuse; flags CM_BP_* */
 	CM_BIND_POINT_REPLY,	/* server to child: err, local; fd 0 the bind-point */
 	CM_RESOLVE,		/* child to server: peer: which Ring ID? */
-	CM_RESOLVE_REPLY,	/* server to child: err, ring_id, local: our address towards it */
+	CM_RESOLVE_REPLY,	/* server to child: err, ring_id, local: our address towards it; flags CM_ISS: n */
+	CM_TIME_WAIT,		/* child to server: pair, ring_id, tw: answer for it; fd 0 its bind-point, if it has one */
 	CM_N_TYPES
 };
 extern const char *const cm_names[CM_N_TYPES];	/* "Listen", "New_Socket", …: stack/shm/cm.c */
@@ -77,6 +78,20 @@ extern const char *const cm_names[CM_N_TYPES];	/* "Listen", "New_Socket", …: s
 #define CM_BP_LISTEN		0x0002	/* a listener's: the kernel accepts too; n backlog */
 #define CM_BP_RELEASE		0x0004	/* none: the child will close it, forget it */
 #define CM_BP_KNOWN		0x0008	/* after a server's restart: fd 0 is this bind-point */
+
+/* CM_SYN, CM_RESOLVE_REPLY flags */
+#define CM_ISS			0x0001	/* n is the ISS to use: the pair was in TIME-WAIT (RFC 1122, 4.2.2.13) */
+
+/* A connection in TIME-WAIT: RFC 9293's and RFC 7323's names.  Explicit, not
+ * the engine's block: a child may be older than the server it talks to. */
+struct cm_time_wait {
+	uint32_t snd_nxt, rcv_nxt;
+	uint32_t ts_offset;		/* TSval less our clock in milliseconds */
+	uint32_t ts_recent;
+	uint16_t wnd;			/* the window field */
+	uint16_t has_ts;		/* 0 or 1 */
+	uint32_t resv[3];		/* 0 */
+};
 
 /* An address and port: IPv4 v4-mapped, port in host order. */
 struct cm_addr {
@@ -101,8 +116,13 @@ struct cm_msg {
 	uint16_t ring_id;
 	uint16_t resv;			/* 0 */
 	struct cm_addr local, peer;	/* seen from this node */
-	uint32_t resv2[8];		/* 0 */
+	union {
+		uint32_t resv2[8];	/* 0 */
+		struct cm_time_wait tw;	/* Time_Wait */
+	};
 };
+
+static_assert(sizeof(struct cm_time_wait) == 32, "cm_time_wait layout");
 
 static_assert(sizeof(struct cm_msg) == 116, "cm_msg layout");
 

@@ -89,7 +89,7 @@ struct js_op {
 	uint16_t hdr_len;		/* [P] SEND: octets of hdr, 0 to JS_OP_HDR_MAX */
 	uint16_t vci;			/* [P] SEND_RAW: destination */
 	uint16_t uucpi;			/* [P] SEND_RAW: UU||CPI */
-	uint64_t cookie;		/* [P] not looked at */
+	uint64_t cookie;		/* [P] SEND: its place in order among the port's queues; 0 any */
 	union {
 		struct {
 			uint8_t hdr[JS_OP_HDR_MAX];		/* [P] first octets of the SDU */

@@ -9,9 +9,10 @@
  * struct js_pc_req; its answer one packet, struct js_pc_rep, in order.
  * jetringd checks SO_PEERCRED: root only.
  *
- * Descriptors: the answer to OPEN carries three by SCM_RIGHTS: the port's
- * memory (abi/pool.h), its doorbell eventfd (clients write) and its wake
- * eventfd (clients read).
+ * Descriptors: the answer to OPEN carries four by SCM_RIGHTS: the port's
+ * memory (abi/pool.h), its doorbell eventfd (the opener writes), its wake
+ * eventfd (the opener reads), and a second doorbell to be passed on: a write
+ * to it may block, if who else has it wants that.
  */
 #ifndef ABI_PORTCTL_H
 #define ABI_PORTCTL_H

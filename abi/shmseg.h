@@ -165,6 +165,7 @@ struct js_stack_hdr {
 	uint32_t ring_id;		/* [I] */
 	uint32_t resv;
 	alignas(64) _Atomic uint32_t lock;	/* [A] stack/shm/lock.h */
+	_Atomic uint64_t send_order;		/* [L] SENDs made so far, by all processes: js_op.cookie */
 	_Atomic uint32_t lock_sock;		/* [L] the socket the holder works on: for those who look */
 	alignas(64) _Atomic uint32_t dead;	/* [A] not 0: child or ring has gone; an errno */
 	_Atomic uint32_t child_work;		/* [A] JS_WORK_*: left for the child */
@@ -176,6 +177,7 @@ struct js_stack_hdr {
 
 #define JS_WORK_TOKENS		0x0001	/* a socket in work_map needs a token */
 #define JS_WORK_EVENTS		0x0002	/* the next event is the child's to process */
+#define JS_WORK_LOOK		0x0004	/* a socket in work_map changed its state */
 
 /* --- the guard --------------------------------------------------------------- */
 

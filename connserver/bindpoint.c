@@ -3,7 +3,8 @@
  * bindpoint.c - dummy kernel sockets that reserve addresses (paper, 4.4.5)
  *
  * Runs in jetconnd, which has the right to low ports that a child has given
- * up.  The child holds the bind-point afterwards; the server keeps nothing.
+ * up.  The child holds the bind-point afterwards; it comes back when TIME-WAIT
+ * is handed over (timewait.c).
  *
  * A bind-point that only is bound does not keep another SO_REUSEADDR listener
  * out and answers a stray ACK with RST.  So one that must not accept listens
@@ -19,6 +20,7 @@
 
 #include "common/util.h"
 #include "connserver/children.h"
+#include "connserver/timewait.h"
 #include "stack/shm/cm.h"
 
 #define PORT_START_FILE		"/proc/sys/net/ipv4/ip_unprivileged_port_start"
@@ -62,26 +64,39 @@ static int attach_drop_all(int fd)
 	return 0;
 }
 
+int cs_bind_point_silence(int fd)
+{
+	int err = attach_drop_all(fd);
+
+	return err ? err : listen(fd, 1) < 0 ? -errno : 0;
+}
+
 /* @fd is bound: let it listen as asked. */
 static int bind_point_listen(int fd, const struct cm_msg *m)
 {
-	int backlog = (int)MIN(m->n, (uint32_t)BACKLOG_MAX);
-	int err = 0;
+	if (m->flags & CM_BP_SILENT)
+		return cs_bind_point_silence(fd);
+	if (m->flags & CM_BP_LISTEN && listen(fd, (int)MIN(m->n, (uint32_t)BACKLOG_MAX)) < 0)
+		return -errno;
+	return 0;
+}
 
-	if (m->flags & CM_BP_SILENT) {
-		err = attach_drop_all(fd);
-		backlog = 1;
-	} else if (!(m->flags & CM_BP_LISTEN)) {
+/* What Linux says of a port on which only TIME-WAIT remains: SO_REUSEADDR may
+ * have it, others may not.  0, -EADDRINUSE. */
+static int bind_over_timewait(struct cs_server *cs, const struct cm_addr *local, bool reuse)
+{
+	if (!local->port)
 		return 0;
-	}
-	if (!err && listen(fd, backlog) < 0)
-		err = -errno;
-	return err;
+	if (reuse)
+		cs_timewait_unbind(cs, local);
+	else if (cs_timewait_is_bound(cs, local))
+		return -EADDRINUSE;
+	return 0;
 }
 
 /* Make a bind-point for @local, and write there what it got.  Return the
  * descriptor, or -Exxx: the application's errno. */
-static int bind_point_make(const struct cm_msg *m, struct cm_addr *local)
+static int bind_point_make(struct cs_server *cs, const struct cm_msg *m, struct cm_addr *local)
 {
 	int family = bind_family(m, local);
 	struct sockaddr_storage ss;
@@ -93,6 +108,9 @@ static int bind_point_make(const struct cm_msg *m, struct cm_addr *local)
 		return len;
 	if (local->port && local->port < unprivileged_port_start() && m->uid != 0)
 		return -EACCES;
+	err = bind_over_timewait(cs, local, m->on);
+	if (err)
+		return err;
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
 	if (fd < 0)
 		return -errno;
@@ -146,7 +164,7 @@ void cs_bind_point(struct cs_server *cs, struct cs_child *c, const struct cm_msg
 	if (m->flags & (CM_BP_RELEASE | CM_BP_KNOWN))
 		return;
 	choose_source(cs, m, &reply.local);
-	fd = bind_point_make(m, &reply.local);
+	fd = bind_point_make(cs, m, &reply.local);
 	if (fd < 0)
 		reply.err = fd;
 	cs_child_send(cs, c, &reply, fd, true);

@@ -21,6 +21,7 @@
 #include "connserver/children.h"
 #include "connserver/resolve.h"
 #include "connserver/syn.h"
+#include "connserver/timewait.h"
 #include "stack/shm/cm.h"
 
 #define MSGS_MAX	64	/* of one child before the next has its turn */
@@ -222,6 +223,29 @@ static void on_forward(struct cs_server *cs, struct cs_child *c, const struct cm
 		err = cs_ports_unforward(cs->ports, c, &m->local, &m->peer);
 	else
 		err = cs_ports_forward(cs->ports, c, &m->local, &m->peer, m->vci);
+	/* It was in TIME-WAIT here, but this child has opened it anew. */
+	if (!err && m->on)
+		cs_timewait_forget(cs, &m->local, &m->peer);
+	if (err)
+		refuse(cs, c, m, err);
+}
+
+static void on_time_wait(struct cs_server *cs, struct cs_child *c, const struct cm_msg *m,
+			 int *fds, int n_fds)
+{
+	const struct cs_forward *f = cs_ports_connection(cs->ports, &m->local, &m->peer);
+	int err;
+
+	if (!f || f->child != c) {
+		err = -ENOENT;
+	} else if (m->ring_id >= JS_N_RING_IDS) {
+		err = -EINVAL;
+	} else {
+		err = cs_timewait_add(cs, m, n_fds ? fds[0] : -1);
+		if (n_fds)
+			fds[0] = -1;
+	}
+	/* The child has let it go: it ends early. */
 	if (err)
 		refuse(cs, c, m, err);
 }
@@ -243,6 +267,8 @@ void cs_child_msg(struct cs_server *cs, struct cs_child *c, const struct cm_msg 
 	/* Hello comes first, and once. */
 	if (m->type == CM_HELLO && !c->has_hello)
 		on_hello(cs, c, m, fds, n_fds);
+	else if (c->has_hello && m->type == CM_TIME_WAIT)
+		on_time_wait(cs, c, m, fds, n_fds);
 	else if (c->has_hello && handlers[m->type])
 		handlers[m->type](cs, c, m);
 	else

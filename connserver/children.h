@@ -56,5 +56,7 @@ void cs_child_hangup(struct cs_server *cs, struct cs_child *c);
 
 /* bindpoint.c: answer a Bind_Point. */
 void cs_bind_point(struct cs_server *cs, struct cs_child *c, const struct cm_msg *m);
+/* Let a bound TCP socket listen, and answer nothing.  0, -Exxx. */
+int cs_bind_point_silence(int fd);
 
 #endif

@@ -74,7 +74,18 @@ static bool sink_send(struct cs_server *cs, const struct cs_packet *p, js_vci_t 
 	return !err;
 }
 
-const struct cs_sink cs_divert_sink = { .send = sink_send, .drop = sink_drop };
+static bool sink_answer(struct cs_server *cs, const uint8_t *hdr, unsigned int len, js_vci_t vci)
+{
+	int err = poolc_send_raw(&cs->q, cs->pool, vci, 0, hdr, len, NULL, 0);
+
+	if (err)
+		cs_count(cs, CS_DROP_QUEUE_FULL);
+	return !err;
+}
+
+const struct cs_sink cs_divert_sink = {
+	.send = sink_send, .drop = sink_drop, .answer = sink_answer,
+};
 
 void cs_divert_flush(struct cs_server *cs)
 {

@@ -125,18 +125,22 @@ static uint64_t mix(uint64_t h, uint64_t x)
 	return h ^ h >> 31;
 }
 
-static unsigned int pair_bucket(const struct cs_ports *ports, const struct cm_addr *local,
-				const struct cm_addr *peer)
+uint64_t cs_pair_hash(uint64_t seed, const struct cm_addr *local, const struct cm_addr *peer)
 {
-	uint64_t word[4], h = ports->seed;
+	uint64_t word[4], h = seed;
 	int i;
 
 	memcpy(&word[0], local->addr, 16);
 	memcpy(&word[2], peer->addr, 16);
 	for (i = 0; i < 4; i++)
 		h = mix(h, word[i]);
-	h = mix(h, (uint64_t)local->port << 16 | peer->port);
-	return (unsigned int)(h & (PAIR_BUCKETS - 1));
+	return mix(h, (uint64_t)local->port << 16 | peer->port);
+}
+
+static unsigned int pair_bucket(const struct cs_ports *ports, const struct cm_addr *local,
+				const struct cm_addr *peer)
+{
+	return (unsigned int)(cs_pair_hash(ports->seed, local, peer) & (PAIR_BUCKETS - 1));
 }
 
 static struct cs_forward *forward_find(struct cs_ports *ports, unsigned int bucket,

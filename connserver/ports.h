@@ -65,6 +65,10 @@ int cs_ports_unforward(struct cs_ports *ports, struct cs_child *child,
 struct cs_forward *cs_ports_connection(struct cs_ports *ports, const struct cm_addr *local,
 				       const struct cm_addr *peer);
 
+/* Both ends of a connection as a number; with a secret @seed, peers that choose
+ * their ports do not choose it. */
+uint64_t cs_pair_hash(uint64_t seed, const struct cm_addr *local, const struct cm_addr *peer);
+
 /* Forget everything of @child. */
 void cs_ports_drop_child(struct cs_child *child);
 

@@ -10,6 +10,8 @@
 
 #include "connserver/children.h"
 #include "connserver/resolve.h"
+#include "connserver/timewait.h"
+#include "stack/shm/cm.h"
 
 #define WAITERS_MAX	256
 #define RESOLVE_US	3000000	/* Linux gives up after three ARP requests, a second each */
@@ -17,7 +19,7 @@
 struct waiter {
 	struct cs_child *child;		/* NULL: free */
 	uint32_t id, sock, gen;		/* of the question */
-	struct cm_addr peer;
+	struct cm_addr local, peer;	/* local: as far as it is bound */
 	uint64_t until_us;
 };
 
@@ -57,6 +59,16 @@ static bool try_answer(struct cs_server *cs, const struct waiter *w, bool ask, b
 			return false;
 		reply.err = -EHOSTUNREACH;
 	}
+	reply.local.port = w->local.port;
+	if (!cm_addr_is_any(&w->local))
+		reply.local = w->local;
+	/* A port that was bound may have been used for this peer just now. */
+	if (!reply.err)
+		reply.err = cs_timewait_connect(cs, &reply.local, &w->peer, &reply.n);
+	if (reply.err == 1) {
+		reply.err = 0;
+		reply.flags = CM_ISS;
+	}
 	reply.ring_id = (uint16_t)ring_id;
 	cs_child_send(cs, w->child, &reply, -1, true);
 	return true;
@@ -65,8 +77,8 @@ static bool try_answer(struct cs_server *cs, const struct waiter *w, bool ask, b
 void cs_resolve(struct cs_server *cs, struct cs_child *c, const struct cm_msg *m)
 {
 	const struct waiter asked = {
-		.child = c, .id = m->id, .sock = m->sock, .gen = m->gen, .peer = m->peer,
-		.until_us = cs->now_us + RESOLVE_US,
+		.child = c, .id = m->id, .sock = m->sock, .gen = m->gen,
+		.local = m->local, .peer = m->peer, .until_us = cs->now_us + RESOLVE_US,
 	};
 	struct cs_resolve *r = cs->resolve;
 	bool is_full = r->n == WAITERS_MAX;

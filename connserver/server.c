@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "connserver/resolve.h"
 #include "connserver/spawn.h"
 #include "connserver/syn.h"
+#include "connserver/timewait.h"
 
 #define EPOLL_BATCH	64
 #define LEARN_US	500000	/* a new server's time to learn what children claim */
@@ -34,6 +36,10 @@ const char *const cs_counter_names[CS_N_COUNTERS] = {
 	[CS_SYNS]		= "syns",
 	[CS_DIVERTED]		= "diverted",
 	[CS_HELD]		= "held",
+	[CS_TIME_WAITS]		= "time_waits",
+	[CS_TW_ANSWERED]	= "tw_answered",
+	[CS_TW_REOPENED]	= "tw_reopened",
+	[CS_TW_EVICTED]		= "tw_evicted",
 	[CS_DROP_QUEUE_FULL]	= "drop_queue_full",
 	[CS_DROP_PENDING_FULL]	= "drop_pending_full",
 	[CS_DROP_NO_NEIGHBOUR]	= "drop_no_neighbour",
@@ -45,6 +51,8 @@ const char *const cs_counter_names[CS_N_COUNTERS] = {
 	[CS_DROP_EXPIRED]	= "drop_expired",
 	[CS_DROP_REFUSED]	= "drop_refused",
 	[CS_DROP_BAD_DIVERT]	= "drop_bad_divert",
+	[CS_DROP_TIME_WAIT]	= "drop_time_wait",
+	[CS_DROP_CHECKSUM]	= "drop_checksum",
 	[CS_MSGS]		= "msgs",
 	[CS_MSG_BAD]		= "msg_bad",
 	[CS_MSG_UNEXPECTED]	= "msg_unexpected",
@@ -122,10 +130,12 @@ int cs_init(struct cs_server *cs, const struct cs_config *cfg)
 	cs->listen_w.fd = cs->signal_w.fd = -1;
 	cs->ports = cs_ports_new();
 	cs->syn = cs_syn_new();
+	cs->timewait = cs_timewait_new();
 	cs->resolve = cs_resolve_new();
 	cs->spawn = cs_spawn_new();
 	if (cs->epoll_fd >= 0 && cs->children_fd >= 0 &&
-	    cs->ports && cs->syn && cs->resolve && cs->spawn)
+	    cs->ports && cs->syn && cs->timewait && cs->resolve && cs->spawn &&
+	    getrandom(cs->secret, sizeof(cs->secret), 0) == sizeof(cs->secret))
 		return 0;
 	cs_fini(cs);
 	return -ENOMEM;
@@ -136,6 +146,7 @@ void cs_fini(struct cs_server *cs)
 	cs_children_stop(cs);
 	cs_spawn_free(cs->spawn);
 	cs_resolve_free(cs->resolve);
+	cs_timewait_free(cs->timewait);
 	cs_syn_free(cs->syn);
 	cs_ports_free(cs->ports);
 	if (cs->children_fd >= 0)
@@ -224,12 +235,14 @@ void cs_timers(struct cs_server *cs)
 {
 	cs_resolve_timers(cs);
 	cs_syn_timers(cs);
+	cs_timewait_timers(cs);
 }
 
 /* Milliseconds for epoll_wait(), rounded up; -1 for ever. */
 static int timeout_ms(const struct cs_server *cs)
 {
-	uint64_t at = MIN(cs_resolve_deadline(cs), cs_syn_deadline(cs));
+	uint64_t at = MIN(MIN(cs_resolve_deadline(cs), cs_syn_deadline(cs)),
+			  cs_timewait_deadline(cs));
 	uint64_t now = now_us();
 
 	if (at == UINT64_MAX)

@@ -16,6 +16,7 @@
  *	resolve.c	the children's questions for one (Resolve)
  *	divert.c	packets from and to the port: IP_DIVERT
  *	syn.c		where each packet goes (Syn, Divert)
+ *	timewait.c	connections in TIME-WAIT, handed over by children
  *
  * What the way of a packet needs from outside is behind two small tables of
  * functions, cs_sink and cs_net, so that tests can be port and kernel.
@@ -53,6 +54,11 @@ enum cs_counter {
 	CS_SYNS,		/* asked a listener's child */
 	CS_DIVERTED,		/* and it said where to */
 	CS_HELD,		/* while a new server learns (DESIGN 7, restart) */
+	/* TIME-WAIT */
+	CS_TIME_WAITS,		/* connections handed over */
+	CS_TW_ANSWERED,		/* segments answered for them */
+	CS_TW_REOPENED,		/* SYNs that ended it early (RFC 6191) */
+	CS_TW_EVICTED,		/* ended early, for there were too many */
 	/* dropped packets */
 	CS_DROP_QUEUE_FULL,	/* the port's script queue */
 	CS_DROP_PENDING_FULL,	/* too many packets wait for an answer */
@@ -65,6 +71,8 @@ enum cs_counter {
 	CS_DROP_EXPIRED,	/* the child did not answer */
 	CS_DROP_REFUSED,	/* the child has no room: the peer will try again */
 	CS_DROP_BAD_DIVERT,	/* the answer was not acceptable */
+	CS_DROP_TIME_WAIT,	/* for a connection in TIME-WAIT, and needs no answer */
+	CS_DROP_CHECKSUM,	/* likewise, and TCP's checksum is wrong */
 	/* messages */
 	CS_MSGS,
 	CS_MSG_BAD,		/* malformed */
@@ -103,11 +111,14 @@ struct cs_packet {
 
 struct cs_server;
 
-/* Where packets go.  Both take it over: its buffers are not ours any more. */
+/* Where packets go.  The first two take it over: its buffers are not ours any
+ * more. */
 struct cs_sink {
 	/* Send it to @vci with its UU||CPI.  False: no room, dropped, counted. */
 	bool (*send)(struct cs_server *cs, const struct cs_packet *p, js_vci_t vci);
 	void (*drop)(struct cs_server *cs, const struct cs_packet *p);
+	/* Send a packet of our own, @len octets at @hdr, to @vci.  As send. */
+	bool (*answer)(struct cs_server *cs, const uint8_t *hdr, unsigned int len, js_vci_t vci);
 };
 
 /* --- the network as the kernel knows it ----------------------------------- */
@@ -155,12 +166,14 @@ struct cs_ports;
 struct cs_resolve;
 struct cs_spawn;
 struct cs_syn;
+struct cs_timewait;
 
 LIST_HEAD(cs_children, cs_child);
 
 struct cs_server {
 	struct cs_config cfg;
 	uint8_t ring_id;
+	uint8_t secret[CHILD_SECRET];	/* the children's, for RFC 6528 */
 	bool ending;			/* leave the loop */
 	bool ring_gone;			/* … because jetringd has closed the port, or died */
 	uint64_t now_us;		/* of this turn of the loop */
@@ -179,6 +192,7 @@ struct cs_server {
 	unsigned int n_children;
 	struct cs_ports *ports;		/* ports.c */
 	struct cs_syn *syn;		/* syn.c */
+	struct cs_timewait *timewait;	/* timewait.c */
 	struct cs_resolve *resolve;	/* resolve.c */
 	struct cs_neigh *neigh;		/* neighbours.c */
 	struct cs_spawn *spawn;		/* spawn.c */

@@ -81,6 +81,7 @@ static int spawn(struct cs_server *cs, const struct cm_msg *m, int user_fd,
 	};
 	pid_t pid;
 
+	memcpy(args.secret, cs->secret, sizeof(args.secret));
 	snprintf(args.port_sock, sizeof(args.port_sock), "%s", cs->cfg.port_sock);
 	pid = fork();
 	if (pid < 0)
@@ -135,15 +136,6 @@ static bool is_within_limits(const struct cs_server *cs, uid_t uid)
 	return MAX(forked, greeted) < CS_CHILDREN_PER_UID;
 }
 
-static bool is_channel(int fd)
-{
-	int domain = 0, type = 0;
-	socklen_t dlen = sizeof(domain), tlen = sizeof(type);
-
-	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &dlen) && domain == AF_UNIX &&
-	       !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &tlen) && type == SOCK_SEQPACKET;
-}
-
 static void on_spawn(struct cs_server *cs, const struct cm_msg *m, int user_fd,
 		     const struct ucred *cred)
 {
@@ -196,7 +188,7 @@ void cs_user_msg(struct cs_server *cs, const struct cm_msg *m, const int *fds, i
 		cs_count(cs, CS_MSG_NO_CRED);
 	else if (m->type != CM_SPAWN && m->type != CM_PING)
 		cs_count(cs, CS_MSG_UNEXPECTED);
-	else if (fd >= 0 ? !is_channel(fd) : m->type == CM_SPAWN)
+	else if (fd >= 0 ? !cm_is_channel(fd) : m->type == CM_SPAWN)
 		cs_count(cs, CS_MSG_NO_FD);
 	else if (m->type == CM_SPAWN)
 		on_spawn(cs, m, fd, cred);

@@ -7,6 +7,8 @@
  *	cs_syn_packet()
  *	  |  not TCP, or malformed ------------------------------> kernel
  *	  |  connection known by a Forward ----------------------> its VCI
+ *	  |  connection in TIME-WAIT (timewait.c): answered -----> drop
+ *	  |     a SYN that may open it anew goes on
  *	  |  SYN to a port on which a child listens
  *	  |     |  whose is it?  neighbour not known yet: PEND_NEIGH
  *	  |     |  does it announce an RxVCI of another station? -> drop
@@ -43,6 +45,7 @@
 #include "common/log.h"
 #include "connserver/children.h"
 #include "connserver/syn.h"
+#include "connserver/timewait.h"
 #include "stack/engine/tcp.h"
 #include "stack/shm/cm.h"
 
@@ -68,6 +71,8 @@ struct pending {
 	uint32_t id;			/* of the Syn; index in its low bits */
 	struct cs_child *child;		/* ASKED */
 	struct cm_addr peer, local;	/* source and destination */
+	bool has_iss;			/* the pair was in TIME-WAIT: */
+	uint32_t iss;			/* to be used by the child */
 	uint64_t until_us;
 	struct cs_packet pkt;
 };
@@ -112,6 +117,26 @@ static void drop(struct cs_server *cs, const struct cs_packet *p, enum cs_counte
 
 /* --- packets that wait ---------------------------------------------------- */
 
+static bool is_full(const struct cs_syn *syn, const struct cs_packet *p)
+{
+	return syn->n == PENDING_MAX || syn->n_bufs + p->n_buf > PENDING_BUFS;
+}
+
+static void pending_drop(struct cs_server *cs, struct pending *pe, enum cs_counter why);
+
+/* SYNs from addresses that nobody has would wait for their neighbour until
+ * there is no room for those of the living: the oldest of them goes. */
+static void evict_neighbourless(struct cs_server *cs)
+{
+	struct pending *pe, *oldest = NULL;
+
+	for (pe = cs->syn->pend; pe < cs->syn->pend + PENDING_MAX; pe++)
+		if (pe->state == PEND_NEIGH && (!oldest || pe->until_us < oldest->until_us))
+			oldest = pe;
+	if (oldest)
+		pending_drop(cs, oldest, CS_DROP_PENDING_FULL);
+}
+
 /* Make @p wait, as @state.  NULL: no room, it was dropped. */
 static struct pending *pending_new(struct cs_server *cs, const struct cs_packet *p,
 				   enum pend_state state, uint64_t wait_us)
@@ -119,7 +144,9 @@ static struct pending *pending_new(struct cs_server *cs, const struct cs_packet 
 	struct cs_syn *syn = cs->syn;
 	struct pending *pe = syn->pend;
 
-	if (syn->n == PENDING_MAX || syn->n_bufs + p->n_buf > PENDING_BUFS) {
+	if (is_full(syn, p))
+		evict_neighbourless(cs);
+	if (is_full(syn, p)) {
 		drop(cs, p, CS_DROP_PENDING_FULL);
 		return NULL;
 	}
@@ -129,6 +156,7 @@ static struct pending *pending_new(struct cs_server *cs, const struct cs_packet 
 	/* Not the same again for 2^24 Syns. */
 	pe->id = ++syn->next * PENDING_MAX + (uint32_t)(pe - syn->pend);
 	pe->child = NULL;
+	pe->has_iss = false;
 	pe->until_us = cs->now_us + wait_us;
 	pe->pkt = *p;
 	syn->n++;
@@ -244,6 +272,10 @@ static void ask_child(struct cs_server *cs, struct pending *pe)
 	m.rxvci = (uint16_t)rxvci;
 	m.ring_id = (uint16_t)ring_id;
 	m.family = cm_addr_is_v4(&pe->local) ? AF_INET : AF_INET6;
+	if (pe->has_iss) {
+		m.flags = CM_ISS;
+		m.n = pe->iss;
+	}
 	if (cs_child_send(cs, l->child, &m, -1, false)) {
 		pending_drop(cs, pe, CS_DROP_CHILD_FULL);
 		return;
@@ -253,8 +285,10 @@ static void ask_child(struct cs_server *cs, struct pending *pe)
 	pe->child = l->child;
 }
 
+/* @iss: the one to use, or NULL: the child's own. */
 static void syn_to_listener(struct cs_server *cs, const struct cs_packet *p,
-			    const struct cm_addr *peer, const struct cm_addr *local)
+			    const struct cm_addr *peer, const struct cm_addr *local,
+			    const uint32_t *iss)
 {
 	struct pending *pe = pending_syn(cs->syn, peer, local);
 
@@ -267,6 +301,10 @@ static void syn_to_listener(struct cs_server *cs, const struct cs_packet *p,
 		return;
 	pe->peer = *peer;
 	pe->local = *local;
+	if (iss) {
+		pe->has_iss = true;
+		pe->iss = *iss;
+	}
 	ask_child(cs, pe);
 }
 
@@ -275,30 +313,31 @@ static void syn_to_listener(struct cs_server *cs, const struct cs_packet *p,
 /* What is looked at of a TCP segment. */
 struct view {
 	struct cm_addr src, dst;
-	uint8_t flags;
+	struct tcp_seg seg;
 };
 
 static bool look(const struct cs_packet *p, struct view *v)
 {
 	struct ip_pair pair;
-	struct tcp_seg seg;
 	uint8_t tos;
-	int hlen;
+	int hlen, tlen;
 
 	/* Lengths are those of the packet; behind what we have of it are
 	 * zeros, and IP and TCP headers are never longer than CS_PEEK. */
 	if (p->n_peek < 20)
 		return false;
 	hlen = ip_parse(p->peek, p->sdu_len, &pair, &tos);
-	if (hlen < 0 || hlen >= p->n_peek ||
-	    tcp_seg_parse(&seg, p->peek + hlen, (size_t)(p->n_peek - hlen)) < 0)
+	if (hlen < 0 || hlen >= p->n_peek)
 		return false;
 	memset(v, 0, sizeof(*v));
+	tlen = tcp_seg_parse(&v->seg, p->peek + hlen, (size_t)(p->n_peek - hlen));
+	if (tlen < 0)
+		return false;
+	v->seg.len = p->sdu_len - (uint32_t)(hlen + tlen);
 	memcpy(v->src.addr, pair.src, 16);
 	memcpy(v->dst.addr, pair.dst, 16);
-	v->src.port = seg.sport;
-	v->dst.port = seg.dport;
-	v->flags = seg.flags;
+	v->src.port = v->seg.sport;
+	v->dst.port = v->seg.dport;
 	return true;
 }
 
@@ -309,8 +348,11 @@ static bool is_opening(uint8_t flags)
 
 static void route_packet(struct cs_server *cs, const struct cs_packet *p, bool may_hold)
 {
+	enum cs_tw_found tw;
 	struct cs_forward *f;
 	struct view v;
+	uint32_t iss = 0;
+	bool listens;
 
 	if (!look(p, &v)) {
 		to_kernel(cs, p);
@@ -320,9 +362,15 @@ static void route_packet(struct cs_server *cs, const struct cs_packet *p, bool m
 	if (f) {
 		if (cs->sink->send(cs, p, f->vci))
 			cs_count(cs, CS_FORWARDED);
-	} else if (is_opening(v.flags) && cs_ports_listener(cs->ports, &v.dst) &&
-		   cs->net->is_local(cs, &v.dst)) {
-		syn_to_listener(cs, p, &v.src, &v.dst);
+		return;
+	}
+	listens = is_opening(v.seg.flags) && cs_ports_listener(cs->ports, &v.dst) &&
+		  cs->net->is_local(cs, &v.dst);
+	tw = cs_timewait_packet(cs, p, &v.dst, &v.src, &v.seg, &iss);
+	if (tw == CS_TW_DONE) {
+		cs->sink->drop(cs, p);
+	} else if (listens) {
+		syn_to_listener(cs, p, &v.src, &v.dst, tw == CS_TW_OPEN ? &iss : NULL);
 	} else if (may_hold && cs->now_us < cs->hold_until_us) {
 		if (pending_new(cs, p, PEND_HELD, HELD_US))
 			cs_count(cs, CS_HELD);

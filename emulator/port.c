@@ -24,7 +24,8 @@
  *   was running ends normally, and the port is closed at the next turn.
  * - The doorbell is watched edge-triggered and never read: O_NONBLOCK belongs
  *   to the open file, which its other holders may change, so a read could
- *   block us.
+ *   block us.  For the same reason there are two: the opener's own, and one
+ *   for others, who may fill it up so that a write to it blocks.
  * - It can touch all pages of its port: n_bufs is what a port may cost.
  * - The wake eventfd is only ever the opener's, and that is root.
  *
@@ -356,6 +357,8 @@ void port_close(struct port *p, uint32_t why)
 	if (p->is_open) {
 		loop_del(&p->doorbell);
 		close(p->doorbell.fd);
+		loop_del(&p->app_doorbell);
+		close(p->app_doorbell.fd);
 		close(p->wake_fd);
 		p->wake_fd = -1;
 		p->open_mask = 0;
@@ -400,7 +403,7 @@ static struct port *port_new(struct ports *ps, int fd, const struct ucred *peer)
 	p->pid = peer->pid;
 	p->uid = peer->uid;
 	p->wake_fd = -1;
-	p->doorbell.fd = -1;
+	p->doorbell.fd = p->app_doorbell.fd = -1;
 	p->conn.fd = fd;
 	p->conn.ready = on_request;
 	TAILQ_INIT(&p->tx_queues);

@@ -87,6 +87,7 @@ struct send {
 	struct squeue *q;
 	struct pool *pool;
 	uint32_t slot;			/* absolute number of the op */
+	uint64_t order;			/* js_op.cookie: among the queues of the port */
 	enum send_state state;
 	unsigned int n_buf;
 	uint16_t buf[JS_SDU_BUFS];	/* of the pieces; each has one in pbuf.sends */
@@ -134,7 +135,8 @@ struct port {
 	pid_t pid;
 	uid_t uid;
 	struct loop_fd conn;		/* the connection */
-	struct loop_fd doorbell;
+	struct loop_fd doorbell;	/* the opener's alone */
+	struct loop_fd app_doorbell;	/* that it passes on: see port.c */
 	int wake_fd;
 
 	uint8_t *map;

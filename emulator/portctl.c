@@ -19,7 +19,7 @@
 #include "common/util.h"
 #include "emulator/port.h"
 
-#define N_FDS	3	/* memory, doorbell, wake */
+#define N_FDS	4	/* memory, doorbell, wake, doorbell for others */
 
 /* 0, or -Exxx: the client is gone or does not read. */
 static int answer(struct port *p, const struct js_pc_rep *rep, size_t len, const int *fds)
@@ -44,20 +44,36 @@ static int answer(struct port *p, const struct js_pc_rep *rep, size_t len, const
 
 /* --- OPEN -------------------------------------------------------------------------- */
 
-static void on_doorbell(struct loop_fd *lf, uint32_t events)
+/* Not read: see port.c. */
+static void doorbell_rang(struct port *p)
 {
-	struct port *p = container_of(lf, struct port, doorbell);
-
-	(void)events;
-	/* Not read: see port.c. */
 	p->st.doorbells++;
 	p->ps->s->st.crossings++;
 	port_activate(p);
 	port_fetch(p);
 }
 
-/* Memory and descriptors.  fds[] are the caller's to close but for the two
- * that p keeps; nothing is left on failure. */
+static void on_doorbell(struct loop_fd *lf, uint32_t events)
+{
+	(void)events;
+	doorbell_rang(container_of(lf, struct port, doorbell));
+}
+
+static void on_app_doorbell(struct loop_fd *lf, uint32_t events)
+{
+	(void)events;
+	doorbell_rang(container_of(lf, struct port, app_doorbell));
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Memory and descriptors.  @memfd is the caller's to close, the others are
+ * kept in p; nothing is left on failure. */
 static int open_port(struct port *p, const struct js_pc_req *req, int *memfd)
 {
 	int err;
@@ -67,8 +83,10 @@ static int open_port(struct port *p, const struct js_pc_req *req, int *memfd)
 	p->is_trusted = req->arg & JS_PORT_TRUSTED;
 	p->doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->doorbell.ready = on_doorbell;
+	p->app_doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	p->app_doorbell.ready = on_app_doorbell;
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (p->doorbell.fd < 0 || p->wake_fd < 0) {
+	if (p->doorbell.fd < 0 || p->app_doorbell.fd < 0 || p->wake_fd < 0) {
 		err = -errno;
 		goto close;
 	}
@@ -79,6 +97,11 @@ static int open_port(struct port *p, const struct js_pc_req *req, int *memfd)
 	}
 	/* Edge-triggered: each write is told once, and never read. */
 	err = loop_add(&p->doorbell, EPOLLIN | EPOLLET);
+	if (!err) {
+		err = loop_add(&p->app_doorbell, EPOLLIN | EPOLLET);
+		if (err)
+			loop_del(&p->doorbell);
+	}
 	if (err < 0) {
 		/* Rare enough to give the connection up with its memory. */
 		log_error("%s: doorbell: %s", p->ps->s->name, strerror(-err));
@@ -88,11 +111,9 @@ static int open_port(struct port *p, const struct js_pc_req *req, int *memfd)
 	p->is_open = true;
 	return 0;
 close:
-	if (p->doorbell.fd >= 0)
-		close(p->doorbell.fd);
-	if (p->wake_fd >= 0)
-		close(p->wake_fd);
-	p->doorbell.fd = p->wake_fd = -1;
+	close_fd(&p->doorbell.fd);
+	close_fd(&p->app_doorbell.fd);
+	close_fd(&p->wake_fd);
 	return err;
 }
 
@@ -107,7 +128,8 @@ static int request_open(struct port *p, const struct js_pc_req *req, struct js_p
 		return err ? err : p->map && !p->is_open ? -EIO : 0;
 	}
 	rep->n = p->n_bufs;
-	err = answer(p, rep, JS_PC_REP_SHORT, (int[]) { memfd, p->doorbell.fd, p->wake_fd });
+	err = answer(p, rep, JS_PC_REP_SHORT, (int[]) { memfd, p->doorbell.fd, p->wake_fd,
+							       p->app_doorbell.fd });
 	close(memfd);
 	return err;
 }

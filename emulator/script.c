@@ -23,8 +23,8 @@
  *
  * There is a struct send for each slot of each open queue, so fetching never
  * waits for the ring: an ALLOC behind many SENDs is answered at once, while
- * the SENDs wait in q->pend.  The ring takes turns: ports, in a port its
- * queues, of a queue one frame.
+ * the SENDs wait in q->pend.  The ring takes turns: ports, of a port the frame
+ * that was made first.
  *
  * Waking: see abi/pool.h.  A port that rang its doorbell goes to the active
  * list: its db_sleep is JS_AWAKE, and ports_poll() looks at its queues.  When
@@ -251,10 +251,28 @@ static void send_done(struct frame *f)
 	port_unref_frame(p);
 }
 
+/* The queue of @p whose first SEND was made first.  Ops that say no order
+ * (cookie 0, or the same) take turns. */
+static struct squeue *first_made(const struct port *p)
+{
+	struct squeue *best = TAILQ_FIRST(&p->tx_queues), *q;
+
+	TAILQ_FOREACH(q, &p->tx_queues, tx) {
+		if ((int64_t)(STAILQ_FIRST(&q->pend)->order -
+			      STAILQ_FIRST(&best->pend)->order) < 0)
+			best = q;
+	}
+	return best;
+}
+
 /**
  * ports_tx_next() - The next frame of a station's ports
  *
- * In turn: ports, of a port its queues, of a queue one frame.
+ * In turn: ports, of a port one frame.  The processes of a stack send through
+ * several queues what they decided under one lock; it leaves in that order
+ * (js_op.cookie), or old ACKs would overtake new ones.  So when there is a
+ * candidate all queues are fetched once more: what was published before it,
+ * in another queue, is then seen.
  *
  * Return: a frame, the ring's until done(); NULL if no SEND is queued
  */
@@ -267,7 +285,11 @@ struct frame *ports_tx_next(struct station *s)
 
 	if (!p)
 		return NULL;
-	q = TAILQ_FIRST(&p->tx_queues);
+	if (p->open_mask & (p->open_mask - 1))
+		port_fetch(p);
+	if (TAILQ_EMPTY(&p->tx_queues))
+		return NULL;
+	q = first_made(p);
 	sd = STAILQ_FIRST(&q->pend);
 	STAILQ_REMOVE_HEAD(&q->pend, next);
 	if (STAILQ_EMPTY(&q->pend)) {
@@ -503,6 +525,7 @@ static uint16_t op_send(struct squeue *q, uint32_t slot, const struct js_op *op)
 	sd->q = q;
 	sd->pool = pool;
 	sd->slot = slot;
+	sd->order = op->cookie;
 	build_frame(p, sd, op, !has_tmpl);
 	pool->n_sends++;
 	p->st.sends++;

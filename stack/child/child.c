@@ -18,7 +18,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,6 +31,7 @@
 #define TX_POOL_BUFS	8192	/* limit of the pool that Tx buffers are charged to: 32 MiB */
 #define BATCH		64	/* events under one hold of the lock */
 #define BURY_US		1000	/* look again whether a pool's last SEND has left */
+#define STALL_US	60000000	/* no frame of ours left the ring: somebody wrote what says so */
 #define SPIN_US		30	/* looked for more work before sleeping */
 
 int child_watch(struct child *c, int fd, uint32_t events, unsigned int what, uint32_t idx)
@@ -46,10 +46,31 @@ int child_watch(struct child *c, int fd, uint32_t events, unsigned int what, uin
 void child_lock(struct child *c)
 {
 	uint32_t owner;
-	int ret = lock_take_child(c->stk.hdr, &owner);
+	int ret;
 
+	if (c->is_faulty) {
+		lock_force(c->stk.hdr);
+		return;
+	}
+	ret = lock_take_child(c->stk.hdr, &owner);
 	if (ret)
-		reclaim_robbed(c, owner, ret == -ETIME);
+		reclaim_robbed(c, owner, ret != -EOWNERDEAD);
+	if (ret == -ETIMEDOUT)
+		child_fault(c, "its lock is not let go");
+}
+
+void child_fault(struct child *c, const char *why)
+{
+	if (!c->is_faulty)
+		log_warn("the stack is ended: %s", why);
+	c->is_faulty = true;
+}
+
+void child_unwatch(struct child *c, int fd)
+{
+	/* Not left to close(): its user may have kept a copy, and then epoll
+	 * would tell us of it for ever. */
+	epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
 void child_unlock(struct child *c)
@@ -148,8 +169,6 @@ static int start(struct child *c)
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->epoll_fd < 0)
 		return -errno;
-	if (getrandom(c->secret, sizeof(c->secret), 0) != sizeof(c->secret))
-		return -EIO;
 	err = poolc_open(&c->stk.pc, c->args.port_sock, 0, 0);
 	if (err)
 		return err;
@@ -174,7 +193,7 @@ static int start(struct child *c)
 	c->stk.on_rxvci = conn_rxvci;
 	err = child_watch(c, c->stk.pc.wake_fd, EPOLLIN, EP_WAKE, 0);
 	if (!err)
-		err = child_watch(c, c->kick_fd, EPOLLIN, EP_KICK, 0);
+		err = child_watch(c, c->kick_fd, EPOLLIN | EPOLLET, EP_KICK, 0);
 	if (!err)
 		err = child_watch(c, c->stk.pc.sock, EPOLLRDHUP, EP_WAKE, 1);
 	if (err)
@@ -246,13 +265,11 @@ static bool turn(struct child *c)
 static void dispatch(struct child *c, const struct epoll_event *ev)
 {
 	uint32_t idx = (uint32_t)ev->data.u64;
-	uint64_t kicks;
 
 	switch (ev->data.u64 >> 32) {
 	case EP_KICK:
-		/* Blocking it would only hurt its own stack. */
-		if (read(c->kick_fd, &kicks, sizeof(kicks)) < 0)
-			break;
+		/* Edge-triggered, and never read: O_NONBLOCK belongs to the
+		 * open file, an application could make the read block us. */
 		break;
 	case EP_SERVER:
 		ctl_server_ready(c, ev->events);
@@ -275,6 +292,34 @@ static void dispatch(struct child *c, const struct epoll_event *ev)
 	}
 }
 
+/* Messages and hang-ups while we are busy. */
+static void look_at_messages(struct child *c)
+{
+	struct epoll_event evs[32];
+	int n = epoll_wait(c->epoll_fd, evs, ARRAY_SIZE(evs), 0);
+
+	for (int i = 0; i < n; i++)
+		dispatch(c, &evs[i]);
+}
+
+/* Of what an application can write there is some that we cannot go on
+ * without.  Before we sleep, or nothing might ever wake us. */
+static void look_for_faults(struct child *c)
+{
+	uint64_t now = now_us();
+	uint32_t done = 0;
+
+	if (poolc_queue_check(&c->stk.q) == -ESTALE || poolc_queue_broken(&c->stk.q, &done))
+		child_fault(c, "our script queue is broken");
+	else if (done != c->done_seen || done == poolc_tail(&c->stk.q))
+		c->done_since_us = now;
+	else if (now - c->done_since_us >= STALL_US)
+		child_fault(c, "our script queue does not move");
+	c->done_seen = done;
+	if (poolc_events_broken(&c->stk.pc))
+		child_fault(c, "the event queue is broken");
+}
+
 /*
  * Sleep until a packet, a message or a deadline.  Order: child_until_us,
  * then the last look at app_deadline_us; an application writes its deadline,
@@ -291,12 +336,18 @@ static void sleep_once(struct child *c)
 
 	if (c->server_fd < 0)
 		until = MIN(until, c->server_retry_us);
+	until = MIN(until, c->handover_us);
+	if (c->done_seen != poolc_tail(&c->stk.q))
+		until = MIN(until, c->done_since_us + STALL_US);
 	if (c->n_dying)
 		until = MIN(until, now_us() + BURY_US);
 	atomic_store(&h->child_until_us, until);
 	if (atomic_load(&h->app_deadline_us) < until || atomic_load(&h->child_work) ||
 	    !poolc_sleep_prepare(&c->stk.pc)) {
 		atomic_store(&h->child_until_us, 0);
+		/* An application may see to it that this is always so. */
+		if (++c->n_awake % 64 == 0)
+			look_at_messages(c);
 		return;
 	}
 	forever = until == UINT64_MAX;
@@ -308,16 +359,6 @@ static void sleep_once(struct child *c)
 			 forever ? NULL : &ts, NULL);
 	atomic_store(&h->child_until_us, 0);
 	poolc_sleep_done(&c->stk.pc);
-	for (int i = 0; i < n; i++)
-		dispatch(c, &evs[i]);
-}
-
-/* Messages and hang-ups while we are busy. */
-static void look_at_messages(struct child *c)
-{
-	struct epoll_event evs[32];
-	int n = epoll_wait(c->epoll_fd, evs, ARRAY_SIZE(evs), 0);
-
 	for (int i = 0; i < n; i++)
 		dispatch(c, &evs[i]);
 }
@@ -353,7 +394,7 @@ static void run(struct child *c)
 	uint64_t idle_since = 0;
 	unsigned int busy = 0;
 
-	while (!is_done(c) && !c->ring_gone && !poolc_closed(&c->stk.pc)) {
+	while (!is_done(c) && !c->ring_gone && !c->is_faulty && !poolc_closed(&c->stk.pc)) {
 		uint64_t now;
 
 		if (turn(c)) {
@@ -365,6 +406,8 @@ static void run(struct child *c)
 		now = now_us();
 		if (c->server_fd < 0 && now >= c->server_retry_us)
 			ctl_server_connect(c, now);
+		if (now >= c->handover_us)
+			conn_hand_over(c);
 		if (!idle_since)
 			idle_since = now;
 		if (busy && now - idle_since < SPIN_US) {
@@ -373,7 +416,8 @@ static void run(struct child *c)
 		}
 		busy = 0;
 		idle_since = 0;
-		if (!is_done(c))
+		look_for_faults(c);
+		if (!is_done(c) && !c->is_faulty)
 			sleep_once(c);
 	}
 }
@@ -388,7 +432,7 @@ int child_main(const struct child_args *args)
 		return 1;
 	c->args = *args;
 	c->server_fd = -1;
-	c->next_us = UINT64_MAX;
+	c->next_us = c->handover_us = UINT64_MAX;
 	snprintf(who, sizeof(who), "child n%d/%d", args->node, (int)args->user_pid);
 	log_init(who, 2);
 	prctl(PR_SET_NAME, "jet-child", 0, 0, 0);

@@ -13,6 +13,8 @@
 
 #include "abi/ctlmsg.h"
 
+#define CHILD_SECRET	16	/* octets: a key of SipHash */
+
 /* What the server knows of the user process and of the node. */
 struct child_args {
 	int node;			/* K of nK */
@@ -23,6 +25,8 @@ struct child_args {
 	gid_t user_gid;
 	struct cm_addr node_addr;	/* the node's own address; port 0 */
 	uint32_t spawn_id;		/* id of the Spawn: Init_Reply repeats it */
+	uint8_t secret[CHILD_SECRET];	/* the node's, RFC 6528: sequence numbers and timestamps
+					 * of a pair go on from one application to the next */
 };
 
 /**

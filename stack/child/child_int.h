@@ -30,6 +30,7 @@ struct proc {
 	pid_t pid;
 	uint32_t queue;		/* its script queue */
 	bool fenced;		/* was robbed of the lock while stopped */
+	bool has_warned;	/* of its nonsense: once is enough for the log */
 };
 
 /*
@@ -49,6 +50,7 @@ struct csock {
 	enum csock_wait wait;
 	uint32_t gen;			/* odd while in use */
 	bool anchored;			/* anchor is open: a descriptor exists somewhere */
+	bool anchor_shut;		/* … shut down by its holder: reads as end of file for ever */
 	int anchor;			/* our end */
 	int bp;				/* bind-point, -1 none */
 	uint16_t family;
@@ -62,11 +64,17 @@ struct csock {
 	uint16_t ring_id;		/* of the peer */
 	uint32_t parent;		/* listener, or JS_SOCK_NONE */
 	bool delivered;			/* accept() has it, or may have */
+	bool is_complete;		/* was ESTABLISHED: not to be evicted */
+	uint64_t born_us;
+	uint64_t orphan_us;		/* no descriptor: look then whether its peer lives; 0 */
+	uint64_t orphan_heard;		/* tcpcb.heard_us when we looked last */
 	bool summed;			/* its line is in the log */
 	uint32_t backlog, n_waiting;	/* listener: connections not yet delivered */
 	int who;			/* proc index that waits for a reply */
 	uint32_t req_id;		/* of its request */
 	uint32_t srv_id;		/* of ours to the server */
+	bool has_iss;			/* the server has named the ISS: */
+	uint32_t iss;			/* beyond that of the same pair in TIME-WAIT */
 };
 
 #define MAX_PROCS	(JS_N_QUEUES - 1)
@@ -77,6 +85,7 @@ struct csock {
 struct dying {
 	uint16_t pool;
 	uint32_t op;		/* of our queue; done: destroy */
+	uint64_t until_us;	/* destroy in any case */
 };
 
 struct child {
@@ -87,8 +96,13 @@ struct child {
 	int epoll_fd;
 	int server_fd;			/* -1: the server is away */
 	uint64_t server_retry_us;
+	uint64_t handover_us;		/* offer what is in TIME-WAIT again; UINT64_MAX: no need */
 	uint64_t next_us;		/* no timer of a socket is due before */
 	bool ring_gone;			/* jetringd has closed our port, or died */
+	bool is_faulty;			/* an application broke what we cannot do without */
+	unsigned int n_awake;		/* times that we did not sleep after all */
+	uint32_t done_seen;		/* of our script queue, and how long it has been so */
+	uint64_t done_since_us;
 	bool want_scan;			/* some socket's output was cut short */
 	uint32_t next_srv_id;
 	struct proc procs[MAX_PROCS];
@@ -97,12 +111,14 @@ struct child {
 	uint32_t max_sock;		/* indices in use are below */
 	struct dying dying[MAX_DYING];
 	unsigned int n_dying;
-	uint8_t secret[16];		/* RFC 6528 */
 };
 
 /* epoll data: what, index */
 enum { EP_WAKE, EP_KICK, EP_SERVER, EP_PROC, EP_ANCHOR, EP_BINDPOINT };
 int child_watch(struct child *c, int fd, uint32_t events, unsigned int what, uint32_t idx);
+void child_unwatch(struct child *c, int fd);
+/* Nobody may rely on this stack any more: it ends in the course of the loop. */
+void child_fault(struct child *c, const char *why);
 
 /* The lock, taken even from the dead and the stopped. */
 void child_lock(struct child *c);
@@ -121,6 +137,7 @@ void ctl_reply(struct child *c, struct csock *s, uint16_t type, int err);
 int conn_new(struct child *c, uint16_t family, uid_t uid);	/* socket index, or -ENFILE */
 /* A socketpair: ours in s->anchor, watched; returns the application's end. */
 int conn_anchor(struct child *c, uint32_t idx);
+void conn_release(struct child *c, uint32_t idx);	/* one that has no anchor yet */
 void conn_token(void *ctx, uint32_t idx);
 int conn_rxvci(void *ctx, uint32_t idx, uint16_t rxvci);
 void conn_event(void *ctx, uint32_t idx, uint32_t tcp_events);
@@ -135,6 +152,7 @@ void conn_fail(struct child *c, uint32_t idx, int err);	/* connect() ends with t
 void conn_timers(struct child *c, uint64_t now);	/* lock held */
 void conn_scan_pending(struct child *c);		/* lock held */
 void conn_bury(struct child *c);			/* destroy pools that are done */
+void conn_hand_over(struct child *c);			/* to the server: all in TIME-WAIT */
 int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx);
 void conn_listening(struct child *c, uint32_t idx, uint32_t backlog);
 

@@ -28,6 +28,11 @@
 #define MSS_ANNOUNCED	(JS_MTU - 40)	/* 61464 octets */
 #define MSS_SENT	61440		/* octets: 15 buffers */
 #define RX_EXTRA	64		/* buffers of a pool beyond twice so_rcv */
+#define BURY_MAX_US	1000000		/* a pool waits so long for its last SEND to leave */
+#define ORPHAN_US	300000000	/* no descriptor, and nothing heard from the peer */
+#define EVICT_US	20000		/* a handshake may take so long, also when SYNs pour in */
+#define JUNK_READS	16		/* of what must not come over an anchor, at a time */
+#define HANDOVER_US	10000		/* the server has much to read: offer again then */
 
 /* --- sockets and anchors -------------------------------------------------------------- */
 
@@ -48,7 +53,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	*s = (struct csock){
 		.kind = CK_NEW, .gen = s->gen + 1, .anchor = -1, .bp = -1,
 		.family = family, .uid = uid, .who = -1, .parent = JS_SOCK_NONE,
-		.snd_buf = JS_BUF_DEFAULT, .rcv_buf = JS_BUF_DEFAULT,
+		.snd_buf = JS_BUF_DEFAULT, .rcv_buf = JS_BUF_DEFAULT, .born_us = now_us(),
 	};
 	c->n_socks++;
 	c->max_sock = MAX(c->max_sock, idx + 1);
@@ -84,7 +89,20 @@ int conn_anchor(struct child *c, uint32_t idx)
 	}
 	s->anchor = sv[0];
 	s->anchored = true;
+	s->anchor_shut = false;
 	return sv[1];
+}
+
+/* What we wait for at an anchor, besides its end. */
+static void rewatch_anchor(struct child *c, uint32_t idx, bool want_room)
+{
+	const struct csock *s = &c->socks[idx];
+	struct epoll_event ev = {
+		.events = (s->anchor_shut ? 0u : EPOLLIN) | (want_room ? EPOLLOUT : 0u),
+		.data.u64 = (uint64_t)EP_ANCHOR << 32 | idx,
+	};
+
+	epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, s->anchor, &ev);
 }
 
 void conn_token(void *ctx, uint32_t idx)
@@ -207,7 +225,9 @@ static void drop_pool(struct child *c, uint32_t idx)
 		poolc_pool_destroy(&c->stk.pc, s->pool);
 		return;
 	}
-	c->dying[c->n_dying++] = (struct dying){ s->pool, poolc_tail(&c->stk.q) };
+	c->dying[c->n_dying++] = (struct dying){
+		.pool = s->pool, .op = poolc_tail(&c->stk.q), .until_us = now_us() + BURY_MAX_US,
+	};
 }
 
 void conn_bury(struct child *c)
@@ -217,7 +237,8 @@ void conn_bury(struct child *c)
 	for (unsigned int i = 0; i < c->n_dying; i++) {
 		struct dying d = c->dying[i];
 
-		if (poolc_is_done(&c->stk.q, d.op - 1))
+		/* Done is a word that applications can write, too. */
+		if (poolc_is_done(&c->stk.q, d.op - 1) || now_us() >= d.until_us)
 			poolc_pool_destroy(&c->stk.pc, d.pool);
 		else
 			c->dying[n++] = d;
@@ -233,8 +254,8 @@ static void secrets(const struct child *c, const struct csock *s, uint32_t *iss,
 	struct { struct cm_addr local, peer; } name = { s->local, s->peer };
 	uint8_t hash[crypto_shorthash_BYTES];
 
-	static_assert(crypto_shorthash_KEYBYTES == sizeof(c->secret), "SipHash key");
-	crypto_shorthash(hash, (const uint8_t *)&name, sizeof(name), c->secret);
+	static_assert(crypto_shorthash_KEYBYTES == CHILD_SECRET, "SipHash key");
+	crypto_shorthash(hash, (const uint8_t *)&name, sizeof(name), c->args.secret);
 	memcpy(iss, hash, 4);
 	memcpy(ts, hash + 4, 4);
 	*iss += (uint32_t)(now_us() / 4);
@@ -262,6 +283,8 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 	if (active)
 		tell_forward(c, idx, true);
 	secrets(c, s, &iss, &cfg.ts_offset);
+	if (s->has_iss)
+		iss = s->iss;
 	child_lock(c);
 	err = so_begin(sh, &t);
 	if (!err) {
@@ -332,6 +355,13 @@ static void release(struct child *c, uint32_t idx)
 		c->max_sock--;
 }
 
+void conn_release(struct child *c, uint32_t idx)
+{
+	child_lock(c);
+	release(c, idx);
+	child_unlock(c);
+}
+
 static void deliver(struct child *c, uint32_t idx);
 
 /* A connection has done its work: one line that adds it up. */
@@ -340,7 +370,9 @@ static void sum_up(struct child *c, uint32_t idx, const struct so_txn *t)
 	struct csock *s = &c->socks[idx];
 	char from[CM_ADDR_STRLEN], to[CM_ADDR_STRLEN];
 
-	if (s->summed || !s->has_pool)
+	/* Half a handshake has nothing to add up, and who sends SYNs could
+	 * fill the disk with such lines. */
+	if (s->summed || !s->has_pool || !(t->s.flags & JS_SOF_CONNECTED))
 		return;
 	s->summed = true;
 	log_info("closed %s > %s sent=%llu received=%llu copied_in=%llu copied_out=%llu "
@@ -349,6 +381,39 @@ static void sum_up(struct child *c, uint32_t idx, const struct so_txn *t)
 		 (unsigned long long)t->s.snd_bytes, (unsigned long long)t->s.rcv_bytes,
 		 (unsigned long long)t->s.snd_copied, (unsigned long long)t->s.rcv_copied,
 		 t->s.rexmt_segs, t->s.dropped);
+}
+
+/* TIME-WAIT of a connection without a descriptor, to the server with its
+ * bind-point (DESIGN 5): whether it has it.  If the server is away we keep
+ * both, for 2 MSL at most. */
+static bool hand_over(struct child *c, uint32_t idx, const struct so_txn *t)
+{
+	struct csock *s = &c->socks[idx];
+	struct cm_msg m = { .type = CM_TIME_WAIT, .sock = idx, .gen = s->gen,
+			    .ring_id = s->ring_id, .local = s->local, .peer = s->peer };
+	struct tcp_tw tw;
+	int err;
+
+	tcp_tw_init(&tw, &t->tcb);
+	m.tw = (struct cm_time_wait){
+		.snd_nxt = tw.snd_nxt, .rcv_nxt = tw.rcv_nxt, .wnd = tw.wnd, .has_ts = tw.has_ts,
+		.ts_offset = tw.ts_offset, .ts_recent = tw.ts_recent,
+	};
+	err = ctl_server_send(c, &m, &s->bp, s->bp >= 0);
+	if (err == -EAGAIN)
+		c->handover_us = now_us() + HANDOVER_US;
+	return !err;
+}
+
+void conn_hand_over(struct child *c)
+{
+	c->handover_us = UINT64_MAX;
+	child_lock(c);
+	/* Until there is none left, or the server must first read what it has. */
+	for (uint32_t i = 0; i < c->max_sock && c->handover_us == UINT64_MAX; i++)
+		if (!c->socks[i].anchored)
+			conn_review(c, i);
+	child_unlock(c);
 }
 
 void conn_review(struct child *c, uint32_t idx)
@@ -365,10 +430,17 @@ void conn_review(struct child *c, uint32_t idx)
 			release(c, idx);
 		return;
 	}
-	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED)
+	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED) {
+		s->is_complete = true;
 		deliver(c, idx);
+	}
 	if (t.tcb.state == TCPS_TIME_WAIT || t.s.flags & JS_SOF_CLOSED)
 		sum_up(c, idx, &t);
+	if (t.tcb.state == TCPS_TIME_WAIT && t.s.flags & JS_SOF_ORPHAN && !s->anchored &&
+	    s->has_pool && hand_over(c, idx, &t)) {
+		release(c, idx);
+		return;
+	}
 	if (!(t.s.flags & JS_SOF_CLOSED))
 		return;
 	drop_pool(c, idx);
@@ -392,26 +464,48 @@ static void close_conn(struct child *c, uint32_t idx)
 	uint64_t now = now_us();
 	struct so_txn t;
 
-	if (so_begin(sh, &t)) {
+	/* Without a pool: its block was nonsense once, whatever stands there now. */
+	if (!c->socks[idx].has_pool || so_begin(sh, &t) || t.tcb.state == TCPS_CLOSED) {
 		release(c, idx);
 		return;
 	}
-	if (t.tcb.state == TCPS_CLOSED) {
-		release(c, idx);
-		return;
-	}
+	/* From here on it is ours alone, and must come to an end. */
+	tcp_disown(&t.tcb, now);
+	c->socks[idx].orphan_us = now + ORPHAN_US;
+	c->socks[idx].orphan_heard = t.tcb.heard_us;
 	t.s.flags |= JS_SOF_ORPHAN | JS_SOF_WR_SHUT | JS_SOF_RD_SHUT;
-	/* Unread data, or linger for no time: RST, as Linux (RFC 2525, 2.17). */
-	if (t.tcb.state < TCPS_ESTABLISHED || t.s.rcv_cc ||
-	    (opts & JS_SO_LINGER && !atomic_load(&sh->linger_s)))
+	/* Unread data, or linger for no time: RST, as Linux (RFC 2525, 2.17).
+	 * In TIME-WAIT there is nobody left to be told. */
+	if (t.tcb.state < TCPS_ESTABLISHED ||
+	    (t.tcb.state != TCPS_TIME_WAIT &&
+	     (t.s.rcv_cc || (opts & JS_SO_LINGER && !atomic_load(&sh->linger_s)))))
 		tcp_user_abort(&t.tcb, now);
 	else
 		tcp_user_close(&t.tcb, now);
 	so_output(&c->stk, idx, &t, now);
 	if (t.tcb.state == TCPS_CLOSED)
 		t.s.flags |= JS_SOF_CLOSED;
-	so_finish(&c->stk, idx, &t, mark, 0);
-	conn_review(c, idx);
+	if (so_finish(&c->stk, idx, &t, mark, 0))
+		release(c, idx);	/* we hold the lock: somebody writes nonsense */
+	else
+		conn_review(c, idx);
+}
+
+/* An orphan, @now or later: does it still have a peer?  What its block says
+ * of timers may not be true. */
+static void look_after_orphan(struct child *c, uint32_t idx, uint64_t now)
+{
+	struct csock *s = &c->socks[idx];
+	struct so_txn t;
+
+	if (now < s->orphan_us)
+		return;
+	if (so_begin(&c->stk.socks[idx], &t) || t.tcb.heard_us == s->orphan_heard) {
+		release(c, idx);
+		return;
+	}
+	s->orphan_heard = t.tcb.heard_us;
+	s->orphan_us = now + ORPHAN_US;
 }
 
 static void close_listener(struct child *c, uint32_t idx)
@@ -441,19 +535,25 @@ void conn_anchor_ready(struct child *c, uint32_t idx, uint32_t events)
 	if (s->kind == CK_FREE || !s->anchored)
 		return;
 	if (events & EPOLLOUT && s->kind == CK_LISTENER) {
-		struct epoll_event ev = { .events = EPOLLIN,
-					  .data.u64 = (uint64_t)EP_ANCHOR << 32 | idx };
-
-		epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, s->anchor, &ev);
+		rewatch_anchor(c, idx, false);
+		child_lock(c);
 		for (uint32_t i = 0; i < c->max_sock; i++) {
 			if (c->socks[i].kind == CK_CONN && c->socks[i].parent == idx)
 				conn_review(c, i);
 		}
+		child_unlock(c);
 	}
 	/* Nothing is said over an anchor in this direction. */
-	if (events & EPOLLIN && !(events & EPOLLHUP))
-		while (recv(s->anchor, junk, sizeof(junk), MSG_DONTWAIT) > 0)
-			;
+	if (events & EPOLLIN && !(events & EPOLLHUP)) {
+		ssize_t n = 1;
+
+		for (int i = 0; i < JUNK_READS && n > 0; i++)
+			n = recv(s->anchor, junk, sizeof(junk), MSG_DONTWAIT);
+		if (!n) {
+			s->anchor_shut = true;
+			rewatch_anchor(c, idx, false);
+		}
+	}
 	if (!(events & (EPOLLHUP | EPOLLERR)))
 		return;
 	close(s->anchor);
@@ -533,14 +633,6 @@ static int pass(int anchor, const struct js_anchor_accept *rec, int fd)
 	return sendmsg(anchor, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static void want_room(struct child *c, uint32_t idx)
-{
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT,
-				  .data.u64 = (uint64_t)EP_ANCHOR << 32 | idx };
-
-	epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, c->socks[idx].anchor, &ev);
-}
-
 /* A connection is ESTABLISHED: its anchor to who accepts. */
 static void deliver(struct child *c, uint32_t idx)
 {
@@ -569,7 +661,7 @@ static void deliver(struct child *c, uint32_t idx)
 	s->anchor = -1;
 	s->anchored = false;
 	if (err == -EAGAIN)
-		want_room(c, s->parent);
+		rewatch_anchor(c, s->parent, true);
 }
 
 /* A connection through the kernel's TCP to our listener's port. */
@@ -594,6 +686,28 @@ void conn_bindpoint_ready(struct child *c, uint32_t idx)
 	close(fd);	/* not passed: the peer gets a FIN or RST, as with a full backlog */
 }
 
+/* SYNs pour in: the oldest connection of a listener whose handshake has not
+ * ended makes room.  Without a word: if it is honest, its SYN comes again. */
+static bool evict_half_open(struct child *c, uint32_t listener)
+{
+	uint64_t oldest = now_us() - EVICT_US;
+	uint32_t victim = JS_SOCK_NONE;
+
+	for (uint32_t i = 0; i < c->max_sock; i++) {
+		const struct csock *s = &c->socks[i];
+
+		if (s->kind == CK_CONN && s->parent == listener && !s->is_complete &&
+		    !s->delivered && s->born_us < oldest) {
+			oldest = s->born_us;
+			victim = i;
+		}
+	}
+	if (victim == JS_SOCK_NONE)
+		return false;
+	conn_release(c, victim);
+	return true;
+}
+
 void conn_syn(struct child *c, const struct cm_msg *m)
 {
 	struct cm_msg r = { .type = CM_DIVERT, .id = m->id, .local = m->local, .peer = m->peer };
@@ -603,7 +717,8 @@ void conn_syn(struct child *c, const struct cm_msg *m)
 
 	if (!l || l->kind != CK_LISTENER || l->gen != m->gen)
 		err = -ECONNREFUSED;
-	else if (l->n_waiting >= l->backlog)
+	else if ((l->n_waiting >= l->backlog || c->n_socks == JS_N_SOCKS) &&
+		 !evict_half_open(c, m->sock))
 		err = -EAGAIN;
 	if (!err) {
 		idx = conn_new(c, l->family, l->uid);
@@ -616,6 +731,8 @@ void conn_syn(struct child *c, const struct cm_msg *m)
 		s->ring_id = m->ring_id & 0xf;
 		s->txvci = m->rxvci ? m->rxvci : vci_make(s->ring_id, JS_STREAM_IP);
 		s->parent = m->sock;
+		s->has_iss = m->flags & CM_ISS;
+		s->iss = m->n;
 		s->snd_buf = l->snd_buf;
 		s->rcv_buf = l->rcv_buf;
 		atomic_store(&c->stk.socks[idx].opts,
@@ -668,8 +785,12 @@ void conn_timers(struct child *c, uint64_t now)
 	for (uint32_t i = 0; i < c->max_sock; i++) {
 		struct js_sock *sh = &c->stk.socks[i];
 
+		if (c->socks[i].kind == CK_CONN && c->socks[i].orphan_us)
+			look_after_orphan(c, i, now);
 		if (c->socks[i].kind != CK_CONN)
 			continue;
+		if (c->socks[i].orphan_us)
+			next = MIN(next, c->socks[i].orphan_us);
 		if (atomic_load_explicit(&sh->deadline_us, memory_order_relaxed) <= now)
 			one_timer(c, i, now);
 		next = MIN(next, atomic_load_explicit(&sh->deadline_us, memory_order_relaxed));

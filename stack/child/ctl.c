@@ -31,7 +31,7 @@ static int init_reply(struct child *c, int i, uint32_t id)
 	};
 	int fds[CM_INIT_NFDS] = {
 		[CM_INIT_STACK] = c->stack_fd, [CM_INIT_GUARD] = c->guard_fd,
-		[CM_INIT_PORT] = c->stk.pc.memfd, [CM_INIT_DOORBELL] = c->stk.pc.doorbell_fd,
+		[CM_INIT_PORT] = c->stk.pc.memfd, [CM_INIT_DOORBELL] = c->stk.pc.app_doorbell_fd,
 		[CM_INIT_KICK] = c->kick_fd,
 	};
 
@@ -56,6 +56,7 @@ int ctl_add_proc(struct child *c, int fd, pid_t pid)
 	if (!err)
 		err = init_reply(c, i, c->args.spawn_id);
 	if (err) {
+		child_unwatch(c, fd);
 		c->procs[i].used = false;
 		poolc_queue_revoke(&c->stk.pc, (unsigned int)queue);
 	}
@@ -103,6 +104,8 @@ static void on_new_socket(struct child *c, int i, const struct cm_msg *req, uid_
 	if (idx >= 0)
 		fd = conn_anchor(c, (uint32_t)idx);
 	if (idx < 0 || fd < 0) {
+		if (idx >= 0)
+			conn_release(c, (uint32_t)idx);
 		answer(c, i, req, CM_GENERAL_REPLY, idx < 0 ? idx : fd);
 		return;
 	}
@@ -209,7 +212,9 @@ static void on_attach(struct child *c, int i, const struct cm_msg *req, int fd,
 	struct cm_msg no = { .type = CM_INIT_REPLY, .version = CM_VERSION, .id = req->id };
 	int err;
 
-	if (fd < 0) {
+	if (fd < 0 || !cm_is_channel(fd)) {
+		if (fd >= 0)
+			close(fd);
 		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
 		return;
 	}
@@ -220,6 +225,14 @@ static void on_attach(struct child *c, int i, const struct cm_msg *req, int fd,
 	no.err = err;
 	cm_send_to(fd, &no, NULL, 0, MSG_DONTWAIT, NULL, 0);
 	close(fd);
+}
+
+/* Users cause these lines: one for each of them, or they could fill the disk. */
+static void warn_once(struct child *c, int i, const char *what)
+{
+	if (!c->procs[i].has_warned)
+		log_warn("process %d: control message %s", (int)c->procs[i].pid, what);
+	c->procs[i].has_warned = true;
 }
 
 /* One request.  @fd: a descriptor that came with it, or -1; ours. */
@@ -267,7 +280,7 @@ static void on_request(struct child *c, int i, const struct cm_msg *req, int fd,
 		answer(c, i, req, CM_GENERAL_REPLY, 0);
 		break;
 	default:
-		log_warn("control message %u from a user refused", req->type);
+		warn_once(c, i, "refused");
 		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
 		break;
 	}
@@ -277,7 +290,7 @@ void ctl_proc_ready(struct child *c, int i, uint32_t events)
 {
 	struct ucred cred;
 	struct cm_msg m;
-	int fd = -1, n_fds, ret;
+	int fd = -1, n_fds, ret = -EAGAIN;
 
 	if (!c->procs[i].used)
 		return;
@@ -285,14 +298,14 @@ void ctl_proc_ready(struct child *c, int i, uint32_t events)
 		fd = -1;
 		ret = cm_recv(c->procs[i].fd, &m, &fd, 1, &n_fds, &cred, MSG_DONTWAIT);
 		if (ret == -EBADMSG) {
-			log_warn("malformed control message from a user dropped");
+			warn_once(c, i, "malformed");
 			continue;
 		}
 		if (ret <= 0)
 			break;
 		on_request(c, i, &m, n_fds ? fd : -1, &cred);
 	}
-	if (ret == 0 || (ret < 0 && ret != -EAGAIN) || events & (EPOLLHUP | EPOLLERR))
+	if (ret == 0 || (ret < 0 && ret != -EAGAIN && ret != -EBADMSG) || events & (EPOLLHUP | EPOLLERR))
 		reclaim_proc(c, i);
 }
 
@@ -355,6 +368,8 @@ static void tell_server(struct child *c)
 			ask_bindpoint(c, s, s->wait,
 				      s->wait == CW_CONNECT ? CM_BP_SILENT : 0);
 	}
+	/* Also what is in TIME-WAIT, that no server was there to take. */
+	c->handover_us = 0;
 }
 
 void ctl_server_connect(struct child *c, uint64_t now)
@@ -406,11 +421,16 @@ static void on_resolve(struct child *c, struct csock *s, const struct cm_msg *m)
 	s->wait = CW_NONE;
 	if (!err) {
 		s->ring_id = m->ring_id & 0xf;
+		s->has_iss = m->flags & CM_ISS;
+		s->iss = m->n;
 		if (cm_addr_is_any(&s->local))
 			memcpy(s->local.addr, m->local.addr, sizeof(s->local.addr));
 		/* The SYN goes to the connection server's VCI there. */
 		s->txvci = vci_make(s->ring_id, JS_STREAM_IP);
 		err = conn_open(c, idx, true);
+		/* The pair's flow is somebody's: what Linux calls that. */
+		if (err == -EADDRINUSE)
+			err = -EADDRNOTAVAIL;
 	}
 	if (err)
 		conn_fail(c, idx, -err);
@@ -452,6 +472,6 @@ void ctl_server_ready(struct child *c, uint32_t events)
 			break;
 		on_server_msg(c, &m, n_fds ? fd : -1);
 	}
-	if (ret == 0 || (ret < 0 && ret != -EAGAIN) || events & (EPOLLHUP | EPOLLERR))
+	if (ret == 0 || (ret < 0 && ret != -EAGAIN && ret != -EBADMSG) || events & (EPOLLHUP | EPOLLERR))
 		server_lost(c);
 }

@@ -109,6 +109,7 @@ void reclaim_proc(struct child *c, int i)
 {
 	struct proc *p = &c->procs[i];
 
+	child_unwatch(c, p->fd);
 	close(p->fd);
 	p->used = false;
 	poolc_queue_revoke(&c->stk.pc, p->queue);

@@ -81,7 +81,7 @@ int poolc_attach(struct poolc *pc, int memfd, int doorbell_fd, int wake_fd)
 	uint8_t *map;
 
 	memset(pc, 0, sizeof(*pc));
-	pc->sock = pc->memfd = pc->doorbell_fd = pc->wake_fd = -1;
+	pc->sock = pc->memfd = pc->doorbell_fd = pc->app_doorbell_fd = pc->wake_fd = -1;
 	if (seals < 0 || !(seals & F_SEAL_SHRINK))
 		return -EPROTO;
 	if (fstat(memfd, &st) < 0)
@@ -119,6 +119,7 @@ void poolc_close(struct poolc *pc)
 	close_fd(&pc->sock);
 	close_fd(&pc->memfd);
 	close_fd(&pc->doorbell_fd);
+	close_fd(&pc->app_doorbell_fd);
 	close_fd(&pc->wake_fd);
 }
 
@@ -158,6 +159,12 @@ int poolc_queue_check(const struct poolc_queue *q)
 	if (poolc_closed(q->pc))
 		return -ENETDOWN;
 	return atomic_load_explicit(&q->sq->epoch, memory_order_relaxed) == q->epoch ? 0 : -ESTALE;
+}
+
+bool poolc_queue_broken(const struct poolc_queue *q, uint32_t *done)
+{
+	*done = atomic_load_explicit(&q->sq->done, memory_order_relaxed);
+	return q->tail - *done > JS_QUEUE_OPS;
 }
 
 static struct js_op *slot_op(const struct poolc_queue *q, uint32_t slot)
@@ -370,6 +377,22 @@ static bool has_event(const struct poolc *pc)
 
 	return atomic_load_explicit(&pc->eq[cons & (pc->n_events - 1)].idx,
 				    memory_order_acquire) == cons + 1;
+}
+
+bool poolc_events_broken(const struct poolc *pc)
+{
+	uint32_t cons = atomic_load_explicit(&pc->hdr->eq_cons, memory_order_acquire);
+	/* load-acquire, pairs with store-release in event_put(): the slot was
+	 * written before */
+	uint32_t prod = atomic_load_explicit(&pc->hdr->eq_prod, memory_order_acquire);
+
+	if (prod == cons ||
+	    atomic_load_explicit(&pc->eq[cons & (pc->n_events - 1)].idx,
+				 memory_order_acquire) == cons + 1)
+		return false;
+	/* Unless another consumer was at work while we looked. */
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(&pc->hdr->eq_cons, memory_order_relaxed) == cons;
 }
 
 int poolc_event_peek(const struct poolc *pc, struct js_event *ev)

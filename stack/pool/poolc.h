@@ -58,6 +58,7 @@ struct poolc {
 	int sock;			/* control socket; -1 in an application */
 	int memfd;			/* the port's memory, to be passed on */
 	int doorbell_fd;		/* eventfd, we write */
+	int app_doorbell_fd;		/* opener: another, for those it passes the port on to */
 	int wake_fd;			/* eventfd, we poll and read; -1: not given */
 };
 
@@ -135,6 +136,10 @@ struct poolc_queue {
 int poolc_queue_init(struct poolc_queue *q, struct poolc *pc, unsigned int idx);
 /* -ESTALE, -ENETDOWN or 0. */
 int poolc_queue_check(const struct poolc_queue *q);
+
+/* What is finished cannot be what we have published: others write there, too.
+ * Else *@done is set to it. */
+bool poolc_queue_broken(const struct poolc_queue *q, uint32_t *done);
 
 /* Ops that can be pushed now, 0 to JS_QUEUE_OPS.  Reads results of ALLOCs. */
 uint32_t poolc_space(struct poolc_queue *q);
@@ -216,6 +221,9 @@ unsigned int bufcache_flush(struct bufcache *bc, unsigned int keep);
  * range and agree with each other; one that does not is given as JS_EV_NONE,
  * without buffers: to be skipped. */
 int poolc_event_peek(const struct poolc *pc, struct js_event *ev);
+/* An event was written, and what stands there is not it: somebody has broken
+ * the queue, and nothing will ever be consumed again. */
+bool poolc_events_broken(const struct poolc *pc);
 /* Consume the event that was peeked.  False: somebody else did. */
 bool poolc_event_done(struct poolc *pc, const struct js_event *ev);
 

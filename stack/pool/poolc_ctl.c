@@ -15,7 +15,7 @@
 #include "common/util.h"
 #include "stack/pool/poolc_int.h"
 
-#define N_FDS	3	/* memory, doorbell, wake */
+#define N_FDS	4	/* memory, doorbell, wake, doorbell for others */
 
 static int net_error(int err)
 {
@@ -100,7 +100,7 @@ int poolc_open(struct poolc *pc, const char *path, uint32_t flags, uint32_t n_bu
 		.op = JS_PC_OPEN, .version = JS_PC_VERSION, .arg = flags, .n = n_bufs,
 	};
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int sock, err, fds[N_FDS] = { -1, -1, -1 };
+	int sock, err, fds[N_FDS] = { -1, -1, -1, -1 };
 	struct js_pc_rep rep;
 
 	if (strlen(path) >= sizeof(sun.sun_path))
@@ -118,12 +118,13 @@ int poolc_open(struct poolc *pc, const char *path, uint32_t flags, uint32_t n_bu
 		err = recv_answer(sock, &rep, fds);
 	if (!err)
 		err = rep.op == req.op ? rep.err : -EPROTO;
-	if (!err && (fds[0] < 0 || fds[1] < 0 || fds[2] < 0))
+	if (!err && (fds[0] < 0 || fds[1] < 0 || fds[2] < 0 || fds[3] < 0))
 		err = -EPROTO;
 	if (!err)
 		err = poolc_attach(pc, fds[0], fds[1], fds[2]);
 	if (!err) {
 		pc->sock = sock;
+		pc->app_doorbell_fd = fds[3];
 		return 0;
 	}
 close:

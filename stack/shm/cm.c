@@ -42,6 +42,7 @@ const char *const cm_names[CM_N_TYPES] = {
 	[CM_BIND_POINT_REPLY]	= "Bind_Point_Reply",
 	[CM_RESOLVE]		= "Resolve",
 	[CM_RESOLVE_REPLY]	= "Resolve_Reply",
+	[CM_TIME_WAIT]		= "Time_Wait",
 };
 
 /* Room for the descriptors and credentials of one message, aligned. */
@@ -153,13 +154,17 @@ static bool addr_form_ok(const struct cm_addr *a)
 
 static bool form_ok(const struct cm_msg *m)
 {
-	size_t i;
+	size_t i = 0;
 
 	if (m->version != CM_VERSION || m->type == CM_NONE || m->type >= CM_N_TYPES)
 		return false;
-	for (i = 0; i < ARRAY_SIZE(m->resv2); i++)
+	if (m->type == CM_TIME_WAIT)
+		i = offsetof(struct cm_time_wait, resv) / sizeof(m->resv2[0]);
+	for (; i < ARRAY_SIZE(m->resv2); i++)
 		if (m->resv2[i])
 			return false;
+	if (m->type == CM_TIME_WAIT && m->tw.has_ts > 1)
+		return false;
 	return !m->resv && m->on <= 1 && addr_form_ok(&m->local) && addr_form_ok(&m->peer);
 }
 
@@ -295,6 +300,15 @@ socklen_t cm_name_to_sun(const char *name, struct sockaddr_un *sun)
 	sun->sun_family = AF_UNIX;
 	memcpy(sun->sun_path + 1, name, len);
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
+}
+
+bool cm_is_channel(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t dlen = sizeof(domain), tlen = sizeof(type);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &dlen) && domain == AF_UNIX &&
+	       !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &tlen) && type == SOCK_SEQPACKET;
 }
 
 /* --- addresses ------------------------------------------------------------ */

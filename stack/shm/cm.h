@@ -76,6 +76,9 @@ void cm_trace(const char *dir, const struct cm_msg *m);
  * length. */
 socklen_t cm_name_to_sun(const char *name, struct sockaddr_un *sun);
 
+/* What a channel must be: AF_UNIX, SOCK_SEQPACKET.  Strangers send descriptors. */
+bool cm_is_channel(int fd);
+
 /* --- addresses ------------------------------------------------------------ */
 
 #define CM_ADDR_STRLEN	56	/* "[v6 address]:port" and its NUL */

@@ -48,7 +48,8 @@ static bool so_sane(const struct js_so *s)
 	if (s->snd_hiwat > JS_SND_ENTRIES * JS_BUF_SIZE ||
 	    s->rcv_hiwat > JS_RCV_ENTRIES * JS_BUF_SIZE)
 		return false;
-	return s->snd_last.len <= JS_BUF_SIZE && s->rcv_last.len <= JS_BUF_SIZE;
+	return s->snd_last.off + s->snd_last.len <= JS_BUF_SIZE &&
+	       s->rcv_last.off + s->rcv_last.len <= JS_BUF_SIZE;
 }
 
 int so_begin(struct js_sock *so, struct so_txn *t)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "stack/shm/lock.h"
 
 #define SPINS		100	/* looks at the word before anything else */
@@ -159,13 +160,20 @@ static bool is_gone(char state)
 	return !state || state == 'Z' || state == 'X';
 }
 
+void lock_force(struct js_stack_hdr *h)
+{
+	/* With the waiters' mark: whoever sleeps is woken when we release. */
+	atomic_store_explicit(&h->lock, self() | LOCK_WAITERS, memory_order_seq_cst);
+}
+
 int lock_take_child(struct js_stack_hdr *h, uint32_t *owner)
 {
+	uint64_t since;
 	uint32_t seen = 0;
 
 	if (take_soon(h))
 		return 0;
-	for (;;) {
+	for (since = now_us(); now_us() - since < LOCK_FAULT_US; ) {
 		uint32_t word;
 		char state;
 
@@ -184,4 +192,7 @@ int lock_take_child(struct js_stack_hdr *h, uint32_t *owner)
 							    memory_order_relaxed))
 			return is_gone(state) ? -EOWNERDEAD : -ETIME;
 	}
+	*owner = seen & ~LOCK_WAITERS;
+	lock_force(h);
+	return -ETIMEDOUT;
 }

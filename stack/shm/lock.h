@@ -7,7 +7,8 @@
  * while somebody sleeps, LOCK_WAITERS; it lies in memory that applications
  * can write, so nobody waits for it without bound: the child takes it from a
  * holder that is dead, or stopped for longer than LOCK_FENCE_US, and fences
- * that holder (commit.h).
+ * that holder (commit.h).  A word that names the living for LOCK_FAULT_US, or
+ * changes all the time, is no lock any more: then the stack is ended.
  *
  * futex is right on any machine.  Peterson's, semaphore's and Edwards' locks
  * of the paper go behind the same three calls.
@@ -24,6 +25,7 @@ enum lock_kind { LOCK_FUTEX };
 
 #define LOCK_WAITERS	0x80000000u
 #define LOCK_FENCE_US	20000	/* a holder stopped for longer is fenced */
+#define LOCK_FAULT_US	5000000	/* one that runs, and keeps it for longer, is out of its mind */
 
 /**
  * lock_take() - Wait for the lock and take it
@@ -44,9 +46,13 @@ bool lock_release(struct js_stack_hdr *h);
  * lock_take_child() - The child's way: wait, but not for the dead or stopped
  * @owner:	Set to the thread that was robbed
  * Return: 0 taken; -EOWNERDEAD taken from a thread that is no more;
- *	-ETIME taken from a thread that is stopped
+ *	-ETIME taken from a thread that is stopped; -ETIMEDOUT taken by force
+ *	after LOCK_FAULT_US: the stack is to be ended
  */
 int lock_take_child(struct js_stack_hdr *h, uint32_t *owner);
+
+/* Take it, whoever has it. */
+void lock_force(struct js_stack_hdr *h);
 
 /* futex(2) on a word that processes share.  0 or -Exxx. */
 int futex_wait(_Atomic uint32_t *word, uint32_t val, uint64_t timeout_us);	/* 0: for ever */

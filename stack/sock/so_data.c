@@ -257,7 +257,7 @@ ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,
 
 static struct js_piece rcv_piece(const struct so_txn *t, uint32_t i)
 {
-	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : t->so->rcv[i % JS_RCV_ENTRIES];
+	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : so_piece(&t->so->rcv[i % JS_RCV_ENTRIES]);
 }
 
 /*

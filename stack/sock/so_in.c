@@ -86,7 +86,7 @@ static bool is_ours(const struct js_guard_sock *g, const struct packet *p)
 
 static struct js_piece rcv_piece(const struct so_txn *t, uint32_t i)
 {
-	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : t->so->rcv[i % JS_RCV_ENTRIES];
+	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : so_piece(&t->so->rcv[i % JS_RCV_ENTRIES]);
 }
 
 /* Put a piece behind the last one.  The one that was last goes to the ring,
@@ -150,6 +150,15 @@ static bool compact(struct stk *stk, struct so_txn *t, const struct packet *p,
 	return true;
 }
 
+/* A copy that is what it is: not read from there again, where others write. */
+static struct js_ooo ooo_read(const struct js_sock *so, int i)
+{
+	struct js_ooo o = so->ooo[i];
+
+	atomic_signal_fence(memory_order_seq_cst);
+	return o;
+}
+
 /* Keep [from, from + len), sequence number @seq, aside. */
 static void ooo_keep(struct so_txn *t, const struct packet *p, uint32_t from,
 		     uint32_t len, uint32_t seq, uint32_t *used)
@@ -185,7 +194,7 @@ static void ooo_pull(struct stk *stk, struct so_txn *t, uint32_t next)
 
 			if (!(t->s.ooo_map >> i & 1))
 				continue;
-			o = t->so->ooo[i];
+			o = ooo_read(t->so, i);
 			if ((int32_t)(o.seq - next) > 0)
 				continue;	/* another comes first, or still out of order */
 			if (o.n_buf > 18 || o.len > JS_SDU_MAX)
@@ -301,6 +310,18 @@ static void drop_packet(struct stk *stk, const struct packet *p)
 }
 
 /*
+ * Seen before: its holder died between commit and consuming it.  That can only
+ * be the last one; but a thread that was fenced may come with one of long ago.
+ * The child is never fenced: if ev_seq is ahead of what it sees, ev_seq lies.
+ */
+static bool is_seen(const struct stk *stk, const struct so_txn *t, const struct packet *p)
+{
+	if (stk->is_child)
+		return t->s.ev_seq == p->ev.seq;
+	return t->s.ev_seq && (int32_t)(p->ev.seq - t->s.ev_seq) <= 0;
+}
+
+/*
  * Process one event whose copy is @p->ev.
  * Return: 1 done with it; 0 it is the child's; -ESTALE, -EUCLEAN
  */
@@ -323,8 +344,7 @@ static int input(struct stk *stk, struct packet *p)
 	err = so_begin(&stk->socks[idx], &t);
 	if (err)
 		return err;
-	/* Seen before: its holder died between commit and consuming it. */
-	if (t.s.ev_seq && (int32_t)(p->ev.seq - t.s.ev_seq) <= 0)
+	if (is_seen(stk, &t, p))
 		return 1;
 	if (syn && stk->on_rxvci) {
 		uint16_t rxvci = p->ev.uucpi & JS_UUCPI_RXVCI ?
@@ -376,23 +396,25 @@ int so_input_events(struct stk *stk, int max)
 	return n;
 }
 
+static void mark(uint64_t *map, uint16_t buf)
+{
+	map[buf / 64] |= (uint64_t)1 << buf % 64;
+}
+
 void so_mark_bufs(const struct js_sock *so, const struct so_txn *t, uint64_t *map)
 {
-#define MARK(b) (map[(b) / 64] |= (uint64_t)1 << (b) % 64)
-	for (uint32_t i = t->s.snd_head; i != t->s.snd_tail; i++) {
-		uint16_t b = i == t->s.snd_tail - 1 ? t->s.snd_last.buf :
-			     so->snd[i % JS_SND_ENTRIES].buf;
-		MARK(b);
-	}
+	for (uint32_t i = t->s.snd_head; i != t->s.snd_tail; i++)
+		mark(map, i == t->s.snd_tail - 1 ? t->s.snd_last.buf :
+			  so->snd[i % JS_SND_ENTRIES].buf);
 	for (uint32_t i = t->s.rcv_head; i != t->s.rcv_tail; i++)
-		MARK(rcv_piece(t, i).buf);
+		mark(map, rcv_piece(t, i).buf);
 	for (int i = 0; i < JS_OOO_ENTRIES; i++) {
-		if (!(t->s.ooo_map >> i & 1))
-			continue;
-		for (int k = 0; k < so->ooo[i].n_buf && k < 18; k++)
-			MARK(so->ooo[i].buf[k]);
+		struct js_ooo o = ooo_read(so, i);
+
+		for (unsigned int k = 0; t->s.ooo_map >> i & 1 && k < o.n_buf &&
+					 k < ARRAY_SIZE(o.buf); k++)
+			mark(map, o.buf[k]);
 	}
-#undef MARK
 }
 
 void so_drop_all(struct stk *stk, struct so_txn *t)
@@ -413,10 +435,10 @@ void so_drop_all(struct stk *stk, struct so_txn *t)
 	t->s.rcv_head = t->s.rcv_tail;
 	t->s.rcv_cc = t->s.rcv_head_off = 0;
 	for (int i = 0; i < JS_OOO_ENTRIES; i++) {
-		struct js_ooo *o = &t->so->ooo[i];
+		struct js_ooo o = ooo_read(t->so, i);
 
 		if (t->s.ooo_map >> i & 1)
-			stk_free(stk, o->buf, MIN(o->n_buf, 18));
+			stk_free(stk, o.buf, MIN(o.n_buf, ARRAY_SIZE(o.buf)));
 	}
 	t->s.ooo_map = 0;
 }

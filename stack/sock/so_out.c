@@ -44,7 +44,7 @@ void so_view(const struct so_txn *t, struct tcp_view *v)
 static struct js_piece snd_piece(const struct so_txn *t, uint32_t i)
 {
 	struct js_piece p = i == t->s.snd_tail - 1 ? t->s.snd_last :
-			    t->so->snd[i % JS_SND_ENTRIES];
+			    so_piece(&t->so->snd[i % JS_SND_ENTRIES]);
 	return p;
 }
 
@@ -127,8 +127,14 @@ static int emit(struct stk *stk, uint32_t sock, struct so_txn *t, struct tcp_seg
 		flags |= JS_SEND_INJECT;
 	if (via_divert(seg))
 		flags |= JS_SEND_DIVERT;
-	return poolc_send(&stk->q, g->pool, flags, hdr, (unsigned int)(ip_len + tcp_len),
-			  pieces, (unsigned int)n);
+	n = poolc_send(&stk->q, g->pool, flags, hdr, (unsigned int)(ip_len + tcp_len),
+		       pieces, (unsigned int)n);
+	/* Pushed, not published: it can still be given its place. */
+	if (!n)
+		stk->q.sq->op[(poolc_tail(&stk->q) - 1) % JS_QUEUE_OPS].cookie =
+			atomic_fetch_add_explicit(&stk->hdr->send_order, 1,
+						  memory_order_relaxed) + 1;
+	return n;
 }
 
 void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
@@ -157,9 +163,13 @@ void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
 			    t->s.rexmt_segs == 1)
 				t->s.rexmt_high = seg.seq + seg.len;
 		}
-		/* What cannot be sent counts as lost; the timer tries again. */
-		if (emit(stk, sock, t, &seg) < 0)
+		/* What cannot be sent counts as lost; the timer tries again.
+		 * So_snd is not what the block says: no use to go through all
+		 * of it in segments of 36 octets. */
+		if (emit(stk, sock, t, &seg) < 0) {
 			t->s.dropped++;
+			return;
+		}
 	}
 }
 
@@ -230,7 +240,7 @@ static void leave_work(struct stk *stk, uint32_t sock, uint32_t what)
 
 void so_tell_child(struct stk *stk, uint32_t sock)
 {
-	leave_work(stk, sock, 0);
+	leave_work(stk, sock, JS_WORK_LOOK);
 }
 
 void so_wakeup(struct stk *stk, uint32_t sock, unsigned int wake)
@@ -253,6 +263,16 @@ void so_wakeup(struct stk *stk, uint32_t sock, unsigned int wake)
 		stk->on_token(stk->ctx, sock);
 	else
 		leave_work(stk, sock, JS_WORK_TOKENS);
+}
+
+/* Buffers that so_snd is done with.  @ours: nobody reads them any more. */
+static void give_back(struct stk *stk, const uint16_t *bufs, unsigned int n, bool ours)
+{
+	unsigned int left = n;
+
+	if (ours && !stk->is_child)
+		left = bufcache_put(&stk->bc, bufs, n);
+	stk_free(stk, bufs + (n - left), left);
 }
 
 void so_snd_drop(struct stk *stk, struct so_txn *t, uint32_t n, uint32_t una_before)
@@ -278,13 +298,11 @@ void so_snd_drop(struct stk *stk, struct so_txn *t, uint32_t n, uint32_t una_bef
 		t->s.snd_head++;
 		t->s.snd_head_off = 0;
 		gone[n_gone++] = p.buf;
-		if (n_gone == JS_OP_BUFS || !n || t->s.snd_head == t->s.snd_tail) {
-			unsigned int left = n_gone;
-
-			if (once && !stk->is_child)
-				left = bufcache_put(&stk->bc, gone, n_gone);
-			stk_free(stk, gone + (n_gone - left), left);
+		if (n_gone == JS_OP_BUFS) {
+			give_back(stk, gone, n_gone, once);
 			n_gone = 0;
 		}
 	}
+	if (n_gone)
+		give_back(stk, gone, n_gone, once);
 }

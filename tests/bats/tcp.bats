@@ -214,7 +214,7 @@ sent_more_than() { wait_for 5 more_frames "$1"; }
 more_frames() { [ "$(stat_of n1 tx_frames)" -gt "$1" ]; }
 
 # A slow ring keeps data unsent; then it is made fast and all must arrive.
-slow() { jet up -q --rate 8m; }
+slow() { jet up -q --rate 2m; }
 fast() { jet up -q --rate unlimited; }
 
 @test "ends with data unsent: all that send() accepted arrives, then FIN" {

@@ -697,6 +697,40 @@ static void the_end_of_the_ring_reaches_all(void **state)
 	assert_int_equal(poolc_open(&a.pc, "/nonexistent/n1.sock", 0, 0), -ENETDOWN);
 }
 
+/* What processes of a stack publish in their queues leaves in the order in
+ * which they made it (js_op.cookie), whichever queue is looked at first. */
+static void queues_leave_in_the_order_they_were_made(void **state)
+{
+	struct client a, b, a1;
+	struct js_event ev;
+	uint16_t ids[2];
+	int idx;
+
+	(void)state;
+	client_pair(&a, &b);
+	client_alloc(&a, ids, 2);
+	idx = poolc_queue_open(&a.pc);
+	assert_true(idx > 0);
+	a1 = a;
+	assert_int_equal(poolc_queue_init(&a1.q, &a.pc, (unsigned int)idx), 0);
+	for (uint64_t k = 1; k < 40; k += 2) {
+		rig_lock();
+		client_push(&a1, ids[0], 200, 0);
+		a1.q.sq->op[(poolc_tail(&a1.q) - 1) % JS_QUEUE_OPS].cookie = k + (k & 2 ? 1 : 0);
+		client_push(&a, ids[1], 100, 0);
+		a.q.sq->op[(poolc_tail(&a.q) - 1) % JS_QUEUE_OPS].cookie = k + (k & 2 ? 0 : 1);
+		client_go(&a1);
+		client_go(&a);
+		rig_unlock();
+		client_event(&b, &ev);
+		assert_int_equal(ev.sdu_len < 200, (k & 2) != 0);
+		client_free(&b, ev.buf, ev.n_buf);
+		client_event(&b, &ev);
+		assert_int_equal(ev.sdu_len < 200, (k & 2) == 0);
+		client_free(&b, ev.buf, ev.n_buf);
+	}
+}
+
 /* --- queues ----------------------------------------------------------------------------------- */
 
 static void a_revoked_queue_publishes_nothing(void **state)
@@ -1306,6 +1340,7 @@ int main(void)
 		CASE(a_destroyed_pool_drops_its_queued_sends),
 		CASE(a_port_may_die_with_sends_queued_and_in_flight),
 		CASE(the_end_of_the_ring_reaches_all),
+		CASE(queues_leave_in_the_order_they_were_made),
 		CASE(a_revoked_queue_publishes_nothing),
 		CASE(revoked_ops_say_so),
 		CASE(a_tail_that_jumps_closes_its_queue_only),
