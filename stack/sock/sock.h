@@ -11,8 +11,8 @@
  * generation that is not current gives -EBADF: the socket was released.
  * -ENETDOWN: the child or the ring has gone.
  * -ESTALE never leaves this layer: a commit that lost against a fence is
- * tried again; a process that was fenced while it was stopped re-attaches
- * (stk_reattach, the caller's function).
+ * tried again.  A process that was fenced while it was stopped has lost its
+ * script queue: its calls give -ENETDOWN (it does not attach again yet).
  *
  * Context: any thread of an attached process, or the child.  Thread-safe by
  * the stack's lock.  Not to be called from a signal handler that interrupted
