@@ -138,6 +138,7 @@ void so_init_block(struct js_sock *so, const struct tcpcb *tcb, const struct js_
 /* --- fault points ----------------------------------------------------------- */
 
 static enum fault fault_wanted;
+static int fault_signal;
 static _Atomic int fault_count;
 
 void fault_init(void)
@@ -149,6 +150,11 @@ void fault_init(void)
 	};
 	const char *want = getauxval(AT_SECURE) ? NULL : getenv("JETSTREAM_FAULT");
 
+	fault_signal = SIGKILL;
+	if (want && !strncmp(want, "stop-", 5)) {
+		fault_signal = SIGSTOP;
+		want += 5;
+	}
 	for (unsigned int f = FAULT_BEFORE_COMMIT; want && f <= FAULT_AFTER_PUBLISH; f++) {
 		size_t len = strlen(names[f]);
 
@@ -162,5 +168,5 @@ void fault_init(void)
 void fault_here(enum fault f)
 {
 	if (__builtin_expect(fault_wanted == f, 0) && atomic_fetch_sub(&fault_count, 1) == 1)
-		raise(SIGKILL);
+		raise(fault_signal);
 }

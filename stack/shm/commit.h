@@ -66,8 +66,8 @@ void so_unretire(struct js_sock *so);
 /* Write the first block of a socket, generation moved on.  Child. */
 void so_init_block(struct js_sock *so, const struct tcpcb *tcb, const struct js_so *s);
 
-/* Points at which tests kill a process: JETSTREAM_FAULT=NAME[:N] in its
- * environment, the Nth time. */
+/* Points at which tests kill a process, or with "stop-" stop it:
+ * JETSTREAM_FAULT=[stop-]NAME[:N] in its environment, the Nth time. */
 enum fault { FAULT_NONE, FAULT_BEFORE_COMMIT, FAULT_AFTER_COMMIT, FAULT_AFTER_PUBLISH };
 void fault_init(void);
 void fault_here(enum fault f);

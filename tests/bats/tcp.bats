@@ -258,6 +258,29 @@ fast() { jet up -q --rate unlimited; }
 	done
 }
 
+@test "stopped inside the lock: fenced, what was accepted arrives; continued: ENETDOWN, nothing spoilt" {
+	local pid
+	fast
+	for at in stop-before-commit stop-after-commit; do
+		serve kernel 7019
+		JETSTREAM_FAULT=$at:20 "$JET" run -n "$LAB" n1 -- "$PUSH" 10.74.0.2 7019 3000000 30000 block \
+			>push 2>&1 3>&- &
+		pid=$!
+		BG+=("$pid")
+		wait_for 10 is_stopped "$pid"
+		wait_for 10 arrived "$(accepted push)"
+		kill -CONT "$pid"
+		wait_for 10 is_gone "$pid"
+		cat push | tail -n 2
+		grep -qx 'error 100' push
+		served
+		is_pattern "$(accepted push)"
+	done
+	grep -q 'lock taken from thread .* stopped' "$RUN/n1-connd.log"
+}
+is_stopped() { grep -q '^State:.*[T] ' "/proc/$1/status"; }
+arrived() { [ "$(stat -c %s got)" -ge "$1" ]; }
+
 @test "the connection server killed: a transfer goes on, and a new server comes" {
 	local old
 	jet up -q --rate 200m
