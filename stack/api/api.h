@@ -313,6 +313,9 @@ int usock_wait(struct usock *u, int which, uint32_t seq, uint64_t deadline);
 /* Microseconds to spin, maybe 0; afterwards say if it helped. */
 unsigned int spin_budget(struct spin *s);
 void spin_result(struct spin *s, bool hit);
+/* While a thread spins: process packets that have arrived, whosever they are
+ * (paper, section 7).  @stk may be NULL; nothing if JETSTREAM_RX=child. */
+void rx_self(struct stk *stk);
 
 /* Poll events that are true now, SO_RCVLOWAT considered. */
 unsigned int usock_ready(struct usock *u);

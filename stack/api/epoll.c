@@ -687,16 +687,10 @@ static int spin_ours(struct ep *ep, struct epoll_event *evs, int max)
 {
 	unsigned int us = spin_budget(&ep->spin);
 	uint64_t end = now_us() + us;
-	struct js_event ev;
 	int n = 0;
 
 	while (us && !n && now_us() < end) {
-		struct stk *stk = link_rx_self() ? link_stk() : NULL;
-
-		if (stk && poolc_event_peek(&stk->pc, &ev) && !stk_lock(stk)) {
-			so_input_events(stk, SPIN_EVENTS);
-			stk_unlock(stk);
-		}
+		rx_self(link_stk());
 		n = collect(ep, evs, max);
 		if (!n)
 			sched_yield();

@@ -191,16 +191,10 @@ static int spin_ours(struct set *s)
 {
 	unsigned int us = s->has_sock ? spin_budget(&poll_spin) : 0;
 	uint64_t end = now_us() + us;
-	struct js_event ev;
 	int n = 0;
 
 	while (us && !n && now_us() < end) {
-		struct stk *stk = link_rx_self() ? link_stk() : NULL;
-
-		if (stk && poolc_event_peek(&stk->pc, &ev) && !stk_lock(stk)) {
-			so_input_events(stk, SPIN_EVENTS);
-			stk_unlock(stk);
-		}
+		rx_self(link_stk());
 		n = look_ours(s);
 		if (!n)
 			sched_yield();

@@ -94,12 +94,11 @@ void spin_result(struct spin *s, bool hit)
 	atomic_store_explicit(&s->us, hit ? SPIN_MAX_US : us / 2, memory_order_relaxed);
 }
 
-/* Process packets that have arrived, whosever they are. */
-static void rx_self(struct stk *stk)
+void rx_self(struct stk *stk)
 {
 	struct js_event ev;
 
-	if (!poolc_event_peek(&stk->pc, &ev) || stk_lock(stk))
+	if (!link_rx_self() || !stk || !poolc_event_peek(&stk->pc, &ev) || stk_lock(stk))
 		return;
 	so_input_events(stk, SPIN_EVENTS);
 	stk_unlock(stk);
@@ -114,8 +113,7 @@ static bool spin_for(struct usock *u, int which, uint32_t seq)
 	if (!us)
 		return false;
 	do {
-		if (link_rx_self())
-			rx_self(u->stk);
+		rx_self(u->stk);
 		hit = so_seq(u->stk, u->sock, which) != seq;
 		if (!hit)
 			sched_yield();
