@@ -17,10 +17,13 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/util.h"
 #include "stack/pool/poolc_int.h"
+
+#define BUFCACHE_YIELD_US	2000
 
 int bufcache_init(struct bufcache *bc, struct poolc_queue *q, uint16_t pool,
 		  unsigned int low, unsigned int high)
@@ -90,14 +93,28 @@ static unsigned int take(struct bufcache *bc, uint16_t *ids, unsigned int n)
 	return got;
 }
 
+/* The driver has the crossing: give it the processor; if that does not help
+ * for long, sleep, so that whoever has it can finish. */
+static void let_it_run(uint64_t waited_us)
+{
+	const struct timespec nap = { .tv_nsec = 50000 };
+
+	if (waited_us < BUFCACHE_YIELD_US)
+		sched_yield();
+	else
+		nanosleep(&nap, NULL);
+}
+
 /* Run an ALLOC and wait for its answer, in the manner of the paper. */
 static int get_now(struct bufcache *bc, uint16_t *ids, unsigned int n)
 {
-	uint64_t until = now_us() + BUFCACHE_WAIT_US;
+	uint64_t start = now_us();
 	bool has_asked = bc->asked;
 	int err;
 
 	for (;;) {
+		uint64_t waited;
+
 		if (!has_asked)
 			has_asked = ask(bc, n);
 		if (poolc_publish(bc->q))
@@ -110,9 +127,10 @@ static int get_now(struct bufcache *bc, uint16_t *ids, unsigned int n)
 		err = poolc_queue_check(bc->q);
 		if (err)
 			return err;
-		if (now_us() >= until)
+		waited = now_us() - start;
+		if (waited >= BUFCACHE_WAIT_US)
 			return -EAGAIN;
-		sched_yield();
+		let_it_run(waited);
 	}
 }
 

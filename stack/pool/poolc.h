@@ -197,15 +197,17 @@ int bufcache_init(struct bufcache *bc, struct poolc_queue *q, uint16_t pool,
  * bufcache_get() - Take up to @n free Tx buffers
  * @ids:	Written
  * @wait:	If there is none, run an ALLOC and wait for it, at most
- *		BUFCACHE_WAIT_US, with sched_yield().  This publishes what was
- *		pushed before: commit first.
+ *		BUFCACHE_WAIT_US: the paper's ioctl() would have waited for
+ *		the driver, too, also on a non-blocking socket.  First with
+ *		sched_yield(), then asleep.  This publishes what was pushed
+ *		before: commit first.
  * Below the low-water mark an ALLOC is pushed (not published: it goes with
  * the caller's next script).
  * Return: 1 to @n; -EAGAIN none yet; -ENOBUFS limit of pool or node;
  * -ESTALE; -ENETDOWN
  */
 int bufcache_get(struct bufcache *bc, uint16_t *ids, unsigned int n, bool wait);
-#define BUFCACHE_WAIT_US	2000
+#define BUFCACHE_WAIT_US	250000
 /* Put buffers back.  One whose SEND may still be queued (poolc_is_done())
  * should be poolc_free()d instead, or it goes out with what is written next.
  * Above the high-water mark FREEs are pushed, not published.  Cannot fail:

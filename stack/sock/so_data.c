@@ -19,7 +19,7 @@
 #include "stack/sock/sock.h"
 
 #define STALE_TRIES	3	/* then the process has been fenced: -ENETDOWN */
-#define NOBUF_TRIES	25	/* of BUFCACHE_WAIT_US each, when the node has no buffer */
+#define NOBUF_TRIES	25	/* crossings, when pool or node has no buffer left */
 
 /* Where the caller's octets come from, or go to. */
 struct cursor {

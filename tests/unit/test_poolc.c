@@ -328,6 +328,40 @@ static void the_cache_keeps_to_its_marks(void **state)
 	poolc_close(&a.pc);
 }
 
+/* The driver gets no turn for longer than anybody yields. */
+static void *keep_driver_away(void *arg)
+{
+	const struct timespec away = { .tv_nsec = 20000000 };
+
+	rig_lock();
+	pthread_barrier_wait(arg);
+	nanosleep(&away, NULL);
+	rig_unlock();
+	return NULL;
+}
+
+/* A busy machine: the crossing takes as long as it takes, it is not refused. */
+static void the_cache_waits_for_a_driver_without_a_turn(void **state)
+{
+	struct client a;
+	struct bufcache bc;
+	pthread_barrier_t is_away;
+	pthread_t thread;
+	uint16_t id;
+	int n;
+
+	(void)state;
+	client_open(&a, 1, 0);
+	assert_int_equal(bufcache_init(&bc, &a.q, a.pool, 8, 32), 0);
+	pthread_barrier_init(&is_away, NULL, 2);
+	assert_int_equal(pthread_create(&thread, NULL, keep_driver_away, &is_away), 0);
+	pthread_barrier_wait(&is_away);
+	n = bufcache_get(&bc, &id, 1, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(n, 1);
+	poolc_close(&a.pc);
+}
+
 /* An ALLOC's slot is not used again before its answer was read. */
 static void answers_are_not_overwritten(void **state)
 {
@@ -364,6 +398,7 @@ int main(void)
 		CASE(the_cache_gets_buffers_without_waiting),
 		CASE(the_cache_at_its_pools_limit),
 		CASE(the_cache_keeps_to_its_marks),
+		CASE(the_cache_waits_for_a_driver_without_a_turn),
 		CASE(answers_are_not_overwritten),
 	};
 
