@@ -27,11 +27,11 @@
  * with all their options.
  *
  * capture.sock is a UNIX SOCK_STREAM socket, mode 0660.  A client sends one
- * line "capture [nodes=n1,n2] [rx=1] [snaplen=N]\n" and reads a pcapng
+ * line "capture [nodes=n1,n2] [rx=1] [tokens=1] [snaplen=N]\n" and reads a pcapng
  * stream (abi/capture.h) until it closes, or until it has shut down its
  * sending side: then it gets what is queued and the interfaces' statistics,
  * and the stream ends.  nodes= are the recording stations, all by default;
- * rx=1 records arrivals too; snaplen counts struct js_cap_hdr too.  A line that is
+ * rx=1 records arrivals too; tokens=1 token and management frames (abi/ring.h) too; snaplen counts struct js_cap_hdr too.  A line that is
  * not understood is answered with "error: " and a sentence instead of pcapng.
  */
 #ifndef ABI_RINGCTL_H

@@ -76,7 +76,10 @@ struct consumer {
 	bool ending;			/* no more records; closed when the queue is empty */
 	bool wants_out;			/* EPOLLOUT is armed */
 	bool arrivals;			/* rx=1 */
+	bool tokens;			/* tokens=1 */
+	bool all_nodes;			/* without nodes=: also those that come later */
 	uint16_t nodes;			/* set of Ring IDs */
+	uint32_t n_if;			/* interfaces so far */
 	uint32_t snaplen;
 	char request[REQUEST_MAX];
 	size_t n_request;
@@ -90,7 +93,7 @@ struct consumer {
 
 static struct consumer consumers[N_CONSUMERS];
 static struct loop_fd listener = { .fd = -1 };
-static unsigned int n_started, n_arrivals;	/* consumers that record; with rx=1 */
+static unsigned int n_started, n_arrivals, n_tokens;	/* consumers that record; with rx=1; with tokens=1 */
 static struct capture_stats stats;
 
 bool capture_active(void)
@@ -101,6 +104,11 @@ bool capture_active(void)
 bool capture_wants_arrivals(void)
 {
 	return n_arrivals;
+}
+
+bool capture_wants_tokens(void)
+{
+	return n_tokens;
 }
 
 const struct capture_stats *capture_stats(void)
@@ -187,6 +195,7 @@ static void consumer_close(struct consumer *c)
 	if (c->started) {
 		n_started--;
 		n_arrivals -= c->arrivals;
+		n_tokens -= c->tokens;
 		stats.n_consumers = n_started;
 	}
 	loop_del(&c->lf);
@@ -291,6 +300,7 @@ static void write_idb(struct consumer *c, const struct station *s)
 	put_option(&b, OPT_END, "", 0);
 	put_total(&b);
 	queue_put(c, b.p, b.len);
+	c->if_index[s->ring_id] = c->n_if++;
 }
 
 static void write_isbs(struct consumer *c)
@@ -423,6 +433,8 @@ void capture_frame(const struct frame *f, const struct capture_facts *facts)
 			continue;
 		if (facts->dir == JS_CAP_RX && !c->arrivals)
 			continue;
+		if (f->vci == vci_mcast(JS_STREAM_MGMT) && !c->tokens)
+			continue;
 		write_epb(c, f, facts, &hdr, &tail);
 	}
 }
@@ -435,6 +447,7 @@ static bool parse_nodes(struct consumer *c, char *names)
 	char *save = NULL;
 
 	c->nodes = 0;
+	c->all_nodes = false;
 	for (char *w = strtok_r(names, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
 		struct station *s = lab_station(w);
 
@@ -458,6 +471,8 @@ static const char *parse_request(struct consumer *c, char *line)
 				return "nodes= wants names of nodes of this lab, as in nodes=n1,n2";
 		} else if (!strcmp(w, "rx=1") || !strcmp(w, "rx=0")) {
 			c->arrivals = w[3] == '1';
+		} else if (!strcmp(w, "tokens=1") || !strcmp(w, "tokens=0")) {
+			c->tokens = w[7] == '1';
 		} else if (!strncmp(w, "snaplen=", 8)) {
 			unsigned long v = strtoul(w + 8, &end, 10);
 
@@ -465,7 +480,7 @@ static const char *parse_request(struct consumer *c, char *line)
 				return "snaplen= wants 64 to 131072 octets";
 			c->snaplen = (uint32_t)v;
 		} else {
-			return "known words are nodes=, rx= and snaplen=";
+			return "known words are nodes=, rx=, tokens= and snaplen=";
 		}
 	}
 	return NULL;
@@ -474,7 +489,6 @@ static const char *parse_request(struct consumer *c, char *line)
 static void begin(struct consumer *c, char *line)
 {
 	const char *wrong = parse_request(c, line);
-	uint32_t n = 0;
 
 	if (wrong) {
 		char text[200];
@@ -490,12 +504,29 @@ static void begin(struct consumer *c, char *line)
 	for (unsigned int id = 0; id < JS_N_RING_IDS; id++) {
 		if (!(c->nodes >> id & 1))
 			continue;
-		c->if_index[id] = n++;
 		write_idb(c, &stations[id]);
 	}
 	c->started = true;
 	stats.n_consumers = ++n_started;
 	n_arrivals += c->arrivals;
+	n_tokens += c->tokens;
+}
+
+/* One that comes again has its interface. */
+void capture_station_added(const struct station *s)
+{
+	for (int i = 0; i < N_CONSUMERS; i++) {
+		struct consumer *c = &consumers[i];
+
+		if (!c->started || c->ending || !c->all_nodes || (c->nodes >> s->ring_id & 1))
+			continue;
+		if (queue_room(c) < BLOCK_MAX) {
+			log_warn("capture: no room for the interface of %s, it is not recorded", s->name);
+			continue;
+		}
+		c->nodes |= (uint16_t)(1u << s->ring_id);
+		write_idb(c, s);
+	}
 }
 
 static void consumer_end(struct consumer *c)
@@ -581,6 +612,7 @@ static void listener_ready(struct loop_fd *lf, uint32_t events)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	c->lf = (struct loop_fd) { .fd = fd, .ready = consumer_ready };
 	c->snaplen = JS_CAP_SNAPLEN;
+	c->all_nodes = true;
 	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
 		if (stations[id].used)
 			c->nodes |= (uint16_t)(1u << id);

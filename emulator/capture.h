@@ -26,6 +26,9 @@ int capture_start(const char *path);	/* 0 or -Exxx */
 void capture_stop(void);		/* statistics blocks, what is queued, end */
 bool capture_active(void);		/* is anybody interested? */
 bool capture_wants_arrivals(void);
+bool capture_wants_tokens(void);	/* token and management frames, abi/ring.h */
+/* A station has come: captures of all nodes get an interface for it. */
+void capture_station_added(const struct station *s);
 /* Queue a record for each consumer that wants it.  Never waits. */
 void capture_frame(const struct frame *f, const struct capture_facts *facts);
 /* Write what is queued, as far as consumers take it. */

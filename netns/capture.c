@@ -162,7 +162,7 @@ static int request(const struct opts *o, struct lab *l, char *line, size_t size)
 			n += (size_t)snprintf(line + n, size - n, "%sn%u", i ? "," : " nodes=", k);
 	}
 	if (n < size)
-		n += (size_t)snprintf(line + n, size - n, "%s", o->rx ? " rx=1" : "");
+		n += (size_t)snprintf(line + n, size - n, "%s%s", o->rx ? " rx=1" : "", o->tokens ? " tokens=1" : "");
 	if (n < size && o->snaplen)
 		n += (size_t)snprintf(line + n, size - n, " snaplen=%u", o->snaplen);
 	if (n < size)

@@ -77,7 +77,7 @@ struct opts {
 	double timeout_s, for_s;	/* -T --for; 0 none */
 	uint64_t count;			/* -c; 0 none */
 	unsigned int snaplen;		/* --snaplen; 0 whole frames */
-	bool json, dry_run, kernel_only, fallback, rx, quiet;
+	bool json, dry_run, kernel_only, fallback, rx, tokens, quiet;
 	char **args;			/* what is left */
 	int n_args;
 };

@@ -24,7 +24,7 @@ enum {
 	O_TOPO		= 1 << 3,	/* -t --nodes --rate --kernel-only */
 	O_CMD		= 1 << 4,	/* -T --user */
 	O_FALLBACK	= 1 << 5,
-	O_CAPTURE	= 1 << 6,	/* -w --rx --for --snaplen */
+	O_CAPTURE	= 1 << 6,	/* -w --rx --tokens --for --snaplen */
 	O_COUNT		= 1 << 7,
 	O_ALL		= ~0,
 };
@@ -37,7 +37,7 @@ struct option_row {
 	const char *help;
 };
 
-enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_KERNEL, K_USER, K_FALLBACK, K_RX, K_FOR, K_SNAPLEN };
+enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_KERNEL, K_USER, K_FALLBACK, K_RX, K_TOKENS, K_FOR, K_SNAPLEN };
 
 static const struct option_row options[] = {
 	{ "lab",	 'n',	     "LAB",	O_LAB,	    "the lab's name; \"lab\" if not given" },
@@ -52,6 +52,7 @@ static const struct option_row options[] = {
 	{ "fallback",	 K_FALLBACK, NULL,	O_FALLBACK, "use the kernel's TCP if ours is not there" },
 	{ "write",	 'w',	     "FILE",	O_CAPTURE,  "pcapng file to write, \"-\" (the default) for standard output" },
 	{ "rx",		 K_RX,	     NULL,	O_CAPTURE,  "record arrivals as well as departures" },
+	{ "tokens",	 K_TOKENS,   NULL,	O_CAPTURE,  "record token and management frames, too" },
 	{ "snaplen",	 K_SNAPLEN,  "N",	O_CAPTURE,  "the first N octets of each frame only" },
 	{ "for",	 K_FOR,	     "SECONDS", O_CAPTURE,  "stop after that time" },
 	{ "count",	 'c',	     "N",	O_COUNT,    "stop after N (frames captured; pings of each pair)" },
@@ -205,6 +206,7 @@ static int set_option(struct opts *o, int key, const char *arg)
 	case K_KERNEL:	o->kernel_only = true; break;
 	case K_FALLBACK: o->fallback = true; break;
 	case K_RX:	o->rx = true; break;
+	case K_TOKENS:	o->tokens = true; break;
 	case 'T':	return number("timeout", arg, 0.001, 1e7, false, &o->timeout_s);
 	case K_FOR:	return number("for", arg, 0.001, 1e7, false, &o->for_s);
 	case K_NODES:
