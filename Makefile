@@ -57,6 +57,7 @@ have	 = $(if $(wildcard $(1)),$(2))
 progs	:= $(call have,emulator/main.c,$(O)/bin/jetringd) \
 	   $(call have,connserver/main.c,$(O)/bin/jetconnd) \
 	   $(call have,netns/main.c,$(O)/bin/jet) \
+	   $(call have,tests/bench/main.c,$(O)/bin/jet-bench) \
 	   $(call have,tests/sim/main.c,$(O)/bin/tcp-sim)
 libs	:= $(call have,stack/api/call.c,$(O)/lib/libjetstream.so) \
 	   $(call have,stack/api/preload.c,$(O)/lib/libjetstream-preload.so)
@@ -64,6 +65,7 @@ ws	:= $(shell $(PKG_CONFIG) --exists 'wireshark >= 4.0' && echo yes)
 plugin	:= $(if $(ws),$(call have,dissector/packet-jetstream.c,$(O)/plugin/jetstream.so))
 unit	:= $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit/test_*.c)))
 tprogs	:= $(patsubst tests/progs/%.c,$(O)/tests/progs/%,$(sort $(wildcard tests/progs/*.c)))
+benches	:= pool
 man	:= $(wildcard docs/man/*.[0-9])
 
 all: $(progs) $(libs) $(plugin)		## build everything
@@ -77,6 +79,8 @@ $(O)/bin/jetconnd:	$(call objs,connserver stack/child) $(stack)
 $(O)/bin/jetconnd:	all-libs = $(nl-libs) -lcap-ng -lsodium
 $(O)/bin/jet:		$(call objs,netns) $(common)
 $(O)/bin/jet:		all-libs = $(nl-libs) -lpcap -ljson-c -linih
+$(O)/bin/jet-bench:	$(call objs,tests/bench stack/pool) $(common)
+$(O)/bin/jet-bench:	all-libs = -lisal -ljson-c -lm
 $(O)/bin/tcp-sim:	$(call objs,tests/sim) $(engine)
 $(O)/lib/libjetstream.so: $(filter-out $(O)/stack/api/preload.o,$(call objs,stack/api)) $(stack)
 $(O)/lib/libjetstream-preload.so: $(call objs,stack/api) $(stack)
@@ -125,6 +129,11 @@ demo:					## the main job: four nodes, both TCPs, captured (root)
 	$(Q)$(MAKE) -j$$(nproc) O='$(O)' all
 	$(Q)O='$(abspath $(O))' netns/demo.sh
 
+bench:					## measure, each benchmark in its own lab (root)
+	$(Q)tests/lib/deps
+	$(Q)$(MAKE) -j$$(nproc) O='$(O)' all
+	$(Q)for b in $(benches); do '$(O)/bin/jet' bench $$b || exit; done
+
 deps:					## install the Debian packages that build and tests need (root)
 	$(Q)tests/lib/deps
 
@@ -167,5 +176,5 @@ help:					## this list
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check demo deps check-unit check-arch check-netns install uninstall clean help FORCE
+.PHONY: all check demo bench deps check-unit check-arch check-netns install uninstall clean help FORCE
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

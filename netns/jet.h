@@ -9,7 +9,7 @@
  *	up.c down.c	make and unmake a lab
  *	status.c	status, list
  *	exec.c		exec, run, shell
- *	capture.c link.c ping.c check.c	a verb each
+ *	capture.c link.c ping.c check.c bench.c	a verb each
  *	topo.c		what a lab should be: topology files
  *	lab.c		what a lab is: its directory, lock, record
  *	ns.c		namespaces: make, recognise, enter, delete
@@ -77,6 +77,9 @@ struct opts {
 	double timeout_s, for_s;	/* -T --for; 0 none */
 	uint64_t count;			/* -c; 0 none */
 	unsigned int snaplen;		/* --snaplen; 0 whole frames */
+	unsigned int runs;		/* --runs; 0 not given */
+	double seconds;			/* --seconds; 0 not given */
+	bool quick;			/* --quick */
 	bool json, dry_run, kernel_only, fallback, rx, tokens, quiet;
 	char **args;			/* what is left */
 	int n_args;
@@ -92,6 +95,7 @@ int verb_shell(const struct opts *o);
 int verb_ping(const struct opts *o);
 int verb_capture(const struct opts *o);
 int verb_link(const struct opts *o);
+int verb_bench(const struct opts *o);
 int verb_check(const struct opts *o);
 int verb_validate(const struct opts *o);
 int verb_version(const struct opts *o);

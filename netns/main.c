@@ -26,6 +26,7 @@ enum {
 	O_FALLBACK	= 1 << 5,
 	O_CAPTURE	= 1 << 6,	/* -w --rx --tokens --for --snaplen */
 	O_COUNT		= 1 << 7,
+	O_BENCH		= 1 << 8,	/* --quick --runs --seconds */
 	O_ALL		= ~0,
 };
 
@@ -37,7 +38,8 @@ struct option_row {
 	const char *help;
 };
 
-enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_KERNEL, K_USER, K_FALLBACK, K_RX, K_TOKENS, K_FOR, K_SNAPLEN };
+enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_KERNEL, K_USER, K_FALLBACK, K_RX, K_TOKENS, K_FOR, K_SNAPLEN,
+       K_QUICK, K_RUNS, K_SECONDS };
 
 static const struct option_row options[] = {
 	{ "lab",	 'n',	     "LAB",	O_LAB,	    "the lab's name; \"lab\" if not given" },
@@ -56,6 +58,9 @@ static const struct option_row options[] = {
 	{ "snaplen",	 K_SNAPLEN,  "N",	O_CAPTURE,  "the first N octets of each frame only" },
 	{ "for",	 K_FOR,	     "SECONDS", O_CAPTURE,  "stop after that time" },
 	{ "count",	 'c',	     "N",	O_COUNT,    "stop after N (frames captured; pings of each pair)" },
+	{ "runs",	 K_RUNS,     "N",	O_BENCH,    "measure each case N times; figures are medians" },
+	{ "seconds",	 K_SECONDS,  "S",	O_BENCH,    "how long one of them takes" },
+	{ "quick",	 K_QUICK,    NULL,	O_BENCH,    "only see that it works: the figures say nothing" },
 	{ "quiet",	 'q',	     NULL,	O_ALL,	    "no news on standard error, only errors" },
 	{ "help",	 'h',	     NULL,	O_ALL,	    "this text" },
 };
@@ -88,6 +93,8 @@ static const struct verb verbs[] = {
 	  "jet capture -w ring.pcapng   or   jet capture | wireshark -k -i -" },
 	{ "link", "show | set A->B KEY=VALUE… | rule lose|corrupt A->B data=K", verb_link, O_LAB | O_JSON,
 	  "losses and errors of the ring: show them, set them", "jet link set 'n1->n2' loss=1% seed=7" },
+	{ "bench", "pool", verb_bench, O_JSON | O_BENCH,
+	  "measure, in a lab of its own", "sudo jet bench pool" },
 	{ "check", "", verb_check, O_JSON, "is all there that a lab needs?", "sudo jet check" },
 	{ "validate", "[FILE]", verb_validate, O_TOPO, "read a topology file and say what it makes",
 	  "jet validate two-nodes.ini" },
@@ -209,6 +216,12 @@ static int set_option(struct opts *o, int key, const char *arg)
 	case K_TOKENS:	o->tokens = true; break;
 	case 'T':	return number("timeout", arg, 0.001, 1e7, false, &o->timeout_s);
 	case K_FOR:	return number("for", arg, 0.001, 1e7, false, &o->for_s);
+	case K_QUICK:	o->quick = true; break;
+	case K_RUNS:
+		st = number("runs", arg, 1, 1000, true, &v);
+		o->runs = (unsigned int)v;
+		break;
+	case K_SECONDS: return number("seconds", arg, 0.01, 3600, false, &o->seconds);
 	case K_NODES:
 		st = number("nodes", arg, 1, NODES_MAX, true, &v);
 		o->nodes = (unsigned int)v;

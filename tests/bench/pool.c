@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pool.c - packets from pool to pool: jet bench pool; jet-bench
+ *
+ *	bulk	61504 octets: through the ring, and through the bare pipeline
+ *	small	48 octets
+ *	round	8 octets there and back: between two clients, over a bare relay
+ *
+ * On an unlimited ring of two nodes.
+ */
+#include <stdlib.h>
+
+#include "tests/bench/bench.h"
+
+#define BULK_WINDOW	16u	/* packets under way: 1 MiB of buffers on each side */
+#define SMALL_WINDOW	1024u
+
+#define BULK_BAR	0.8
+#define SMALL_BAR	1e6
+#define ROUND_BAR	2.0
+
+/* Packets a second of one run. */
+static double run_stream(bool is_bare, uint32_t sdu_len, uint32_t window)
+{
+	struct stream *s = crew_shared(sizeof(*s));
+	struct clients *cl = NULL;
+	struct crew c;
+	double rate;
+
+	s->sdu_len = sdu_len;
+	s->window = window;
+	crew_init(&c);
+	if (is_bare)
+		bare_stream(&c, s);
+	else
+		cl = clients_stream(&c, s, 1, 2);
+	crew_go(&c);
+	rate = crew_rate(&c, &s->taken);
+	crew_end(&c);
+	if (cl)
+		clients_close(cl);
+	crew_unshare(s, sizeof(*s));
+	return rate;
+}
+
+static double gbit(double packets_per_s, uint32_t sdu_len)
+{
+	return packets_per_s * sdu_len * 8 / 1e9;
+}
+
+struct pair {			/* of two cases that take turns */
+	double a, b, ratio;
+};
+
+/* Medians of both, and of the ratios a/b of neighbours. */
+static struct pair medians(double *a, double *b)
+{
+	double *ratio = calloc(bench_opts.runs, sizeof(*ratio));
+	struct pair p;
+
+	for (unsigned int i = 0; i < bench_opts.runs; i++)
+		ratio[i] = a[i] / b[i];
+	p.ratio = median(ratio, bench_opts.runs);
+	p.a = median(a, bench_opts.runs);
+	p.b = median(b, bench_opts.runs);
+	free(ratio);
+	return p;
+}
+
+static void bench_bulk(void)
+{
+	double *pools = calloc(bench_opts.runs, sizeof(*pools));
+	double *bare = calloc(bench_opts.runs, sizeof(*bare));
+	struct pair p;
+	struct row *r;
+
+	for (unsigned int i = 0; i < bench_opts.runs; i++) {
+		pools[i] = gbit(run_stream(false, SDU_BULK, BULK_WINDOW), SDU_BULK);
+		bare[i] = gbit(run_stream(true, SDU_BULK, BULK_WINDOW), SDU_BULK);
+	}
+	p = medians(pools, bare);
+	r = report_row("bulk");
+	row_int(r, "sdu_octets", SDU_BULK);
+	row_int(r, "window_packets", BULK_WINDOW);
+	row_num(r, "pools_gbit_per_s", p.a);
+	row_num(r, "bare_gbit_per_s", p.b);
+	row_num(r, "ratio", p.ratio);
+	report_bar("bulk, of the bare pipeline", p.ratio, BULK_BAR, false);
+	free(pools);
+	free(bare);
+}
+
+static void bench_small(void)
+{
+	double *v = calloc(bench_opts.runs, sizeof(*v)), m;
+	struct row *r;
+
+	for (unsigned int i = 0; i < bench_opts.runs; i++)
+		v[i] = run_stream(false, SDU_SMALL, SMALL_WINDOW);
+	m = median(v, bench_opts.runs);
+	r = report_row("small");
+	row_int(r, "sdu_octets", SDU_SMALL);
+	row_int(r, "window_packets", SMALL_WINDOW);
+	row_num(r, "packets_per_s", m);
+	report_bar("small packets a second", m, SMALL_BAR, false);
+	free(v);
+}
+
+/* Microseconds of a round trip; each of them is counted in @sum. */
+static double run_rounds(bool is_bare, struct hist *sum)
+{
+	struct rounds *rd = crew_shared(sizeof(*rd));
+	struct clients *cl = NULL;
+	struct crew c;
+	double rate;
+
+	crew_init(&c);
+	if (is_bare)
+		bare_rounds(&c, rd);
+	else
+		cl = clients_rounds(&c, rd, 1, 2);
+	crew_go(&c);
+	rate = crew_rate(&c, &rd->n);
+	crew_end(&c);
+	if (cl)
+		clients_close(cl);
+	hist_sum(sum, &rd->h);
+	crew_unshare(rd, sizeof(*rd));
+	return 1e6 / rate;
+}
+
+static void round_row(const char *name, double us, const struct hist *h)
+{
+	struct row *r = report_row("round");
+
+	row_text(r, "case", name);
+	row_int(r, "sdu_octets", SDU_ROUND);
+	row_num(r, "mean_us", us);
+	row_num(r, "p50_us", (double)hist_percentile(h, 50) / 1e3);
+	row_num(r, "p99_us", (double)hist_percentile(h, 99) / 1e3);
+	row_num(r, "rounds_per_s", 1e6 / us);
+}
+
+static void bench_round(void)
+{
+	double *pools = calloc(bench_opts.runs, sizeof(*pools));
+	double *bare = calloc(bench_opts.runs, sizeof(*bare));
+	static struct hist hp, hb;
+	struct pair p;
+
+	for (unsigned int i = 0; i < bench_opts.runs; i++) {
+		pools[i] = run_rounds(false, &hp);
+		bare[i] = run_rounds(true, &hb);
+	}
+	p = medians(pools, bare);
+	round_row("pools", p.a, &hp);
+	round_row("bare", p.b, &hb);
+	report_bar("round trip, times the bare relay's", p.ratio, ROUND_BAR, true);
+	free(pools);
+	free(bare);
+}
+
+void bench_pool(void)
+{
+	lab_up(2, "unlimited", false);
+	bench_bulk();
+	bench_small();
+	bench_round();
+}
