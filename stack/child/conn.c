@@ -27,6 +27,7 @@
 
 #define MSS_ANNOUNCED	(JS_MTU - 40)	/* 61464 octets */
 #define MSS_SENT	61440		/* octets: 15 buffers */
+#define MSS_DEFAULT_V6	1220		/* octets: RFC 9293, 3.7.1 */
 #define RX_EXTRA	64		/* buffers of a pool beyond twice so_rcv */
 #define BURY_MAX_US	1000000		/* a pool waits so long for its last SEND to leave */
 #define ORPHAN_US	300000000	/* no descriptor, and nothing heard from the peer */
@@ -269,6 +270,7 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 	uint64_t now = now_us();
 	struct tcp_config cfg = {
 		.mss = is_v4(&s->local) ? MSS_ANNOUNCED : MSS_ANNOUNCED - 20,
+		.mss_default = is_v4(&s->local) ? 0 : MSS_DEFAULT_V6,
 		.eff_mss_max = MSS_SENT, .rcv_buf = s->rcv_buf,
 		.nodelay = atomic_load(&sh->opts) & JS_SO_NODELAY,
 	};

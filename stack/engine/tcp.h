@@ -99,6 +99,7 @@ struct tcp_range { uint32_t start, end; };	/* [start, end) in sequence space */
 struct tcp_config {
 	uint16_t mss;		/* octets we can receive in a segment: announced */
 	uint16_t eff_mss_max;	/* octets we send at most in a segment, before options; 0: no such bound */
+	uint16_t mss_default;	/* the peer's MSS if it names none: 1220 for IPv6; 0: 536 */
 	uint32_t rcv_buf;	/* octets of so_rcv: the largest window, decides the scale */
 	uint32_t rto_min_us;	/* 0: 200000 as Linux */
 	uint32_t msl_us;	/* 0: 30 s: TIME-WAIT lasts twice this */

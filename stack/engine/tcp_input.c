@@ -79,9 +79,9 @@ static void take_syn(struct arrival *a)
 	tp->rcv_nxt = seg->seq + 1;
 	tp->last_ack_sent = tp->rcv_nxt;
 
-	tp->snd_mss = seg->mss ? seg->mss : TCP_MSS_DEFAULT;
-	if (tp->snd_mss < TCP_MSS_MIN)
-		tp->snd_mss = TCP_MSS_MIN;
+	/* Without the option it stays what tcp_init() made it (MUST-15). */
+	if (seg->mss)
+		tp->snd_mss = seg->mss > TCP_MSS_MIN ? seg->mss : TCP_MSS_MIN;
 	tp->flags &= ~(TF_SACK | TF_TS | TF_WS);
 	if ((tp->flags & TF_REQ_SACK) && seg->sack_permitted)
 		tp->flags |= TF_SACK;

@@ -28,7 +28,9 @@ void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
 	tp->eff_mss_max = cfg->eff_mss_max;
 	if (tp->eff_mss_max && tp->eff_mss_max < TCP_MSS_MIN - 12)
 		tp->eff_mss_max = TCP_MSS_MIN - 12;
-	tp->snd_mss = TCP_MSS_DEFAULT;
+	tp->snd_mss = cfg->mss_default ? cfg->mss_default : TCP_MSS_DEFAULT;
+	if (tp->snd_mss < TCP_MSS_MIN)
+		tp->snd_mss = TCP_MSS_MIN;
 	tp->rcv_buf = min_u32(cfg->rcv_buf, TCP_WND_MAX);
 	tp->rcv_seg = min_u32(TCP_MSS_DEFAULT, tp->rcv_mss);
 	tp->quickack = TCP_QUICKACKS;

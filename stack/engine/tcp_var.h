@@ -14,7 +14,8 @@
 
 /* --- constants, with their origin ------------------------------------------ */
 
-/* TCP_MSS_DEFAULT, 536 (RFC 9293, 3.7.1, MUST-15), is in <netinet/tcp.h>. */
+/* TCP_MSS_DEFAULT, 536 (RFC 9293, 3.7.1, MUST-15), is in <netinet/tcp.h>; for
+ * IPv6 the owner says 1220. */
 #define TCP_MSS_MIN		48		/* least send MSS we believe, as Linux */
 #define TCP_WND_MAX		(65535u << 14)	/* RFC 7323, 2.3 */
 #define TCP_WSCALE_MAX		14		/* RFC 7323, 2.3 */

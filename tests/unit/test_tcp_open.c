@@ -257,6 +257,23 @@ static void eff_mss_is_a_multiple_of_4096(void **state)
 	}
 }
 
+/* MUST-15: a peer that names no MSS; over IPv6 the owner says 1220. */
+static void default_mss(void **state)
+{
+	const uint16_t dflt[] = { 0, 1220 }, want[] = { 536, 1220 };
+	struct tcpcb *tp;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		tp = t_syn_sent((struct t_opts){ .mss = 9000, .wnd = 60000,
+						 .cfg.mss_default = dflt[i] });
+		T_RX(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 60000,
+		     .wscale = TCP_WS_NONE);
+		assert_int_equal(tcp_eff_mss(tp), want[i]);
+	}
+}
+
 /* CLOSE before the connection is made: RFC 9293, 3.10.4 */
 static void close_early(void **state)
 {
@@ -309,6 +326,7 @@ int main(void)
 		cmocka_unit_test(reset_for_no_connection),
 		cmocka_unit_test(options_are_used_if_both_offer),
 		cmocka_unit_test(eff_mss_is_a_multiple_of_4096),
+		cmocka_unit_test(default_mss),
 		cmocka_unit_test(close_early),
 		cmocka_unit_test(initial_window),
 	};
