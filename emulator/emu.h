@@ -101,6 +101,7 @@ struct station_stats {
 	uint64_t tx_no_ring_id;			/* TAP: destination MAC is no station */
 	uint64_t tx_bad_ether;			/* TAP: too short, or neither IP nor ARP */
 	uint64_t tx_not_copied;			/* no station took it: none has that Ring ID */
+	uint64_t tx_cut;			/* destroyed on the ring: a purge, or this station left */
 	uint64_t tx_template;			/* refused: template mismatch */
 	uint64_t tx_bad_op;			/* refused: malformed op, or not its owner */
 	uint64_t lost, corrupted;		/* by impairment or rule, of frames sent by this station */

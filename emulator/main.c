@@ -377,6 +377,7 @@ static int start_station(struct station *s)
 
 static int start_lab(uint64_t rate_bps)
 {
+	struct ring_params params;
 	struct timespec wall;
 	char path[128];
 	int err;
@@ -391,7 +392,9 @@ static int start_lab(uint64_t rate_bps)
 	clock_gettime(CLOCK_REALTIME, &wall);
 	lab.epoch_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - lab.start_ns;
 	impair_init(lab.seed);
-	ring_init(&lab.ring, &station_ops, rate_bps, lab.start_ns);
+	ring_params_default(&params);
+	params.rate_bps = rate_bps;
+	ring_init(&lab.ring, &station_ops, &params, lab.start_ns);
 	for (int i = 0; i < JS_N_RING_IDS; i++) {
 		int status = stations[i].used ? start_station(&stations[i]) : 0;
 

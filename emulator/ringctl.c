@@ -112,7 +112,7 @@ static const struct {
 	COUNTER(local_frames), COUNTER(rx_bad_crc), COUNTER(rx_unbound),
 	COUNTER(rx_pool_full), COUNTER(rx_event_full), COUNTER(rx_tap_drop),
 	COUNTER(rx_bad_proto), COUNTER(rx_parked), COUNTER(tx_no_ring_id),
-	COUNTER(tx_bad_ether), COUNTER(tx_not_copied), COUNTER(tx_template),
+	COUNTER(tx_bad_ether), COUNTER(tx_not_copied), COUNTER(tx_cut), COUNTER(tx_template),
 	COUNTER(tx_bad_op), COUNTER(lost), COUNTER(corrupted), COUNTER(crossings),
 	COUNTER(ops),
 };
@@ -171,13 +171,13 @@ static void do_status(char **word, int n_words)
 	say(",");
 	say_member("version", LAB_VERSION);
 	say(",\"pid\":%d,\"rate_bps\":%llu,\"uptime_s\":%.3f,\"seed\":%llu", getpid(),
-	    (unsigned long long)r->rate_bps, (double)(now_ns() - lab.start_ns) / 1e9,
+	    (unsigned long long)r->p.rate_bps, (double)(now_ns() - lab.start_ns) / 1e9,
 	    (unsigned long long)lab.seed);
 	say(",\"ring\":{\"token_passes\":%llu,\"frames\":%llu,\"bytes\":%llu,\"late_frames\":%llu,"
 	    "\"late_max_ns\":%llu,\"stalls\":%llu}",
 	    (unsigned long long)r->token_passes, (unsigned long long)r->frames,
 	    (unsigned long long)r->bytes, (unsigned long long)r->late_frames,
-	    (unsigned long long)r->late_max_ns, (unsigned long long)r->stalls);
+	    (unsigned long long)r->errors.max_ns, (unsigned long long)r->stalls);
 	say(",\"capture\":{\"consumers\":%u,\"records\":%llu,\"dropped\":%llu,\"bad_requests\":%llu}",
 	    cap->n_consumers, (unsigned long long)cap->records,
 	    (unsigned long long)cap->dropped, (unsigned long long)cap->bad_requests);
@@ -315,13 +315,15 @@ static void do_stop(char **word, int n_words)
 
 static void do_rate(char **word, int n_words)
 {
+	struct ring_params p = lab.ring.p;
 	uint64_t rate_bps;
 
 	if (n_words != 2 || !ringctl_parse_rate(word[1], &rate_bps)) {
 		fail("rate wants bits per second, as in rate 1000000000 or rate 10M, or unlimited");
 		return;
 	}
-	ring_set_rate(&lab.ring, rate_bps, now_ns());
+	p.rate_bps = rate_bps;
+	ring_set(&lab.ring, &p, now_ns());
 	say("ok");
 }
 

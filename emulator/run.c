@@ -59,7 +59,7 @@ static bool run_ring(uint64_t *next_ns)
 			return any;
 		any = true;
 		/* Late: there may be others who have waited for as long. */
-		if (lab.ring.rate_bps && now - *next_ns > LATE_NS)
+		if (lab.ring.p.rate_bps && now - *next_ns > LATE_NS)
 			break;
 	}
 	return any;

@@ -7,10 +7,17 @@
  * wait in station.ready[] for the token; if both sources have one, they take
  * turns.  Arriving: impairments, then the VCI table says who gets it.
  *
+ * Token and management frames (abi/ring.h) are the ring's own: no station's
+ * source sends them and none delivers them.  They are made here when a
+ * capture wants them, with the times that the ring gives.
+ *
  * Runs in jetringd.
  */
+#include <arpa/inet.h>
+#include <endian.h>
 #include <string.h>
 
+#include "abi/ring.h"
 #include "common/clock.h"
 #include "common/util.h"
 #include "emulator/capture.h"
@@ -39,7 +46,7 @@ void ring_kick(struct station *s)
 void station_start(struct ring *r, struct station *s)
 {
 	ring = r;
-	ring_add(r, s->ring_id);
+	ring_add(r, s->ring_id, now_ns());
 }
 
 /*
@@ -134,7 +141,7 @@ bool station_serve(uint64_t now)
 
 	kicked = 0;
 	for (unsigned int id = 0; todo >> id; id++)
-		if (todo >> id & 1 && fill(&stations[id]))
+		if (todo >> id & 1 && stations[id].used && fill(&stations[id]))
 			ring_request(ring, id, now);
 	return todo;
 }
@@ -195,7 +202,7 @@ static void record(const struct frame *f, const struct ring_tx *tx, const struct
 		.ring_ns = tx->start_ns,
 	};
 
-	if (o->n_lost && o->n_lost == o->n_dst)
+	if (tx->cut || (o->n_lost && o->n_lost == o->n_dst))
 		facts.flags |= JS_CAP_F_LOST;
 	else if (!o->n_copied)
 		facts.flags |= JS_CAP_F_DISCARD;
@@ -219,7 +226,8 @@ static void record(const struct frame *f, const struct ring_tx *tx, const struct
 
 /*
  * ring_ops.arrived.  @f is station @id's head: copy it to its receivers, record
- * what came of it, and only then let its source have the memory back.
+ * what came of it, and only then let its source have the memory back.  One
+ * that was cut on the ring has reached nobody.
  */
 static bool arrived(unsigned int id, struct frame *f, const struct ring_tx *tx)
 {
@@ -227,7 +235,9 @@ static bool arrived(unsigned int id, struct frame *f, const struct ring_tx *tx)
 	struct outcome o = { .n_dst = 0 };
 
 	count_tx(s, f);
-	if (vci_is_mcast(f->vci)) {
+	if (tx->cut) {
+		s->st.tx_cut++;
+	} else if (vci_is_mcast(f->vci)) {
 		for (unsigned int i = 1; i < JS_N_RING_IDS; i++) {
 			struct station *dst = &stations[(id + i) % JS_N_RING_IDS];
 
@@ -239,7 +249,7 @@ static bool arrived(unsigned int id, struct frame *f, const struct ring_tx *tx)
 	}
 	s->st.lost += o.n_lost;
 	s->st.corrupted += o.n_corrupted;
-	s->st.tx_not_copied += !o.n_dst;
+	s->st.tx_not_copied += !o.n_dst && !tx->cut;
 	if (capture_active())
 		record(f, tx, &o);
 
@@ -251,10 +261,64 @@ static bool arrived(unsigned int id, struct frame *f, const struct ring_tx *tx)
 	return fill(s);
 }
 
-const struct ring_ops station_ops = { .head = head, .arrived = arrived };
+/* The frame of @m and its facts into a capture: sent, and for a token taken. */
+static void record_mgmt(struct frame *f, const struct ring_mgmt *m)
+{
+	struct capture_facts facts = {
+		.station = m->src,
+		.dir = JS_CAP_TX,
+		.flags = JS_CAP_F_COPIED,
+		.frame_id = m->frame_id,
+		.token_id = m->token_id,
+		.ring_ns = m->start_ns,
+	};
+
+	if (m->type == JS_MGMT_TOKEN)
+		facts.flags |= JS_CAP_F_TOKEN;
+	capture_frame(f, &facts);
+	if (m->type != JS_MGMT_TOKEN || !capture_wants_arrivals())
+		return;
+	facts.station = m->to;
+	facts.dir = JS_CAP_RX;
+	facts.ring_ns = m->arrive_ns;
+	capture_frame(f, &facts);
+}
+
+/* ring_ops.mgmt */
+static void mgmt(const struct ring_mgmt *m)
+{
+	struct js_mgmt sdu = {
+		.version = JS_MGMT_VERSION,
+		.type = m->type,
+		.src = m->src,
+		.monitor = (uint8_t)ring_monitor(ring),
+		.stations_be = htons(ring->stations),
+		.reason = m->reason,
+		.to = m->to,
+		.token_id_be = htobe64(m->token_id),
+		.issued_be = htonl((uint32_t)ring->tokens_issued),
+		.hold_ns_be = htonl(ring->p.hold_ns),
+	};
+	struct frame f = {
+		.vci = vci_mcast(JS_STREAM_MGMT),
+		.sdu_len = sizeof(sdu),
+		.src = m->src,
+		.n_iov = 1,
+		.iov = { { &sdu, sizeof(sdu) } },
+	};
+
+	if (!capture_wants_tokens())
+		return;
+	aal5_make(&f);
+	record_mgmt(&f, m);
+}
+
+const struct ring_ops station_ops = { .head = head, .arrived = arrived, .mgmt = mgmt };
 
 void station_stop(struct station *s)
 {
+	if (ring)
+		ring_del(ring, s->ring_id, now_ns());
 	for (unsigned int i = 0; i < N_SOURCES; i++) {
 		struct frame *f = s->ready[i];
 

@@ -13,7 +13,7 @@ extern const struct ring_ops station_ops;
 void station_start(struct ring *r, struct station *s);
 /* See what the sources of kicked stations have; whether anything was kicked. */
 bool station_serve(uint64_t now_ns);
-/* Give all waiting frames back to their sources: the ring ends. */
+/* Take @s off the ring: all frames go back to their sources, also one on the ring. */
 void station_stop(struct station *s);
 
 #endif

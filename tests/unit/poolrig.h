@@ -196,6 +196,7 @@ static inline void *rig_main(void *arg)
 static inline void rig_start(bool is_real)
 {
 	static char who[] = "rig";
+	struct ring_params params;
 
 	log_init(who, 2);
 	log_level = LOG_ERROR;
@@ -206,7 +207,9 @@ static inline void rig_start(bool is_real)
 	rig.spin = RIG_SPIN;
 	node_mem_max = 1024ull * 1024 * 1024;
 	assert_int_equal(loop_init(), 0);
-	ring_init(&rig.ring, &station_ops, 0, now_ns());
+	ring_params_default(&params);
+	params.rate_bps = 0;
+	ring_init(&rig.ring, &station_ops, &params, now_ns());
 	for (unsigned int id = 1; id <= 2; id++) {
 		struct station *s = &stations[id];
 
