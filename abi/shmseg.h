@@ -124,6 +124,7 @@ static_assert(sizeof(struct js_ooo) == 48, "js_ooo layout");
 #define JS_SO_OOBINLINE		0x0040
 #define JS_SO_CORK		0x0080
 #define JS_SO_QUICKACK		0x0100
+#define JS_SO_RENO		0x1000	/* TCP_CONGESTION: "reno", not "cubic" */
 
 /* js_sock.notify, and which of two futex words */
 #define JS_WAIT_RX		0	/* data, EOF, error, a state */

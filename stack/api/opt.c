@@ -167,6 +167,27 @@ static int nodelay_set(struct usock *u, uint32_t bit, bool on)
 	return r == -EBADF || r == -ENETDOWN ? r : 0;
 }
 
+/* TCP_CONGESTION: a name, not always with its NUL.  As Linux: ENOENT. */
+static int congestion_set(struct usock *u, const void *val, socklen_t len)
+{
+	char name[16] = "";
+	uint8_t algo;
+	int r;
+
+	if (!len)
+		return -EINVAL;
+	memcpy(name, val, MIN((size_t)len, sizeof(name) - 1));
+	for (algo = 0; algo < TCP_CC_N; algo++)
+		if (!strcmp(name, tcp_cc_names[algo]))
+			break;
+	if (algo == TCP_CC_N)
+		return -ENOENT;
+	usock_opt_bit(u, JS_SO_RENO, algo == TCP_CC_RENO);
+	r = so_congestion(u->stk, u->sock, u->gen, algo);
+	/* Not connected yet: the child reads the bit when it opens. */
+	return r == -EBADF || r == -ENETDOWN ? r : 0;
+}
+
 static int keep_set(struct usock *u, int name, int v)
 {
 	const int slot[] = { TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT };
@@ -252,6 +273,12 @@ int usock_setopt(struct usock *u, int level, int name, const void *val, socklen_
 		return r;
 	}
 other:
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
+		r = congestion_set(u, val, len);
+		if (!r)
+			opt_keep(u->rec, level, name, val, len);
+		return r;
+	}
 	if (len >= sizeof(v))
 		memcpy(&v, val, sizeof(v));
 	if (is_plain_bool(level, name)) {
@@ -269,7 +296,7 @@ other:
 void opt_inherit(struct usock *u, const struct usock *listener)
 {
 	const uint32_t bits = JS_SO_NODELAY | JS_SO_KEEPALIVE | JS_SO_LINGER | JS_SO_OOBINLINE |
-			      JS_SO_CORK;
+			      JS_SO_CORK | JS_SO_RENO;
 
 	memcpy(u->rec->opts, listener->rec->opts, sizeof(u->rec->opts));
 	u->rec->n_opts = listener->rec->n_opts;
@@ -280,6 +307,8 @@ void opt_inherit(struct usock *u, const struct usock *listener)
 	atomic_store(&u->js->sndtimeo_us, atomic_load(&listener->js->sndtimeo_us));
 	if (usock_opts(u) & JS_SO_NODELAY)
 		so_nodelay(u->stk, u->sock, u->gen, true);
+	if (usock_opts(u) & JS_SO_RENO)
+		so_congestion(u->stk, u->sock, u->gen, TCP_CC_RENO);
 }
 
 uint64_t usock_deadline(const struct usock *u, int which)
@@ -375,6 +404,7 @@ static int get_socket(struct usock *u, int name, void *val, socklen_t *len)
 static int get_tcp(struct usock *u, int name, void *val, socklen_t *len)
 {
 	struct tcp_info ti;
+	char cc[16];
 	int r;
 
 	switch (name) {
@@ -393,8 +423,10 @@ static int get_tcp(struct usock *u, int name, void *val, socklen_t *len)
 			return 1;
 		return put_int(val, len, (int)ti.tcpi_snd_mss);
 	case TCP_CONGESTION:
-		/* What we do is Reno's (RFC 5681), whatever the kernel's default. */
-		return opt_find(u->rec, IPPROTO_TCP, name) ? 1 : put(val, len, "reno", 5);
+		/* Linux fills all of TCP_CA_NAME_MAX octets. */
+		memset(cc, 0, sizeof(cc));
+		strcpy(cc, tcp_cc_names[usock_opts(u) & JS_SO_RENO ? TCP_CC_RENO : TCP_CC_CUBIC]);
+		return put(val, len, cc, sizeof(cc));
 	default:
 		return 1;
 	}

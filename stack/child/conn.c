@@ -273,6 +273,7 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 		.mss_default = is_v4(&s->local) ? 0 : MSS_DEFAULT_V6,
 		.eff_mss_max = MSS_SENT, .rcv_buf = s->rcv_buf,
 		.nodelay = atomic_load(&sh->opts) & JS_SO_NODELAY,
+		.cc = atomic_load(&sh->opts) & JS_SO_RENO ? TCP_CC_RENO : TCP_CC_CUBIC,
 	};
 	struct so_txn t;
 	uint32_t iss;

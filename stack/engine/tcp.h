@@ -95,6 +95,10 @@ extern const char *const tcps_names[TCPS_NSTATES];	/* RFC spelling: "SYN-RECEIVE
 #define TCP_N_OOO	16	/* out-of-order ranges at the receiver */
 struct tcp_range { uint32_t start, end; };	/* [start, end) in sequence space */
 
+/* Congestion control, TCP_CONGESTION */
+enum tcp_cc_algo { TCP_CC_CUBIC, TCP_CC_RENO, TCP_CC_N };
+extern const char *const tcp_cc_names[TCP_CC_N];	/* as Linux has them: "cubic", "reno" */
+
 /* What the owner wishes; copied into the block by tcp_init(). */
 struct tcp_config {
 	uint16_t mss;		/* octets we can receive in a segment: announced */
@@ -109,6 +113,7 @@ struct tcp_config {
 	bool no_sack, no_ts, no_ws;
 	bool nodelay;		/* TCP_NODELAY: Nagle off */
 	uint32_t ts_offset;	/* added to TSval (RFC 7323, 5.4) */
+	uint8_t cc;		/* enum tcp_cc_algo */
 };
 
 #define TCPCB_MAX	832	/* octets; the rest of the 1 KiB block is the owner's */
@@ -174,6 +179,9 @@ int tcp_user_close(struct tcpcb *tp, uint64_t now_us);
 /* ABORT: RST if the state asks for it, then CLOSED.  The RST is what
  * tcp_output() gives next. */
 void tcp_user_abort(struct tcpcb *tp, uint64_t now_us);
+
+/* TCP_CONGESTION: @algo is an enum tcp_cc_algo.  In any state. */
+void tcp_user_congestion(struct tcpcb *tp, uint8_t algo);
 
 /* TCP_NODELAY changes. */
 void tcp_user_nodelay(struct tcpcb *tp, bool on);

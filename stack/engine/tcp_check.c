@@ -28,7 +28,7 @@ static bool limits_ok(const struct tcpcb *tp)
 	       !(tp->flags & ~TF_ALL) &&
 	       tp->snd_scale <= TCP_WSCALE_MAX && tp->rcv_scale <= TCP_WSCALE_MAX &&
 	       tp->n_sacked <= TCP_N_SACKED && tp->n_ooo <= TCP_N_OOO &&
-	       tp->quickack <= TCP_QUICKACKS;
+	       tp->quickack <= TCP_QUICKACKS && tp->cc_algo < TCP_CC_N;
 }
 
 static bool sizes_ok(const struct tcpcb *tp)

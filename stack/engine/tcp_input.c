@@ -350,7 +350,7 @@ static void advance_una(struct arrival *a)
 	if (a->rx->acked)
 		a->rx->events |= TCP_EV_ACKED;
 	tcp_rtt_acked(tp, a->seg, a->now_us);
-	tcp_loss_acked(tp, acked);
+	tcp_loss_acked(tp, acked, a->now_us);
 	tcp_timer_acked(tp, a->now_us);
 	if (!fin)
 		return;

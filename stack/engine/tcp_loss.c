@@ -83,7 +83,7 @@ static void newreno_partial_ack(struct tcpcb *tp, uint32_t acked)
 }
 
 /* SND.UNA moved over @acked octets. */
-void tcp_loss_acked(struct tcpcb *tp, uint32_t acked)
+void tcp_loss_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us)
 {
 	bool reneged = !tcp_sack_acked(tp);
 
@@ -91,7 +91,7 @@ void tcp_loss_acked(struct tcpcb *tp, uint32_t acked)
 	tp->lost_end = seq_max(tp->lost_end, tp->snd_una);
 
 	if (tp->ca_state != TCP_CA_RECOVERY)
-		tcp_cc_acked(tp, acked, tcp_flight_size(tp) + acked);
+		tcp_cc_acked(tp, acked, now_us);
 
 	if (tp->ca_state == TCP_CA_OPEN) {
 		tp->dupacks = 0;

@@ -107,6 +107,15 @@ static uint32_t sendable(const struct tcpcb *tp, const struct tcp_view *v, uint3
 	return 0;
 }
 
+/* Nothing new went: if cwnd was why, it may grow (tcp_cc.c). */
+static void note_cwnd_full(struct tcpcb *tp, const struct tcp_view *v, uint32_t cwnd)
+{
+	uint32_t len = min_u32(min_u32(unsent(tp, v), usable_window(tp)), tcp_eff_mss(tp));
+
+	if (len && !cwnd_allows(tp, len, cwnd))
+		tp->cwnd_full_end = tp->snd_nxt;
+}
+
 /**
  * tcp_sendable() - What could be sent for the first time now?
  * @fin:	Set: FIN would go, with the data or alone
@@ -348,11 +357,13 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	/* RFC 5681, 4.1: after a pause the path is not known any more. */
 	if (tp->snd_nxt == tp->snd_una && now_us > tp->sent_us &&
 	    now_us - tp->sent_us > tp->rto_us)
-		tcp_cc_idle(tp);
+		tcp_cc_idle(tp, now_us - tp->sent_us);
 
 	len = sendable(tp, v, cwnd, &fin);
-	if (!len && !fin)
+	if (!len && !fin) {
+		note_cwnd_full(tp, v, cwnd);
 		return 0;
+	}
 	tcp_timer_window_open(tp);
 	send_data(tp, v, now_us, out, tp->snd_nxt, len, fin);
 

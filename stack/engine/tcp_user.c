@@ -35,6 +35,7 @@ void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
 	tp->rcv_seg = min_u32(TCP_MSS_DEFAULT, tp->rcv_mss);
 	tp->quickack = TCP_QUICKACKS;
 	tp->ts_offset = cfg->ts_offset;
+	tp->cc_algo = cfg->cc == TCP_CC_RENO ? TCP_CC_RENO : TCP_CC_CUBIC;
 
 	tp->rto_min_us = or_default(cfg->rto_min_us, TCP_RTO_MIN_US, TCP_RTO_MAX_US);
 	tp->msl_us = or_default(cfg->msl_us, TCP_MSL_US, TCP_TIME_MAX_US);

@@ -102,16 +102,17 @@ void tcp_rtt_backoff(struct tcpcb *tp);
 /* --- tcp_cc.c ---------------------------------------------------------------- */
 
 void tcp_cc_init(struct tcpcb *tp);
-void tcp_cc_acked(struct tcpcb *tp, uint32_t acked, uint32_t flight);
+void tcp_cc_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us);
+void tcp_cc_rtt(struct tcpcb *tp, uint32_t rtt_us);
 void tcp_cc_loss(struct tcpcb *tp);
 void tcp_cc_recovered(struct tcpcb *tp);
 void tcp_cc_rto(struct tcpcb *tp);
-void tcp_cc_idle(struct tcpcb *tp);
+void tcp_cc_idle(struct tcpcb *tp, uint64_t idle_us);
 
 /* --- tcp_loss.c --------------------------------------------------------------- */
 
 void tcp_loss_init(struct tcpcb *tp);
-void tcp_loss_acked(struct tcpcb *tp, uint32_t acked);
+void tcp_loss_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us);
 void tcp_loss_dupack(struct tcpcb *tp);
 void tcp_loss_detect(struct tcpcb *tp, const struct tcp_view *v);
 void tcp_loss_reordering(struct tcpcb *tp);

@@ -92,6 +92,7 @@ struct tcpcb {
 	uint16_t snd_mss;		/* peer's MSS option, or 536 */
 	uint16_t eff_mss_max;		/* from the configuration; 0: no bound */
 	uint8_t burst;			/* segments of data since tcp_output() last returned 0 */
+	uint8_t cc_algo;		/* enum tcp_cc_algo */
 
 	/* More about receiving */
 	uint8_t quickack;		/* segments still to be acknowledged at once */
@@ -119,7 +120,25 @@ struct tcpcb {
 	uint32_t snd_cwnd;		/* cwnd, octets */
 	uint32_t snd_ssthresh;		/* ssthresh, octets */
 	uint32_t cwnd_acked;		/* octets acknowledged towards the next increase */
-	uint32_t cc_priv[4];		/* room for another algorithm's state; 0 */
+	uint32_t cwnd_full_end;		/* SND.NXT when cwnd last kept data back */
+	union {
+		struct {		/* CUBIC, RFC 9438: after the first slow start */
+			uint32_t cubic_w_max;		/* W_max, octets; 0: none */
+			uint32_t cubic_prior;		/* cwnd_prior, octets */
+			uint32_t cubic_w_est;		/* W_est, octets */
+			uint32_t cubic_est_acked;	/* octets towards its next increase */
+			uint32_t cubic_epoch_ms;	/* t_epoch; 0: not begun */
+			uint32_t cubic_k_ms;		/* K */
+		};
+		struct {		/* HyStart++, RFC 9406: in the first slow start */
+			uint32_t hs_end;		/* windowEnd: when the round is over */
+			uint32_t hs_min_us;		/* currentRoundMinRTT */
+			uint32_t hs_last_min_us;	/* lastRoundMinRTT */
+			uint32_t hs_baseline_us;	/* cssBaselineMinRtt; UINT32_MAX: not in CSS */
+			uint8_t hs_samples;		/* rttSampleCount, up to what is needed */
+			uint8_t hs_css_rounds;		/* rounds of CSS */
+		};
+	};
 
 	/* Loss recovery, RFC 6582, RFC 6675, RFC 8985 */
 	uint32_t recover;		/* SND.NXT when recovery began */

@@ -427,6 +427,22 @@ int so_nodelay(struct stk *stk, uint32_t sock, uint32_t gen, bool on)
 	return err;
 }
 
+int so_congestion(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t algo)
+{
+	struct so_txn t;
+	int err = stk_lock(stk);
+
+	if (err)
+		return err;
+	err = begin(stk, sock, gen, &t);
+	if (!err) {
+		tcp_user_congestion(&t.tcb, algo);
+		err = so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
+	}
+	stk_unlock(stk);
+	return err;
+}
+
 int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen)
 {
 	struct so_txn t;

@@ -130,6 +130,9 @@ int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct tcp_info *t
  * may send what was held back. */
 int so_nodelay(struct stk *stk, uint32_t sock, uint32_t gen, bool on);
 
+/* TCP_CONGESTION of a connection: @algo is an enum tcp_cc_algo.  0; -EBADF; -ENETDOWN. */
+int so_congestion(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t algo);
+
 /* --- waiting ---------------------------------------------------------------- */
 
 /* The word to sample before a check and to give to so_wait(). */

@@ -450,11 +450,17 @@ static void options(void)
 	FAILS(setsockopt(fd, SOL_SOCKET, 9999, &v, sizeof(v)), ENOPROTOOPT);
 	FAILS(getsockopt(fd, IPPROTO_TCP, 9999, &v, &len), ENOPROTOOPT);
 	len = sizeof(name);
-	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) == 0 && name[0]);
+	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) == 0);
+	CHECK(len == sizeof(name) && name[0]);
+	CHECK(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4) == 0);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "bbr9", 4), ENOENT);
 	CHECK(connect(fd, (struct sockaddr *)&t_peer, sizeof(t_peer)) == 0);
 	CHECK(get_int(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
 	len = sizeof(ti);
 	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == 0);
+	len = sizeof(name);
+	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) == 0 &&
+	      !strcmp(name, "reno"));
 	CHECK(ti.tcpi_state == TCP_ESTABLISHED && ti.tcpi_snd_mss > 500);
 	CHECK(get_int(fd, IPPROTO_TCP, TCP_MAXSEG) > 500);
 	close(fd);

@@ -427,14 +427,14 @@ static void window_scale(void **state)
 	assert_int_equal(tp->snd_wnd, 245760);
 	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 61441, .wnd = 46080,
 		   .wscale = TCP_WS_NONE);
-	/* Four segments fill it, and cwnd is two. */
+	/* Four segments fill it. */
 	t_send(tp, 400000);
 	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 61440, .ack = 61441);
-	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 61441, .len = 61440, .ack = 61441);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 61441, .len = 61440, .ack = 61441);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 122881, .len = 61440, .ack = 61441);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 184321, .len = 61440, .ack = 61441);
 	T_NOTHING(tp, 0);
 	T_RX(tp, 1, .flags = TH_ACK, .seq = 61441, .ack = 122881, .wnd = 30720);
-	T_TX(tp, 1, .flags = TH_ACK, .seq = 122881, .len = 61440, .ack = 61441);
-	T_TX(tp, 1, .flags = TH_ACK, .seq = 184321, .len = 61440, .ack = 61441);
 	T_TX(tp, 1, .flags = TH_ACK, .seq = 245761, .len = 61440, .ack = 61441);
 	T_TX(tp, 1, .flags = TH_ACK | TH_PUSH, .seq = 307201, .len = 61440, .ack = 61441);
 	T_NOTHING(tp, 1);
@@ -443,7 +443,7 @@ static void window_scale(void **state)
 /* RFC 5681, 3.1: slow start, then congestion avoidance */
 static void cwnd_grows(void **state)
 {
-	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .cfg.cc = TCP_CC_RENO);
 	struct tcp_seg seg;
 	uint32_t ack = 1;
 
@@ -454,10 +454,10 @@ static void cwnd_grows(void **state)
 	assert_int_equal(tp->snd_nxt - tp->snd_una, 10000);
 	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = ack += 2000, .wnd = 60000);
 	assert_int_equal(tp->snd_cwnd, 12000);
-	/* Stretch ACKs count for two segments (RFC 3465). */
+	/* Stretch ACKs count, up to eight segments (RFC 9406, 4.3). */
 	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = ack += 4000, .wnd = 60000);
-	assert_int_equal(tp->snd_cwnd, 14000);
-	tp->snd_ssthresh = 14000;
+	assert_int_equal(tp->snd_cwnd, 16000);
+	tp->snd_ssthresh = tp->snd_cwnd = 14000;
 	while (tcp_output(tp, &t.v, t_us(1), &seg) > 0)
 		;
 	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = ack += 10000, .wnd = 60000);

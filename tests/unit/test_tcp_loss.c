@@ -4,7 +4,8 @@
  */
 #include "tests/unit/t_tcp.h"
 
-#define USUAL	.mss = 1000, .wnd = 8192
+/* NewReno has rounder numbers. */
+#define USUAL	.mss = 1000, .wnd = 8192, .cfg.cc = TCP_CC_RENO
 
 /* Octets [@from, @to), in segments of 1000, the last with PSH. */
 static void tx_burst(struct tcpcb *tp, uint64_t ms, uint32_t from, uint32_t to)

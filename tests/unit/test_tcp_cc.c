@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_tcp_cc.c - how cwnd grows and shrinks: RFC 5681, 9438, 9406
+ *
+ * The algorithms are told of round trips through their own interface, and
+ * CUBIC is compared with RFC 9438's formulas in floating point.
+ */
+#include "tests/unit/t_tcp.h"
+#include "stack/engine/tcp_var.h"
+
+/* A connection whose cwnd is @cwnd and always full. */
+static struct tcpcb *full(struct tcpcb *tp, uint32_t cwnd)
+{
+	tp->snd_cwnd = cwnd;
+	tp->snd_nxt = tp->snd_una + cwnd;
+	tp->cwnd_full_end = tp->snd_nxt;
+	return tp;
+}
+
+/* One round trip of @rtt_us: every segment of cwnd is acknowledged by itself. */
+static uint64_t round_trip(struct tcpcb *tp, uint64_t now_us, uint32_t rtt_us, bool is_full)
+{
+	uint32_t smss = tcp_eff_mss(tp), n = tp->snd_cwnd / smss, i;
+
+	tp->srtt_us = rtt_us;
+	full(tp, tp->snd_cwnd);
+	if (!is_full)
+		tp->cwnd_full_end = tp->snd_una;
+	for (i = 0; i < n; i++) {
+		now_us += rtt_us / n;
+		tp->snd_una += smss;
+		/* What cwnd permits goes at once. */
+		tp->snd_nxt = tp->snd_una + tp->snd_cwnd;
+		if (is_full)
+			tp->cwnd_full_end = tp->snd_nxt;
+		else
+			tp->snd_nxt = tp->snd_una;
+		tcp_cc_acked(tp, smss, now_us);
+	}
+	return now_us;
+}
+
+/* RFC 9438, 4.2: concave, the plateau at W_max, convex */
+static void cubic_is_the_formula(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	uint64_t start = T_EPOCH_US, now = start;
+	const double k = 9.0856;	/* the cube root of 1000 * 0.3 / 0.4 */
+	double s, w, off;
+	unsigned int n = 0;
+
+	(void)state;
+	full(tp, 1000 * 1000);
+	tcp_cc_loss(tp);
+	assert_int_equal(tp->snd_ssthresh, 700000);
+	assert_int_equal(tp->snd_cwnd, 700000);
+	while (now < start + 20000000) {
+		now = round_trip(tp, now, 100000, true);
+		s = (double)(now - start) / 1e6;
+		w = 0.4 * (s - k) * (s - k) * (s - k) + 1000;
+		off = tp->snd_cwnd / 1000.0 - w;
+		/* A round trip ahead or behind: 1.2 (t - K)^2 / 10, and rounding */
+		if (off * off > (2 + 0.24 * (s - k) * (s - k)) * (2 + 0.24 * (s - k) * (s - k)))
+			fail_msg("at %.1f s: %.1f, not %.1f segments", s, tp->snd_cwnd / 1000.0, w);
+		n++;
+	}
+	assert_true(n > 190);
+	assert_true(tp->snd_cwnd > 1200000);
+}
+
+/* RFC 9438, 4.3: with short round trips it is as fast as NewReno with beta 0.7,
+ * alpha 9/17 until W_max, then 1 */
+static void cubic_is_friendly_to_reno(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	uint64_t now = T_EPOCH_US;
+	double w = 70;
+	int i;
+
+	(void)state;
+	full(tp, 100 * 1000);
+	tcp_cc_loss(tp);
+	for (i = 0; i < 100; i++) {
+		now = round_trip(tp, now, 1000, true);
+		w += w < 100 ? 9.0 / 17 : 1;
+		if (tp->snd_cwnd / 1000.0 < w - 3 || tp->snd_cwnd / 1000.0 > w + 3)
+			fail_msg("round %d: %.1f, not %.1f segments", i, tp->snd_cwnd / 1000.0, w);
+	}
+}
+
+/* Segments of 48 octets, and of 60 KiB, lose nothing by rounding. */
+static void cubic_of_any_size(void **state)
+{
+	static const uint16_t mss[] = { 48, 1448, 61440 };
+	unsigned int i;
+	int j;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		struct tcpcb *tp = T_ESTABLISHED(.mss = mss[i], .wnd = 60000);
+		uint64_t now = T_EPOCH_US;
+
+		full(tp, 20u * mss[i]);
+		tcp_cc_loss(tp);
+		for (j = 0; j < 10; j++)
+			now = round_trip(tp, now, 200, true);
+		assert_in_range(tp->snd_cwnd / mss[i], 18, 20);
+	}
+}
+
+/* RFC 9438, 4.7 */
+static void fast_convergence(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+
+	(void)state;
+	full(tp, 100000);
+	tcp_cc_loss(tp);
+	assert_int_equal(tp->cubic_w_max, 100000);
+	full(tp, 80000);
+	tcp_cc_loss(tp);
+	assert_int_equal(tp->cubic_w_max, 68000);
+	full(tp, 90000);
+	tcp_cc_loss(tp);
+	assert_int_equal(tp->cubic_w_max, 90000);
+}
+
+/* RFC 9438, 5.8: what was not used neither grows nor ages. */
+static void unused_cwnd_does_not_grow(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	uint64_t now = T_EPOCH_US;
+	uint32_t cwnd;
+	int i;
+
+	(void)state;
+	full(tp, 200000);
+	tcp_cc_loss(tp);
+	for (i = 0; i < 5; i++)
+		now = round_trip(tp, now, 100000, true);
+	cwnd = tp->snd_cwnd;
+	for (i = 0; i < 600; i++)
+		now = round_trip(tp, now, 100000, false);
+	assert_int_equal(tp->snd_cwnd, cwnd);
+	/* A minute later it goes on where it was, not with a leap. */
+	now = round_trip(tp, now, 100000, true);
+	assert_in_range(tp->snd_cwnd, cwnd, cwnd + 20000);
+}
+
+/* RFC 5681, 3.1, (4): from FlightSize */
+static void reno_halves(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .cfg.cc = TCP_CC_RENO);
+	uint64_t now = T_EPOCH_US;
+	int i;
+
+	(void)state;
+	full(tp, 40000);
+	tcp_cc_loss(tp);
+	assert_int_equal(tp->snd_cwnd, 20000);
+	for (i = 0; i < 10; i++)
+		now = round_trip(tp, now, 100000, true);
+	assert_in_range(tp->snd_cwnd, 29000, 30000);
+}
+
+/* A round of slow start in which every round trip takes @rtt_us. */
+static void hystart_round_of(struct tcpcb *tp, uint32_t rtt_us)
+{
+	uint32_t n = tp->snd_cwnd / 1000, i;
+
+	for (i = 0; i < n; i++) {
+		tcp_cc_rtt(tp, rtt_us);
+		tp->snd_una += 1000;
+		tp->snd_nxt = tp->snd_una + tp->snd_cwnd;
+		tp->cwnd_full_end = tp->snd_nxt;
+		tcp_cc_acked(tp, 1000, T_EPOCH_US);
+	}
+}
+
+/* RFC 9406, 4.2: a round trip that grows by an eighth, 4 ms at least */
+static void hystart_leaves_slow_start(void **state)
+{
+	struct tcpcb *tp = full(T_ESTABLISHED(.mss = 1000, .wnd = 60000), 10000);
+	uint32_t cwnd;
+	int i;
+
+	(void)state;
+	hystart_round_of(tp, 40000);
+	hystart_round_of(tp, 40000);
+	hystart_round_of(tp, 42000);
+	assert_in_range(tp->snd_cwnd, 70000, 80000);
+	/* Six milliseconds more: conservative slow start, a quarter of the pace */
+	hystart_round_of(tp, 48000);
+	cwnd = tp->snd_cwnd;
+	hystart_round_of(tp, 48000);
+	assert_in_range(tp->snd_cwnd, cwnd + cwnd / 5, cwnd + cwnd / 3);
+	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
+	/* Five rounds of it, and slow start is over. */
+	for (i = 0; i < 5; i++)
+		hystart_round_of(tp, 48000);
+	assert_true(tp->snd_ssthresh < 1000000);
+	assert_true(tp->snd_cwnd >= tp->snd_ssthresh);
+}
+
+/* ... unless it was jitter. */
+static void hystart_goes_back(void **state)
+{
+	struct tcpcb *tp = full(T_ESTABLISHED(.mss = 1000, .wnd = 60000), 10000);
+	uint32_t cwnd;
+
+	(void)state;
+	hystart_round_of(tp, 40000);
+	hystart_round_of(tp, 40000);
+	hystart_round_of(tp, 50000);
+	hystart_round_of(tp, 40000);
+	cwnd = tp->snd_cwnd;
+	hystart_round_of(tp, 40000);
+	assert_in_range(tp->snd_cwnd, 2 * cwnd - cwnd / 8, 2 * cwnd);
+	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
+}
+
+/* TCP_CONGESTION in mid-connection; and a block somebody else has filled */
+static void algorithms_change(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	uint64_t now = T_EPOCH_US;
+
+	(void)state;
+	full(tp, 100000);
+	tcp_cc_loss(tp);
+	now = round_trip(tp, now, 1000, true);
+	tcp_user_congestion(tp, TCP_CC_RENO);
+	now = round_trip(tp, now, 1000, true);
+	tcp_user_congestion(tp, TCP_CC_CUBIC);
+	now = round_trip(tp, now, 1000, true);
+	assert_in_range(tp->snd_cwnd, 70000, 72000);
+	memset(&tp->cubic_w_max, 0xff, 6 * sizeof(uint32_t));
+	tp->snd_ssthresh = 2000;
+	now = round_trip(tp, now, 1000, true);
+	tcp_cc_loss(tp);
+	round_trip(tp, now, 1000, true);
+	assert_in_range(tp->snd_cwnd, 1, TCP_CWND_MAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cubic_is_the_formula),
+		cmocka_unit_test(cubic_is_friendly_to_reno),
+		cmocka_unit_test(cubic_of_any_size),
+		cmocka_unit_test(fast_convergence),
+		cmocka_unit_test(unused_cwnd_does_not_grow),
+		cmocka_unit_test(reno_halves),
+		cmocka_unit_test(hystart_leaves_slow_start),
+		cmocka_unit_test(hystart_goes_back),
+		cmocka_unit_test(algorithms_change),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
