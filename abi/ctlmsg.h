@@ -53,7 +53,7 @@ enum cm_type {
 	CM_CONNECT_REPLY,	/* child to user: err (-EINPROGRESS: begun), local */
 	CM_GENERAL_REPLY,	/* child to user: err, sock, gen; New_Socket: fd 0 the anchor */
 	/* not in the paper */
-	CM_ATTACH,		/* user to child: another process of the application; fd 0 its channel */
+	CM_ATTACH,		/* user to child: another process of the application; fd 0 its channel.  Without: it was fenced and wants another queue (answer: Init_Reply, n, no fds); then on=1: it has it, not answered */
 	CM_PING,		/* user to server: answered by General_Reply: is there a server */
 	CM_HELLO,		/* child to server: first; pid, uid, n stack id; fd 0 the stack's memory */
 	CM_BIND_POINT,		/* child to server: local, uid, on=1: reuse; flags CM_BP_* */

@@ -30,11 +30,11 @@
 
 #define JS_STACK_MAGIC		0x4a535354u	/* "JSST" */
 #define JS_GUARD_MAGIC		0x4a534755u	/* "JSGU" */
-#define JS_STACK_VERSION	1
+#define JS_STACK_VERSION	2
 
 #define JS_N_SOCKS		1024	/* sockets of a stack */
 #define JS_N_POOLS		4096	/* pool ids of a port that a stack can name */
-#define JS_N_SLOTS		4	/* of a control block: live, next, and two for the fenced */
+#define JS_N_SLOTS		17	/* of a control block: live, next, and one for each process that may be fenced; untouched ones cost no page */
 #define JS_SND_ENTRIES		512	/* buffers of so_snd, a power of two: at most 2 MiB */
 #define JS_RCV_ENTRIES		1024	/* pieces of so_rcv, a power of two */
 #define JS_OOO_ENTRIES		64	/* segments kept out of order */
@@ -167,6 +167,7 @@ struct js_stack_hdr {
 	uint32_t resv;
 	alignas(64) _Atomic uint32_t lock;	/* [A] stack/shm/lock.h */
 	_Atomic uint64_t send_order;		/* [L] SENDs made so far, by all processes: js_op.cookie */
+	_Atomic uint32_t deferring;		/* [L] bit i: the process of queue i has FREEs that its queue had no room for */
 	_Atomic uint32_t lock_sock;		/* [L] the socket the holder works on: for those who look */
 	alignas(64) _Atomic uint32_t dead;	/* [A] not 0: child or ring has gone; an errno */
 	_Atomic uint32_t child_work;		/* [A] JS_WORK_*: left for the child */
@@ -200,6 +201,8 @@ struct js_guard_hdr {
 	uint32_t n_socks;		/* [I] */
 	uint16_t tx_pool;		/* [I] pool that Tx buffers of the stack are charged to */
 	uint16_t resv;			/* [I] 0 */
+	_Atomic uint32_t n_attached;	/* [C] processes that ever attached: from the second on, Tx buffers change hands */
+	uint32_t resv2;			/* [I] 0 */
 	struct js_guard_sock sock[JS_N_SOCKS];		/* [C] */
 	_Atomic uint16_t sock_by_pool[JS_N_POOLS];	/* [C] socket index, 0xffff none */
 };

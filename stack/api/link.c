@@ -11,6 +11,10 @@
  * Descriptors of ours are close-on-exec, have high numbers and do not exist
  * for the application: it cannot close them, and who takes their number by
  * dup2() makes us move.
+ *
+ * A process that was stopped while it held the stack's lock may find itself
+ * fenced: its script queue was revoked.  The thread that notices says Attach
+ * without a channel and is given another (reattach()).
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -26,6 +30,7 @@
 
 #define REPLY_SPAWN_MS	5000	/* the server forks, the child opens its port */
 #define REPLY_MS	10000	/* a child that is stopped for longer: -ENETDOWN */
+#define REATTACH_TRIES	50	/* half a second: no queue is free */
 #define OWN_FD_MIN	900	/* our descriptors start here, if the limit allows */
 
 enum link_state {
@@ -241,6 +246,8 @@ static int channel_make(int *ours)
 	return *ours;
 }
 
+static int reattach(struct stk *stk);
+
 static int send_spawn(int theirs)
 {
 	struct cm_msg m = { .type = CM_SPAWN, .id = ++link_.next_id };
@@ -272,6 +279,7 @@ static int spawn(void)
 		return r;
 	}
 	link_.channel = channel;
+	link_.stk.on_lost = reattach;
 	return 0;
 }
 
@@ -295,7 +303,9 @@ static int attach(void)
 	fdtable_drop(link_.stk.kick_fd);
 	fdtable_drop(link_.stk.pc.doorbell_fd);
 	stk_detach(&link_.stk);
-	return init_reply(channel);
+	r = init_reply(channel);
+	link_.stk.on_lost = reattach;
+	return r;
 }
 
 /* --- taking the lock ------------------------------------------------------------------ */
@@ -430,6 +440,52 @@ static int wait_answer(uint32_t id, struct cm_msg *m, int *fd)
 		close_all(got, n_got);
 		return 0;
 	}
+}
+
+/* Queues whose last SENDs are still to leave cannot be had yet. */
+static int new_queue(uint32_t *queue)
+{
+	const struct timespec nap = { .tv_nsec = 10000000 };
+	int r = 0;
+
+	for (int tries = 0; tries < REATTACH_TRIES; tries++) {
+		struct cm_msg m = { .type = CM_ATTACH, .id = ++link_.next_id };
+
+		r = cm_send(link_.channel, &m, NULL, 0);
+		if (!r)
+			r = wait_answer(m.id, &m, NULL);
+		if (r)
+			return r;
+		*queue = m.n;
+		r = m.err;
+		if (r != -ENOSPC)
+			break;
+		nanosleep(&nap, NULL);
+	}
+	return r;
+}
+
+/* stk.on_lost */
+static int reattach(struct stk *stk)
+{
+	struct cm_msg done = { .type = CM_ATTACH, .on = 1 };
+	uint32_t queue = 0;
+	struct held h;
+	int r = 0;
+
+	take(&h);
+	/* Another thread may have been here first. */
+	if (link_.state != LINK_UP)
+		r = -ENETDOWN;
+	else if (atomic_load(&stk->lost))
+		r = new_queue(&queue);
+	if (!r && queue) {
+		r = stk_reattach(stk, queue);
+		done.id = ++link_.next_id;
+		cm_send(link_.channel, &done, NULL, 0);
+	}
+	release(&h);
+	return r ? -ENETDOWN : 0;
 }
 
 int link_request(struct cm_msg *m, int *fd)

@@ -75,7 +75,7 @@ void child_unwatch(struct child *c, int fd)
 
 void child_unlock(struct child *c)
 {
-	lock_release(c->stk.hdr);
+	lock_release(c->stk.hdr, lock_self());
 	poolc_ring(&c->stk.pc);
 }
 

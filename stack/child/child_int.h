@@ -29,7 +29,9 @@ struct proc {
 	int fd;			/* our end of its channel */
 	pid_t pid;
 	uint32_t queue;		/* its script queue */
-	bool fenced;		/* was robbed of the lock while stopped */
+	bool fenced;		/* was robbed of the lock while stopped, and has not come back */
+	bool has_old;		/* it got another queue, and */
+	uint32_t old_queue;	/* not all that this one allocated was given back */
 	bool has_warned;	/* of its nonsense: once is enough for the log */
 };
 
@@ -159,5 +161,7 @@ void conn_listening(struct child *c, uint32_t idx, uint32_t backlog);
 /* --- reclaim.c --- */
 void reclaim_proc(struct child *c, int i);	/* its channel has hung up */
 void reclaim_robbed(struct child *c, uint32_t owner, bool may_run);	/* lock held */
+void reclaim_back(struct child *c, int i, uint32_t queue);	/* it goes on, with this one */
+void reclaim_old(struct child *c, int i);	/* and has given back what it knew of through it */
 
 #endif

@@ -52,6 +52,8 @@ int ctl_add_proc(struct child *c, int fd, pid_t pid)
 	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	c->procs[i] = (struct proc){ .used = true, .fd = fd, .pid = pid,
 				     .queue = (uint32_t)queue };
+	/* Before it can allocate. */
+	atomic_fetch_add(&c->stk.guard->n_attached, 1);
 	err = child_watch(c, fd, EPOLLIN | EPOLLRDHUP, EP_PROC, (uint32_t)i);
 	if (!err)
 		err = init_reply(c, i, c->args.spawn_id);
@@ -206,15 +208,37 @@ static void on_connect(struct child *c, int i, struct csock *s, const struct cm_
 		connect_begun(c, s);
 }
 
+/* A process has lost its queue: a new one.  Or it has taken that. */
+static void on_reattach(struct child *c, int i, const struct cm_msg *req)
+{
+	struct cm_msg m = { .type = CM_INIT_REPLY, .version = CM_VERSION, .id = req->id,
+			    .ring_id = c->stk.pc.ring_id };
+	int queue;
+
+	reclaim_old(c, i);
+	if (req->on)
+		return;
+	queue = poolc_queue_open(&c->stk.pc);
+	m.err = queue < 0 ? queue : 0;
+	if (queue >= 0) {
+		reclaim_back(c, i, (uint32_t)queue);
+		m.n = (uint32_t)queue;
+	}
+	cm_send_to(c->procs[i].fd, &m, NULL, 0, MSG_DONTWAIT, NULL, 0);
+}
+
 static void on_attach(struct child *c, int i, const struct cm_msg *req, int fd,
 		      const struct ucred *cred)
 {
 	struct cm_msg no = { .type = CM_INIT_REPLY, .version = CM_VERSION, .id = req->id };
 	int err;
 
-	if (fd < 0 || !cm_is_channel(fd)) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0) {
+		on_reattach(c, i, req);
+		return;
+	}
+	if (!cm_is_channel(fd)) {
+		close(fd);
 		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
 		return;
 	}

@@ -47,7 +47,7 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 			so_fence(&c->stk.socks[i], may_run);
 	}
 	for (int i = 0; may_run && i < MAX_PROCS; i++) {
-		if (c->procs[i].used && c->procs[i].pid == pid) {
+		if (c->procs[i].used && c->procs[i].pid == pid && !c->procs[i].fenced) {
 			poolc_queue_revoke(&c->stk.pc, c->procs[i].queue);
 			c->procs[i].fenced = true;
 		}
@@ -65,14 +65,47 @@ static void mark_reached(struct child *c, uint64_t *map)
 	}
 }
 
+/* jetringd has fetched all that was published in queue @sq up to now, or does
+ * so until @until. */
+static bool is_fetched(const struct js_queue *sq, uint32_t tail, uint64_t until)
+{
+	while ((int32_t)(atomic_load(&sq->fetched) - tail) < 0) {
+		if (now_us() > until)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+/*
+ * No FREE is under way, by us or by a process that lives: a buffer we find and
+ * free would be freed twice, the second time from under somebody else.  Those
+ * of a fenced process come when it comes back.
+ */
+static bool frees_settled(struct child *c)
+{
+	uint64_t until = now_us() + FETCH_WAIT_US;
+	uint32_t deferring = atomic_load(&c->stk.hdr->deferring);
+
+	if (!is_fetched(c->stk.q.sq, poolc_tail(&c->stk.q), until))
+		return false;
+	for (int i = 0; i < MAX_PROCS; i++) {
+		const struct proc *p = &c->procs[i];
+		const struct js_queue *sq = &c->stk.pc.sq[p->queue];
+
+		if (p->used && (p->fenced || deferring >> p->queue & 1 ||
+				!is_fetched(sq, atomic_load(&sq->tail), until)))
+			return false;
+	}
+	return true;
+}
+
 /* Free the Tx buffers that queue @queue allocated and no block reaches; lock
- * held.  Our own FREEs must have been run first, or one would be freed twice
- * and the second time be somebody else's. */
+ * held. */
 static void reclaim_bufs(struct child *c, uint32_t queue)
 {
 	static struct js_buf_own own[JS_PC_QUERY_MAX];
 	static uint64_t map[65536 / 64];
-	uint64_t until = now_us() + FETCH_WAIT_US;
 	uint16_t ids[JS_PC_FREE_MAX];
 	unsigned int n = 0;
 	int got;
@@ -80,11 +113,8 @@ static void reclaim_bufs(struct child *c, uint32_t queue)
 	stk_flush(&c->stk);
 	poolc_publish(&c->stk.q);
 	poolc_ring(&c->stk.pc);
-	while (atomic_load(&c->stk.q.sq->fetched) != poolc_tail(&c->stk.q)) {
-		if (now_us() > until)
-			return;		/* they stay the port's until it ends */
-		sched_yield();
-	}
+	if (!frees_settled(c))
+		return;		/* they stay the port's until it ends */
 	memset(map, 0, sizeof(map));
 	mark_reached(c, map);
 	for (uint32_t first = 0; (got = poolc_query(&c->stk.pc, first, own)) > 0;
@@ -105,6 +135,58 @@ static void reclaim_bufs(struct child *c, uint32_t queue)
 		poolc_free_bufs(&c->stk.pc, ids, n);
 }
 
+/* The fenced may write into slots as long as one of them has not come back. */
+static void unretire(struct child *c)
+{
+	for (int i = 0; i < MAX_PROCS; i++) {
+		if (c->procs[i].used && c->procs[i].fenced)
+			return;
+	}
+	for (uint32_t k = 0; k < c->max_sock; k++)
+		so_unretire(&c->stk.socks[k]);
+}
+
+static bool is_queue_used(const struct child *c, uint32_t queue)
+{
+	for (int i = 0; i < MAX_PROCS; i++) {
+		if (c->procs[i].used && c->procs[i].queue == queue)
+			return true;
+	}
+	return false;
+}
+
+void reclaim_back(struct child *c, int i, uint32_t queue)
+{
+	struct proc *p = &c->procs[i];
+
+	/* Whoever is robbed by this is one more of the fenced. */
+	child_lock(c);
+	if (!p->fenced)
+		poolc_queue_revoke(&c->stk.pc, p->queue);
+	atomic_fetch_and(&c->stk.hdr->deferring, ~(1u << p->queue));
+	p->has_old = true;
+	p->old_queue = p->queue;
+	p->queue = queue;
+	p->fenced = false;
+	unretire(c);
+	child_unlock(c);
+	log_trace("process %d has come back, script queue %u instead of %u", (int)p->pid,
+		  queue, p->old_queue);
+}
+
+void reclaim_old(struct child *c, int i)
+{
+	struct proc *p = &c->procs[i];
+
+	if (!p->has_old)
+		return;
+	p->has_old = false;
+	child_lock(c);
+	if (!is_queue_used(c, p->old_queue))
+		reclaim_bufs(c, p->old_queue);
+	child_unlock(c);
+}
+
 void reclaim_proc(struct child *c, int i)
 {
 	struct proc *p = &c->procs[i];
@@ -112,22 +194,27 @@ void reclaim_proc(struct child *c, int i)
 	child_unwatch(c, p->fd);
 	close(p->fd);
 	p->used = false;
-	poolc_queue_revoke(&c->stk.pc, p->queue);
+	/* A fenced one's was revoked then, and may be another's by now. */
+	if (!p->fenced)
+		poolc_queue_revoke(&c->stk.pc, p->queue);
 	for (uint32_t k = 0; k < c->max_sock; k++) {
 		if (c->socks[k].who == i)
 			c->socks[k].who = -1;
 	}
 	/* If it died holding the lock, this robs it. */
 	child_lock(c);
-	reclaim_bufs(c, p->queue);
+	atomic_fetch_and(&c->stk.hdr->deferring, ~(1u << p->queue));
+	if (!is_queue_used(c, p->queue))
+		reclaim_bufs(c, p->queue);
+	if (p->has_old && !is_queue_used(c, p->old_queue))
+		reclaim_bufs(c, p->old_queue);
+	unretire(c);
 	for (uint32_t k = 0; k < c->max_sock; k++) {
 		struct js_sock *so = &c->stk.socks[k];
 		struct so_txn t;
 
 		if (c->socks[k].kind != CK_CONN)
 			continue;
-		if (p->fenced)
-			so_unretire(so);
 		/* It may have died between commit and telling the deadline, or
 		 * before its segments were published. */
 		if (so_begin(so, &t) == 0)

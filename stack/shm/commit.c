@@ -19,18 +19,19 @@ static_assert(sizeof(struct tcpcb) <= JS_TCPCB_SIZE, "tcpcb fits its block");
 #define GEN(c)		((c) >> 8)
 #define COMMIT(gen, slot) ((gen) << 8 | (slot))
 
-/* The slot a commit that saw @seen writes: the next that is not retired. */
+/* The slot a commit that saw @seen writes: the first that is not retired, so
+ * that the others' pages are not touched.  There is one: each process retires
+ * one at most before it comes back. */
 static unsigned int free_slot(const struct js_sock *so, uint64_t seen)
 {
-	uint32_t retired = atomic_load_explicit(&so->retired, memory_order_relaxed);
-	unsigned int slot = SLOT(seen);
+	uint32_t used = atomic_load_explicit(&so->retired, memory_order_relaxed);
+	unsigned int slot;
 
-	for (int i = 1; i < JS_N_SLOTS; i++) {
-		slot = (slot + 1) % JS_N_SLOTS;
-		if (!(retired & 1u << slot))
-			break;
-	}
-	return slot;
+	if (SLOT(seen) < JS_N_SLOTS)
+		used |= 1u << SLOT(seen);
+	slot = (unsigned int)__builtin_ctz(~(used & ((1u << JS_N_SLOTS) - 1)));
+	/* Others can write what is retired: then anything will do. */
+	return slot < JS_N_SLOTS ? slot : 0;
 }
 
 /* Cursors and pieces of the socket buffers are within their rings. */
@@ -140,6 +141,7 @@ void so_init_block(struct js_sock *so, const struct tcpcb *tcb, const struct js_
 static enum fault fault_wanted;
 static int fault_signal;
 static _Atomic int fault_count;
+static int fault_period, fault_left;
 
 void fault_init(void)
 {
@@ -149,6 +151,7 @@ void fault_init(void)
 		[FAULT_AFTER_PUBLISH] = "after-publish",
 	};
 	const char *want = getauxval(AT_SECURE) ? NULL : getenv("JETSTREAM_FAULT");
+	const char *times;
 
 	fault_signal = SIGKILL;
 	if (want && !strncmp(want, "stop-", 5)) {
@@ -160,13 +163,19 @@ void fault_init(void)
 
 		if (strncmp(want, names[f], len) || (want[len] && want[len] != ':'))
 			continue;
-		atomic_store(&fault_count, want[len] ? atoi(want + len + 1) : 1);
+		fault_period = want[len] ? atoi(want + len + 1) : 1;
+		times = want[len] ? strchr(want + len + 1, ':') : NULL;
+		fault_left = times ? atoi(times + 1) : 1;
+		atomic_store(&fault_count, fault_period);
 		fault_wanted = (enum fault)f;
 	}
 }
 
 void fault_here(enum fault f)
 {
-	if (__builtin_expect(fault_wanted == f, 0) && atomic_fetch_sub(&fault_count, 1) == 1)
-		raise(fault_signal);
+	if (__builtin_expect(fault_wanted != f, 1) || atomic_fetch_sub(&fault_count, 1) != 1)
+		return;
+	if (--fault_left > 0)
+		atomic_store(&fault_count, fault_period);
+	raise(fault_signal);
 }

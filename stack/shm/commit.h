@@ -60,14 +60,15 @@ int so_commit(struct so_txn *t);
  */
 void so_fence(struct js_sock *so, bool may_run);
 
-/* The fenced are gone or have come back: slots may be used again. */
+/* All that were fenced are gone or have come back: slots may be used again.
+ * Context: child, lock held */
 void so_unretire(struct js_sock *so);
 
 /* Write the first block of a socket, generation moved on.  Child. */
 void so_init_block(struct js_sock *so, const struct tcpcb *tcb, const struct js_so *s);
 
 /* Points at which tests kill a process, or with "stop-" stop it:
- * JETSTREAM_FAULT=[stop-]NAME[:N] in its environment, the Nth time. */
+ * JETSTREAM_FAULT=[stop-]NAME[:N[:M]] in its environment, every Nth time, M times. */
 enum fault { FAULT_NONE, FAULT_BEFORE_COMMIT, FAULT_AFTER_COMMIT, FAULT_AFTER_PUBLISH };
 void fault_init(void);
 void fault_here(enum fault f);

@@ -40,7 +40,7 @@ int futex_wake(_Atomic uint32_t *word, int n)
 
 /* Our thread id.  fork() gives a thread a new one without telling us, so the
  * process id is compared; getpid() is cheap beside the work under the lock. */
-static uint32_t self(void)
+uint32_t lock_self(void)
 {
 	static __thread struct { uint32_t tid; pid_t pid; } me;
 	pid_t pid = getpid();
@@ -52,20 +52,20 @@ static uint32_t self(void)
 	return me.tid;
 }
 
-bool lock_try(struct js_stack_hdr *h)
+bool lock_try(struct js_stack_hdr *h, uint32_t me)
 {
 	uint32_t old = 0;
 
-	return atomic_compare_exchange_strong_explicit(&h->lock, &old, self(),
+	return atomic_compare_exchange_strong_explicit(&h->lock, &old, me,
 						       memory_order_acquire,
 						       memory_order_relaxed);
 }
 
 /* Spin, yield.  True: taken. */
-static bool take_soon(struct js_stack_hdr *h)
+static bool take_soon(struct js_stack_hdr *h, uint32_t me)
 {
 	for (int i = 0; i < SPINS + YIELDS; i++) {
-		if (!atomic_load_explicit(&h->lock, memory_order_relaxed) && lock_try(h))
+		if (!atomic_load_explicit(&h->lock, memory_order_relaxed) && lock_try(h, me))
 			return true;
 		if (i >= SPINS)
 			sched_yield();
@@ -77,13 +77,13 @@ static bool take_soon(struct js_stack_hdr *h)
 
 /* One sleep for the lock; who wakes from it takes the lock with the waiters'
  * mark, because others may still sleep.  True: taken. */
-static bool take_sleeping(struct js_stack_hdr *h, uint32_t *seen)
+static bool take_sleeping(struct js_stack_hdr *h, uint32_t me, uint32_t *seen)
 {
 	uint32_t word = atomic_load_explicit(&h->lock, memory_order_relaxed);
 
 	while (!word) {
 		if (atomic_compare_exchange_weak_explicit(&h->lock, &word,
-							  self() | LOCK_WAITERS,
+							  me | LOCK_WAITERS,
 							  memory_order_acquire,
 							  memory_order_relaxed))
 			return true;
@@ -101,22 +101,21 @@ static bool take_sleeping(struct js_stack_hdr *h, uint32_t *seen)
 	return false;
 }
 
-int lock_take(struct js_stack_hdr *h)
+int lock_take(struct js_stack_hdr *h, uint32_t me)
 {
 	uint32_t seen;
 
-	if (take_soon(h))
+	if (take_soon(h, me))
 		return 0;
-	while (!take_sleeping(h, &seen)) {
+	while (!take_sleeping(h, me, &seen)) {
 		if (atomic_load_explicit(&h->dead, memory_order_relaxed))
 			return -ENETDOWN;
 	}
 	return 0;
 }
 
-bool lock_release(struct js_stack_hdr *h)
+bool lock_release(struct js_stack_hdr *h, uint32_t me)
 {
-	uint32_t me = self();
 	uint32_t word = me;
 
 	/* store-release: what we wrote under the lock is seen by the next */
@@ -163,21 +162,21 @@ static bool is_gone(char state)
 void lock_force(struct js_stack_hdr *h)
 {
 	/* With the waiters' mark: whoever sleeps is woken when we release. */
-	atomic_store_explicit(&h->lock, self() | LOCK_WAITERS, memory_order_seq_cst);
+	atomic_store_explicit(&h->lock, lock_self() | LOCK_WAITERS, memory_order_seq_cst);
 }
 
 int lock_take_child(struct js_stack_hdr *h, uint32_t *owner)
 {
+	uint32_t me = lock_self(), seen = 0;
 	uint64_t since;
-	uint32_t seen = 0;
 
-	if (take_soon(h))
+	if (take_soon(h, me))
 		return 0;
 	for (since = now_us(); now_us() - since < LOCK_FAULT_US; ) {
 		uint32_t word;
 		char state;
 
-		if (take_sleeping(h, &seen))
+		if (take_sleeping(h, me, &seen))
 			return 0;
 		word = atomic_load_explicit(&h->lock, memory_order_relaxed);
 		if ((word | LOCK_WAITERS) != seen || !word)
@@ -187,7 +186,7 @@ int lock_take_child(struct js_stack_hdr *h, uint32_t *owner)
 		if (!is_gone(state) && state != 'T' && state != 't')
 			continue;	/* it runs, or will */
 		if (atomic_compare_exchange_strong_explicit(&h->lock, &word,
-							    self() | LOCK_WAITERS,
+							    me | LOCK_WAITERS,
 							    memory_order_acquire,
 							    memory_order_relaxed))
 			return is_gone(state) ? -EOWNERDEAD : -ETIME;

@@ -16,6 +16,7 @@
 #ifndef STACK_SHM_LOCK_H
 #define STACK_SHM_LOCK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,20 +28,31 @@ enum lock_kind { LOCK_FUTEX };
 #define LOCK_FENCE_US	20000	/* a holder stopped for longer is fenced */
 #define LOCK_FAULT_US	5000000	/* one that runs, and keeps it for longer, is out of its mind */
 
+/* What the word holds while the calling thread has the lock. */
+uint32_t lock_self(void);
+
 /**
  * lock_take() - Wait for the lock and take it
+ * @me:		lock_self()
+ *
  * Spins a little, then sleeps.  In bouts of LOCK_FENCE_US, so that the end of
  * the stack is noticed.
  * Context: application.  Not re-entrant.
  * Return: 0; -ENETDOWN if the stack has ended
  */
-int lock_take(struct js_stack_hdr *h);
+int lock_take(struct js_stack_hdr *h, uint32_t me);
 
 /* Take it if it is free. */
-bool lock_try(struct js_stack_hdr *h);
+bool lock_try(struct js_stack_hdr *h, uint32_t me);
+
+/* Nobody has robbed @me of it up to now. */
+static inline bool lock_is_held(const struct js_stack_hdr *h, uint32_t me)
+{
+	return (atomic_load_explicit(&h->lock, memory_order_relaxed) & ~LOCK_WAITERS) == me;
+}
 
 /* Give it back.  False: it was not ours any more; we have been fenced. */
-bool lock_release(struct js_stack_hdr *h);
+bool lock_release(struct js_stack_hdr *h, uint32_t me);
 
 /**
  * lock_take_child() - The child's way: wait, but not for the dead or stopped

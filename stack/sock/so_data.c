@@ -18,7 +18,7 @@
 #include "stack/shm/commit.h"
 #include "stack/sock/sock.h"
 
-#define STALE_TRIES	3	/* then the process has been fenced: -ENETDOWN */
+#define STALE_TRIES	16	/* fences during one call; then somebody writes there who has no business to: -ENETDOWN */
 #define NOBUF_TRIES	25	/* crossings, when pool or node has no buffer left */
 
 /* Where the caller's octets come from, or go to. */
@@ -184,7 +184,11 @@ static int begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
 	    atomic_load_explicit(&stk->socks[sock].gen, memory_order_acquire) != gen)
 		return -EBADF;
 	atomic_store_explicit(&stk->hdr->lock_sock, sock, memory_order_relaxed);
-	return so_begin(&stk->socks[sock], t) ? -ENETDOWN : 0;
+	if (so_begin(&stk->socks[sock], t))
+		return -ENETDOWN;
+	/* Robbed since stk_lock(), and the fence was before so_begin(): it
+	 * would not make our commit fail. */
+	return stk_is_robbed(stk) ? -ESTALE : 0;
 }
 
 /* One attempt under the lock. */
@@ -238,6 +242,8 @@ ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,
 		if (n)
 			return n;
 		n = send_locked(stk, sock, gen, &c);
+		if (n == -ESTALE)
+			stk_check_queue(stk);
 		stk_unlock(stk);
 		if (n == -ESTALE && ++stale < STALE_TRIES)
 			continue;

@@ -342,6 +342,8 @@ static int input(struct stk *stk, struct packet *p)
 	if (syn && !stk->is_child)
 		return 0;
 	err = so_begin(&stk->socks[idx], &t);
+	if (!err && stk_is_robbed(stk))
+		err = -ESTALE;	/* see begin() in so_data.c */
 	if (err)
 		return err;
 	if (is_seen(stk, &t, p))

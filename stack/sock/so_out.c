@@ -150,10 +150,11 @@ void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
 	for (;;) {
 		if (poolc_space(&stk->q) <= RESERVE_OPS) {
 			atomic_store_explicit(&so->pending, 1, memory_order_relaxed);
-			if (poolc_want_space(&stk->q))
+			if (poolc_want_space(&stk->q) ||
+			    poolc_space(&stk->q) <= RESERVE_OPS) {
+				stk_check_queue(stk);
 				return;
-			if (poolc_space(&stk->q) <= RESERVE_OPS)
-				return;
+			}
 		}
 		if (tcp_output(&t->tcb, &v, now, &seg) <= 0)
 			return;
@@ -270,7 +271,10 @@ static void give_back(struct stk *stk, const uint16_t *bufs, unsigned int n, boo
 {
 	unsigned int left = n;
 
-	if (ours && !stk->is_child)
+	/* What another process may have allocated is not for our cache: the
+	 * child frees that, if the other dies and no block reaches it. */
+	if (ours && !stk->is_child &&
+	    atomic_load_explicit(&stk->guard->n_attached, memory_order_relaxed) <= 1)
 		left = bufcache_put(&stk->bc, bufs, n);
 	stk_free(stk, bufs + (n - left), left);
 }

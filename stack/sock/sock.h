@@ -12,7 +12,7 @@
  * -ENETDOWN: the child or the ring has gone.
  * -ESTALE never leaves this layer: a commit that lost against a fence is
  * tried again.  A process that was fenced while it was stopped has lost its
- * script queue: its calls give -ENETDOWN (it does not attach again yet).
+ * script queue: its next stk_lock() gets a new one from the child (on_lost).
  *
  * Context: any thread of an attached process, or the child.  Thread-safe by
  * the stack's lock.  Not to be called from a signal handler that interrupted
@@ -33,6 +33,7 @@
 #include "abi/shmseg.h"
 #include "stack/engine/tcp.h"
 #include "stack/pool/poolc.h"
+#include "stack/shm/lock.h"
 
 #define STK_DEFER_MAX	2048
 #define JS_TCPI_PMTU	61504	/* octets: the MTU of the ring, as TCP_INFO tells it */
@@ -50,6 +51,7 @@ struct stk {
 	/* Buffers to FREE with the next publishing; from defer_mark on those
 	 * of the transaction that is not committed.  Under the lock. */
 	uint16_t n_defer, defer_mark;
+	bool told_defer;		/* our bit in hdr->deferring */
 	uint16_t defer[STK_DEFER_MAX];
 	/* The child's, when it runs input and output; NULL in applications.
 	 * ctx is passed back. */
@@ -58,6 +60,11 @@ struct stk {
 	void (*on_token)(void *ctx, uint32_t sock);	/* the anchor wants a token */
 	int (*on_rxvci)(void *ctx, uint32_t sock, uint16_t rxvci);	/* a SYN or ACK announced one (0: none), before the answer */
 	uint64_t n_stale;		/* commits lost */
+	/* An application's thread that believes it has the lock: one that was
+	 * fenced still works with what is private here, so others wait for it. */
+	_Atomic uint32_t holder;	/* lock_self(), 0 none; under the lock, but for the fenced */
+	_Atomic uint32_t lost;		/* our script queue was taken: see stk_reattach() */
+	int (*on_lost)(struct stk *stk);	/* get a new one, and stk_reattach(); 0, -ENETDOWN */
 };
 
 /**
@@ -70,6 +77,22 @@ struct stk {
  */
 int stk_attach(struct stk *stk, const int fds[CM_INIT_NFDS], uint32_t queue);
 void stk_detach(struct stk *stk);
+
+/**
+ * stk_reattach() - Go on with script queue @queue, after ours was revoked
+ *
+ * What this process had given back through the old queue and jetringd has not
+ * fetched is given back through the new one, and so are the buffers of the
+ * cache; what else the old queue allocated is for the child to find.  SENDs
+ * that were not fetched count as lost on the ring.
+ *
+ * Context: application, lock not held; one thread at a time
+ * Return: 0; -ESTALE @queue is not open; -ENETDOWN
+ */
+int stk_reattach(struct stk *stk, uint32_t queue);
+/* Look whether jetringd still listens to our queue; if not, the next
+ * stk_lock() will see to it.  Lock held. */
+void stk_check_queue(struct stk *stk);
 
 /* 0, or the error every call gives: ENETDOWN. */
 int stk_dead(const struct stk *stk);
@@ -154,10 +177,17 @@ void so_notify(struct stk *stk, uint32_t sock, unsigned int bits);
 
 struct so_txn;
 
-/* Lock and unlock; stk_lock() gives -ENETDOWN.  stk_unlock() rings the
- * doorbell for what was published. */
+/* Lock and unlock, in an application.  stk_lock() gives -ENETDOWN; it asks the
+ * child for a script queue if ours was taken.  stk_unlock() rings the doorbell
+ * for what was published. */
 int stk_lock(struct stk *stk);
 void stk_unlock(struct stk *stk);
+/* In an application's stk_lock(): it is not ours any more. */
+static inline bool stk_is_robbed(const struct stk *stk)
+{
+	return !stk->is_child &&
+	       !lock_is_held(stk->hdr, atomic_load_explicit(&stk->holder, memory_order_relaxed));
+}
 
 /* tcp_output() until nothing is left or the queue is full: ops are pushed,
  * not published.  @mark: poolc_tail() from before the transaction's first op. */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stk.c - one process's view of a stack: mapping, lock, returning buffers
+ * stk.c - one process's view of a stack: mapping, lock, script queue, buffers
  *
  * Application and child.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "stack/shm/commit.h"
@@ -109,26 +112,165 @@ int stk_dead(const struct stk *stk)
 	return poolc_closed(&stk->pc);
 }
 
+/* --- lock ---------------------------------------------------------------------- */
+
+/* Another thread of ours has been robbed of the lock, and has not noticed yet. */
+static void wait_for_fenced(struct stk *stk, uint32_t tid)
+{
+	const struct timespec nap = { .tv_nsec = 100000 };
+
+	if (syscall(SYS_tgkill, getpid(), tid, 0) < 0 && errno == ESRCH) {
+		/* It never will.  What it left half done is the queue's. */
+		atomic_store_explicit(&stk->lost, 1, memory_order_relaxed);
+		atomic_compare_exchange_strong(&stk->holder, &tid, 0);
+		return;
+	}
+	nanosleep(&nap, NULL);
+}
+
+static int enter(struct stk *stk)
+{
+	uint32_t me = lock_self();
+
+	for (;;) {
+		uint32_t holder = 0;
+		int err = lock_take(stk->hdr, me);
+
+		if (err)
+			return err;
+		/* acquire, pairs with store-release in leave() */
+		if (atomic_compare_exchange_strong_explicit(&stk->holder, &holder, me,
+							    memory_order_acquire,
+							    memory_order_relaxed))
+			return 0;
+		lock_release(stk->hdr, me);
+		wait_for_fenced(stk, holder);
+		err = stk_dead(stk);
+		if (err)
+			return err;
+	}
+}
+
+/* Who looks for lost buffers must know of FREEs that are still to come. */
+static void tell_deferring(struct stk *stk)
+{
+	uint32_t bit = 1u << stk->q.idx;
+
+	if (stk->told_defer == (stk->n_defer != 0))
+		return;
+	stk->told_defer = !stk->told_defer;
+	if (stk->told_defer)
+		atomic_fetch_or(&stk->hdr->deferring, bit);
+	else
+		atomic_fetch_and(&stk->hdr->deferring, ~bit);
+}
+
+static void leave(struct stk *stk)
+{
+	uint32_t me = atomic_load_explicit(&stk->holder, memory_order_relaxed);
+
+	tell_deferring(stk);
+	/* Before the lock is free: the next takes both. */
+	if (!lock_is_held(stk->hdr, me))
+		atomic_store_explicit(&stk->lost, 1, memory_order_relaxed);
+	atomic_store_explicit(&stk->holder, 0, memory_order_release);
+	if (!lock_release(stk->hdr, me))
+		atomic_store_explicit(&stk->lost, 1, memory_order_relaxed);
+}
+
 int stk_lock(struct stk *stk)
 {
-	int err = stk_dead(stk);
+	for (;;) {
+		int err = stk_dead(stk);
 
-	if (err)
-		return err;
-	busy++;
-	err = lock_take(stk->hdr);
-	if (err)
+		if (err)
+			return err;
+		busy++;
+		err = enter(stk);
+		if (!err && !atomic_load_explicit(&stk->lost, memory_order_relaxed))
+			return 0;
+		if (!err)
+			leave(stk);
 		busy--;
-	return err;
+		if (!err)
+			err = stk->on_lost ? stk->on_lost(stk) : -ENETDOWN;
+		if (err)
+			return err;
+	}
 }
 
 void stk_unlock(struct stk *stk)
 {
-	lock_release(stk->hdr);
+	leave(stk);
 	busy--;
 	/* Outside the lock: the doorbell may be a system call. */
 	poolc_ring(&stk->pc);
 }
+
+/* --- a new script queue ----------------------------------------------------------- */
+
+void stk_check_queue(struct stk *stk)
+{
+	if (!stk->is_child && poolc_queue_check(&stk->q) == -ESTALE)
+		atomic_store_explicit(&stk->lost, 1, memory_order_relaxed);
+}
+
+/* FREEs that @old has published and that were not fetched. */
+static void free_again(struct stk *stk, const struct poolc_queue *old)
+{
+	uint32_t at = atomic_load_explicit(&old->sq->fetched, memory_order_relaxed);
+
+	if (old->tail - at > JS_QUEUE_OPS)
+		return;		/* it is another's by now */
+	for (; at != old->tail; at++) {
+		const struct js_op *op = &old->sq->op[at % JS_QUEUE_OPS];
+		uint16_t ids[JS_OP_BUFS];
+		unsigned int n = op->n;
+
+		if (op->code != JS_OP_FREE || n > JS_OP_BUFS)
+			continue;
+		memcpy(ids, op->bufs, n * sizeof(ids[0]));
+		stk_free(stk, ids, n);
+	}
+}
+
+int stk_reattach(struct stk *stk, uint32_t queue)
+{
+	struct poolc_queue old;
+	int err;
+
+	busy++;
+	err = enter(stk);
+	if (err) {
+		busy--;
+		return err;
+	}
+	poolc_space(&stk->q);	/* takes answers that have come */
+	old = stk->q;
+	err = poolc_queue_init(&stk->q, &stk->pc, queue);
+	if (err) {
+		stk->q = old;
+	} else {
+		stk->told_defer = false;	/* that was the old one's bit */
+		stk->bc.asked = 0;
+		stk->bc.starved = false;
+		/* Pairs with the store-release of the epoch, when it was revoked:
+		 * what stands in fetched is final. */
+		atomic_thread_fence(memory_order_acquire);
+		free_again(stk, &old);
+		stk_flush(stk);
+		bufcache_flush(&stk->bc, 0);
+		stk->bc.n = 0;
+		poolc_publish(&stk->q);
+		atomic_store_explicit(&stk->lost, 0, memory_order_relaxed);
+	}
+	leave(stk);
+	busy--;
+	poolc_ring(&stk->pc);
+	return err;
+}
+
+/* --- returning buffers -------------------------------------------------------------- */
 
 void stk_free(struct stk *stk, const uint16_t *bufs, unsigned int n)
 {

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/util.h"
 #include "stack/shm/commit.h"
 #include "stack/shm/lock.h"
 
@@ -116,6 +117,30 @@ static void fenced_writes_nowhere(void **state)
 	assert_int_equal(atomic_load(&so->retired), 0);
 }
 
+/* As many as can be fenced at a time: each has a slot of its own to spoil. */
+static void many_fenced(void **state)
+{
+	struct so_txn slow[JS_N_SLOTS - 2], t;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(slow); i++) {
+		assert_int_equal(so_begin(so, &slow[i]), 0);
+		so_fence(so, true);
+		assert_int_equal(so_begin(so, &t), 0);
+		t.s.ev_seq = 1000 + (uint32_t)i;
+		assert_int_equal(so_commit(&t), 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(slow); i++) {
+		memset(&so->slot[slow[i].slot], 0xa5, sizeof(so->slot[0]));
+		assert_int_equal(so_begin(so, &t), 0);
+		assert_int_equal(t.s.ev_seq, 1000 + ARRAY_SIZE(slow) - 1 + i);
+		t.s.ev_seq++;
+		assert_int_equal(so_commit(&t), 0);
+		assert_int_equal(so_commit(&slow[i]), -ESTALE);
+	}
+	so_unretire(so);
+}
+
 /* Nonsense in the live block is refused, not run. */
 static void garbage_is_refused(void **state)
 {
@@ -143,7 +168,7 @@ static pid_t holder(void (*then)(void))
 	assert_int_equal(pipe(p), 0);
 	pid = fork();
 	if (pid == 0) {
-		lock_take(h);
+		lock_take(h, lock_self());
 		if (write(p[1], "x", 1) != 1)
 			_exit(2);
 		then();
@@ -163,7 +188,7 @@ static void die(void)
 static void stop_then_release(void)
 {
 	raise(SIGSTOP);
-	_exit(lock_release(h) ? 1 : 42);
+	_exit(lock_release(h, lock_self()) ? 1 : 42);
 }
 
 /* The child takes the lock of a process that was killed holding it. */
@@ -178,9 +203,9 @@ static void dead_holder_is_robbed(void **state)
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(lock_take_child(h, &owner), -EOWNERDEAD);
 	assert_int_equal(owner, (uint32_t)pid);
-	assert_true(lock_release(h));
-	assert_int_equal(lock_take(h), 0);
-	assert_true(lock_release(h));
+	assert_true(lock_release(h, lock_self()));
+	assert_int_equal(lock_take(h, lock_self()), 0);
+	assert_true(lock_release(h, lock_self()));
 }
 
 /* And of one that is stopped; that one finds out when it goes on. */
@@ -199,7 +224,7 @@ static void stopped_holder_is_robbed(void **state)
 	waitpid(pid, &status, 0);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 42);
-	assert_true(lock_release(h));
+	assert_true(lock_release(h, lock_self()));
 }
 
 /* A holder that runs is waited for, not robbed. */
@@ -214,9 +239,9 @@ static void contended_counts_right(void **state)
 	pid = fork();
 	if (pid == 0) {
 		for (int i = 0; i < N; i++) {
-			lock_take(h);
+			lock_take(h, lock_self());
 			h->lock_sock = h->lock_sock + 1;
-			if (!lock_release(h))
+			if (!lock_release(h, lock_self()))
 				_exit(1);
 		}
 		_exit(0);
@@ -224,7 +249,7 @@ static void contended_counts_right(void **state)
 	for (int i = 0; i < N; i++) {
 		assert_int_equal(lock_take_child(h, &owner), 0);
 		h->lock_sock = h->lock_sock + 1;
-		assert_true(lock_release(h));
+		assert_true(lock_release(h, lock_self()));
 	}
 	waitpid(pid, &status, 0);
 	assert_int_equal(WEXITSTATUS(status), 0);
@@ -237,7 +262,7 @@ static void dead_stack_ends_waiting(void **state)
 	(void)state;
 	h->lock = 1;	/* init never gives it back */
 	h->dead = ENETDOWN;
-	assert_int_equal(lock_take(h), -ENETDOWN);
+	assert_int_equal(lock_take(h, lock_self()), -ENETDOWN);
 }
 
 int main(void)
@@ -248,6 +273,7 @@ int main(void)
 		CASE(abandoned_did_not_happen),
 		CASE(overtaken_is_stale),
 		CASE(fenced_writes_nowhere),
+		CASE(many_fenced),
 		CASE(garbage_is_refused),
 		CASE(dead_holder_is_robbed),
 		CASE(stopped_holder_is_robbed),
