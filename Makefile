@@ -65,7 +65,7 @@ ws	:= $(shell $(PKG_CONFIG) --exists 'wireshark >= 4.0' && echo yes)
 plugin	:= $(if $(ws),$(call have,dissector/packet-jetstream.c,$(O)/plugin/jetstream.so))
 unit	:= $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit/test_*.c)))
 tprogs	:= $(patsubst tests/progs/%.c,$(O)/tests/progs/%,$(sort $(wildcard tests/progs/*.c)))
-benches	:= pool
+benches	:= pool ring
 man	:= $(wildcard docs/man/*.[0-9])
 
 all: $(progs) $(libs) $(plugin)		## build everything

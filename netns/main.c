@@ -93,7 +93,7 @@ static const struct verb verbs[] = {
 	  "jet capture -w ring.pcapng   or   jet capture | wireshark -k -i -" },
 	{ "link", "show | set A->B KEY=VALUE… | rule lose|corrupt A->B data=K", verb_link, O_LAB | O_JSON,
 	  "losses and errors of the ring: show them, set them", "jet link set 'n1->n2' loss=1% seed=7" },
-	{ "bench", "pool", verb_bench, O_JSON | O_BENCH,
+	{ "bench", "pool | ring", verb_bench, O_JSON | O_BENCH,
 	  "measure, in a lab of its own", "sudo jet bench pool" },
 	{ "check", "", verb_check, O_JSON, "is all there that a lab needs?", "sudo jet check" },
 	{ "validate", "[FILE]", verb_validate, O_TOPO, "read a topology file and say what it makes",

@@ -9,7 +9,7 @@ load helper
 has_figures() {
 	local e
 	jq -e '.quick and .runs == 1 and (.bars | length > 0) and
-	       all(.bars[]; (.met | type == "boolean") and (.value | type == "number") and
+	       all(.bars[]; (.met | type == "boolean") and (.value | type == "number" or . == null) and
 			    (.what | length > 0) and has("at_least") != has("at_most"))' out.json
 	for e; do
 		jq -e "(.tables | $e) | type == \"number\" and . > 0" out.json || {
@@ -24,6 +24,12 @@ has_figures() {
 	"$JET" bench pool --quick --json >out.json
 	has_figures .bulk[0].pools_gbit_per_s .bulk[0].bare_gbit_per_s .bulk[0].ratio \
 		.small[0].packets_per_s .round[0].mean_us .round[1].p99_us
+}
+
+@test "bench ring: rate, fairness and error" {
+	"$JET" bench ring --quick --json >out.json
+	has_figures .ring[0].measured_gbit_per_s .ring[0].model_gbit_per_s .ring[1].jain \
+		.ring[1].frames
 }
 
 @test "a benchmark that is ended takes its lab down" {

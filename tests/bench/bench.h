@@ -46,6 +46,7 @@ extern struct bench_opts bench_opts;
 void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 void bench_pool(void);
+void bench_ring(void);
 
 /* --- lab.c ------------------------------------------------------------------- */
 
@@ -108,12 +109,16 @@ void crew_sleep(struct crew *c, double seconds);
 /* What is counted in *@n goes up by so many a second: warms up first, measures
  * --seconds, and for longer if the machine is so busy that nothing moved. */
 double crew_rate(struct crew *c, _Atomic uint64_t *n);
+/* The same for @n_rates counters at once, CREW_MAX at most, @stride octets apart. */
+void crew_rates(struct crew *c, _Atomic uint64_t *n, size_t stride, unsigned int n_rates, double *rate);
 void crew_end(struct crew *c);
 
 /* --- figures.c ------------------------------------------------------------------ */
 
 /* The median of @n figures, which are sorted. */
 double median(double *v, unsigned int n);
+/* Room for a figure of each run. */
+double *figures(void);
 
 /* A histogram of times: 1 ns to 2^40 ns, each octave in 16 parts. */
 #define HIST_SUB	16
@@ -190,6 +195,9 @@ struct rounds {
 struct clients;
 struct clients *clients_stream(struct crew *c, struct stream *s, unsigned int from, unsigned int to);
 struct clients *clients_rounds(struct crew *c, struct rounds *r, unsigned int from, unsigned int to);
+/* @n streams s[0] to s[@n - 1], from n1 to n2, from n2 to n3, …, the last to n1
+ * (if it is one, to n2), all in one process that sleeps when it can. */
+struct clients *clients_load(struct crew *c, struct stream *s, unsigned int n);
 void clients_close(struct clients *cl);
 
 /* bare.c: three processes and shared memory. */

@@ -3,8 +3,8 @@
  * clients.c - clients of pools: they send, receive and answer; jet-bench
  *
  * The worker opens the ports and tells each its peer's VCI; the process that
- * uses one is forked after that.  Nobody sleeps: who has nothing to do calls
- * sched_yield() and looks again, as jetringd does while there is work.
+ * uses one is forked after that.  Who has nothing to do calls sched_yield() and
+ * looks again, as jetringd does while there is work; only a load sleeps.
  *
  * Bulk: sixteen Tx buffers for each packet of the window are allocated once
  * and used again when their SEND is done, so a packet costs its copies and one
@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/util.h"
@@ -23,6 +24,7 @@
 
 #define BURST		64u	/* small packets in a script; events taken before buffers go back */
 #define RX_LIMIT	8192u	/* buffers */
+#define NAP_NS		100000	/* of a load that has nothing to do */
 #define PACKET_BUFS	(SDU_BULK / JS_BUF_SIZE + 1)
 
 struct end {
@@ -32,10 +34,19 @@ struct end {
 	js_vci_t rxvci;
 };
 
+struct packet {				/* one of a window */
+	uint16_t ids[PACKET_BUFS];
+	uint32_t op;			/* its SEND, if it */
+	bool was_sent;
+};
+
 struct clients {
 	struct end from, to;
 	struct stream *s;
+	struct packet *packet;		/* the sender's; NULL: they fit into ops */
+	uint64_t sent;			/* packets */
 	struct rounds *r;
+	struct clients *next;		/* of a load */
 };
 
 /* --- set-up ------------------------------------------------------------------ */
@@ -82,9 +93,14 @@ static struct clients *clients_new(unsigned int from, unsigned int to, uint32_t 
 
 void clients_close(struct clients *cl)
 {
-	poolc_close(&cl->from.pc);
-	poolc_close(&cl->to.pc);
-	free(cl);
+	while (cl) {
+		struct clients *next = cl->next;
+
+		poolc_close(&cl->from.pc);
+		poolc_close(&cl->to.pc);
+		free(cl);
+		cl = next;
+	}
 }
 
 /* --- what each does with its port ------------------------------------------------ */
@@ -131,43 +147,42 @@ static void give_back(struct end *e, const uint16_t *ids, unsigned int n)
 
 /* --- a stream ------------------------------------------------------------------------ */
 
-struct packet {				/* one of the window */
-	uint16_t ids[PACKET_BUFS];
-	uint32_t op;			/* its SEND */
-	bool is_out;			/* … has been pushed once */
-};
-
-/* Tx buffers for each packet of the window, in pieces as large as an ALLOC. */
-static struct packet *make_window(struct end *e, const struct stream *s)
+/* Tx buffers for each packet of the window. */
+static void make_window(struct clients *cl)
 {
+	const struct stream *s = cl->s;
 	unsigned int n_buf = (s->sdu_len - PACKET_HDR + JS_BUF_SIZE - 1) / JS_BUF_SIZE;
-	struct packet *w = calloc(s->window, sizeof(*w));
 	struct bufcache bc;
 
-	if (!w || bufcache_init(&bc, &e->q, e->pool, 0, 1) < 0)
+	packet_text();
+	if (s->sdu_len <= JS_OP_HDR_MAX)
+		return;
+	cl->packet = calloc(s->window, sizeof(*cl->packet));
+	if (!cl->packet || bufcache_init(&bc, &cl->from.q, cl->from.pool, 0, 1) < 0)
 		die("out of memory");
 	for (unsigned int i = 0; i < s->window; i++) {
 		for (unsigned int n = 0; n < n_buf;) {
-			int got = bufcache_get(&bc, w[i].ids + n, n_buf - n, true);
+			int got = bufcache_get(&bc, cl->packet[i].ids + n, n_buf - n, true);
 
 			if (got < 0)
 				die("no Tx buffers: %s", strerror(-got));
 			n += (unsigned int)got;
 		}
 	}
-	return w;
 }
 
-/* Copy packet @nr into its buffers and push the SEND. */
-static void send_big(struct end *e, struct packet *pk, uint32_t sdu_len, uint64_t nr)
+/* Copy packet @nr into its buffers and push the SEND.  False: not yet. */
+static bool send_big(struct clients *cl, uint64_t nr)
 {
+	uint32_t sdu_len = cl->s->sdu_len, len = sdu_len - PACKET_HDR, at = 0;
+	struct packet *pk = &cl->packet[nr % cl->s->window];
 	struct js_seg seg[PACKET_BUFS];
-	uint32_t len = sdu_len - PACKET_HDR, at = 0;
-	unsigned int n = 0;
+	struct end *e = &cl->from;
 	uint8_t hdr[PACKET_HDR];
+	unsigned int n = 0;
 
-	while (pk->is_out && !poolc_is_done(&e->q, pk->op))
-		idle(e);
+	if ((pk->was_sent && !poolc_is_done(&e->q, pk->op)) || !poolc_space(&e->q))
+		return false;
 	for (; at < len; at += seg[n++].len) {
 		seg[n] = (struct js_seg) {
 			.buf = pk->ids[n], .len = (uint16_t)MIN(len - at, (uint32_t)JS_BUF_SIZE),
@@ -176,89 +191,92 @@ static void send_big(struct end *e, struct packet *pk, uint32_t sdu_len, uint64_
 	}
 	memcpy(poolc_buf(&e->pc, pk->ids[0]), &nr, sizeof(nr));
 	packet_header(hdr, sdu_len, nr);
-	pk->is_out = true;
+	pk->was_sent = true;
 	pk->op = poolc_tail(&e->q);
-	while (poolc_send(&e->q, e->pool, 0, hdr, PACKET_HDR, seg, n) < 0)
-		idle(e);
+	return poolc_send(&e->q, e->pool, 0, hdr, PACKET_HDR, seg, n) == 0;
 }
 
-/* The whole packet in the op; false: no room. */
-static bool send_small(struct end *e, uint32_t sdu_len, uint64_t nr)
+/* The whole packet in the op. */
+static bool send_small(struct clients *cl, uint64_t nr)
 {
+	uint32_t sdu_len = cl->s->sdu_len;
 	uint8_t sdu[JS_OP_HDR_MAX];
 
 	packet_header(sdu, sdu_len, nr);
 	memcpy(sdu + PACKET_HDR, packet_text(), sdu_len - PACKET_HDR);
 	memcpy(sdu + PACKET_HDR, &nr, sizeof(nr));
-	return poolc_send(&e->q, e->pool, 0, sdu, sdu_len, NULL, 0) == 0;
+	return poolc_send(&cl->from.q, cl->from.pool, 0, sdu, sdu_len, NULL, 0) == 0;
 }
 
-static void stream_sender(struct crew_ctl *ctl, void *arg)
+/* Send what the window has room for: big ones one in a script. */
+static bool send_some(struct clients *cl)
 {
-	struct clients *cl = arg;
-	struct end *e = &cl->from;
 	struct stream *s = cl->s;
-	bool is_small = s->sdu_len <= JS_OP_HDR_MAX;
-	struct packet *w = is_small ? NULL : make_window(e, s);
-	uint64_t nr = 0;
+	uint64_t room = atomic_load_explicit(&s->taken, memory_order_acquire) + s->window - cl->sent;
+	unsigned int n = 0, burst = cl->packet ? 1 : BURST;
 
-	packet_text();
-	crew_ready(ctl);
-	while (!crew_stopped(ctl)) {
-		uint64_t room = atomic_load_explicit(&s->taken, memory_order_acquire) + s->window - nr;
-		uint64_t n = MIN(room, (uint64_t)(is_small ? BURST : 1)), i;
-
-		for (i = 0; i < n; i++, nr++) {
-			if (!is_small)
-				send_big(e, &w[nr % s->window], s->sdu_len, nr);
-			else if (!send_small(e, s->sdu_len, nr))
-				break;
-		}
-		if (i)
-			go(e);
-		else
-			idle(e);
+	while (n < MIN(room, burst) && (cl->packet ? send_big : send_small)(cl, cl->sent)) {
+		cl->sent++;
+		n++;
 	}
-	free(w);
+	go(&cl->from);
+	return n;
 }
 
 /* Copy out and check one packet; its buffers are added to @ids. */
-static unsigned int take(struct end *e, const struct js_event *ev, uint64_t nr, uint16_t *ids)
+static unsigned int take(struct clients *cl, const struct js_event *ev, uint64_t nr, uint16_t *ids)
 {
 	static uint8_t sdu[SDU_BULK + JS_BUF_SIZE];
 
-	if (ev->n_buf > PACKET_BUFS)
-		die("a packet of %u octets", ev->sdu_len);
+	if (ev->type != JS_EV_RX || ev->sdu_len != cl->s->sdu_len || ev->n_buf > PACKET_BUFS)
+		die("event %u, packet of %u octets", ev->type, ev->sdu_len);
 	for (unsigned int i = 0; i < ev->n_buf; i++)
-		memcpy(sdu + i * JS_BUF_SIZE, poolc_buf(&e->pc, ev->buf[i]),
+		memcpy(sdu + i * JS_BUF_SIZE, poolc_buf(&cl->to.pc, ev->buf[i]),
 		       MIN(ev->sdu_len - i * JS_BUF_SIZE, (uint32_t)JS_BUF_SIZE));
 	packet_check(sdu, ev->sdu_len, nr);
 	memcpy(ids, ev->buf, ev->n_buf * sizeof(*ids));
 	return ev->n_buf;
 }
 
+/* Take what has come. */
+static bool take_some(struct clients *cl)
+{
+	uint64_t nr = atomic_load_explicit(&cl->s->taken, memory_order_relaxed);
+	uint16_t ids[BURST + PACKET_BUFS];
+	unsigned int n = 0;
+	struct js_event ev;
+
+	while (n < BURST && poolc_event_peek(&cl->to.pc, &ev)) {
+		n += take(cl, &ev, nr++, ids + n);
+		poolc_event_done(&cl->to.pc, &ev);
+	}
+	if (!n)
+		return false;
+	give_back(&cl->to, ids, n);
+	atomic_store_explicit(&cl->s->taken, nr, memory_order_release);
+	return true;
+}
+
+static void stream_sender(struct crew_ctl *ctl, void *arg)
+{
+	struct clients *cl = arg;
+
+	make_window(cl);
+	crew_ready(ctl);
+	while (!crew_stopped(ctl))
+		if (!send_some(cl))
+			idle(&cl->from);
+}
+
 static void stream_receiver(struct crew_ctl *ctl, void *arg)
 {
 	struct clients *cl = arg;
-	struct end *e = &cl->to;
-	struct stream *s = cl->s;
-	uint16_t ids[BURST + PACKET_BUFS];
-	struct js_event ev;
-	uint64_t nr = 0;
 
 	packet_text();
 	crew_ready(ctl);
-	while (next_packet(e, ctl, &ev)) {
-		unsigned int n = 0;
-
-		do {
-			if (ev.sdu_len != s->sdu_len)
-				die("a packet of %u octets", ev.sdu_len);
-			n += take(e, &ev, nr++, ids + n);
-		} while (n < BURST && poolc_event_peek(&e->pc, &ev) && next_packet(e, ctl, &ev));
-		give_back(e, ids, n);
-		atomic_store_explicit(&s->taken, nr, memory_order_release);
-	}
+	while (!crew_stopped(ctl))
+		if (!take_some(cl))
+			idle(&cl->to);
 }
 
 struct clients *clients_stream(struct crew *c, struct stream *s, unsigned int from, unsigned int to)
@@ -269,6 +287,47 @@ struct clients *clients_stream(struct crew *c, struct stream *s, unsigned int fr
 	crew_add(c, stream_sender, cl);
 	crew_add(c, stream_receiver, cl);
 	return cl;
+}
+
+/* --- many streams, all in one process that sleeps ------------------------------------ */
+
+static void load_all(struct crew_ctl *ctl, void *arg)
+{
+	const struct timespec nap = { .tv_nsec = NAP_NS };
+	struct clients *first = arg, *cl;
+
+	for (cl = first; cl; cl = cl->next)
+		make_window(cl);
+	crew_ready(ctl);
+	while (!crew_stopped(ctl)) {
+		bool any = false;
+
+		for (cl = first; cl; cl = cl->next) {
+			while (send_some(cl))
+				any = true;
+			any |= take_some(cl);
+		}
+		if (any)
+			continue;
+		if (poolc_queue_check(&first->from.q))
+			die("the ring has ended under us");
+		nanosleep(&nap, NULL);
+	}
+}
+
+struct clients *clients_load(struct crew *c, struct stream *s, unsigned int n)
+{
+	struct clients *first = NULL;
+
+	for (unsigned int i = n; i-- > 0;) {
+		struct clients *cl = clients_new(i + 1, i + 1 < n || n == 1 ? i + 2 : 1, 0);
+
+		cl->s = &s[i];
+		cl->next = first;
+		first = cl;
+	}
+	crew_add(c, load_all, first);
+	return first;
 }
 
 /* --- round trips ----------------------------------------------------------------------- */

@@ -102,23 +102,44 @@ void crew_sleep(struct crew *c, double seconds)
 		tick(c, until);
 }
 
-double crew_rate(struct crew *c, _Atomic uint64_t *n)
+static _Atomic uint64_t *counter(_Atomic uint64_t *n, size_t stride, unsigned int i)
 {
-	uint64_t was, now, began, took, until = now_ns() + (uint64_t)(READY_S * 1e9);
+	return (_Atomic uint64_t *)(void *)((char *)n + i * stride);
+}
+
+void crew_rates(struct crew *c, _Atomic uint64_t *n, size_t stride, unsigned int n_rates, double *rate)
+{
+	uint64_t was[CREW_MAX], began, took, until = now_ns() + (uint64_t)(READY_S * 1e9);
+	bool any = false;
+	unsigned int i;
 
 	crew_sleep(c, bench_opts.seconds * WARM);
-	was = atomic_load(n);
+	for (i = 0; i < n_rates; i++)
+		was[i] = atomic_load(counter(n, stride, i));
 	began = now_ns();
 	crew_sleep(c, bench_opts.seconds);
 	for (;;) {
-		now = atomic_load(n);
 		took = now_ns() - began;
-		if (now != was)
-			return (double)(now - was) * 1e9 / (double)took;
+		for (i = 0; i < n_rates; i++) {
+			uint64_t moved = atomic_load(counter(n, stride, i)) - was[i];
+
+			any |= moved;
+			rate[i] = (double)moved * 1e9 / (double)took;
+		}
+		if (any)
+			return;
 		if (began + took > until)
 			die("nothing has moved for %g s", READY_S);
 		tick(c, until);
 	}
+}
+
+double crew_rate(struct crew *c, _Atomic uint64_t *n)
+{
+	double rate;
+
+	crew_rates(c, n, 0, 1, &rate);
+	return rate;
 }
 
 void crew_end(struct crew *c)

@@ -19,6 +19,15 @@ static int cmp_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+double *figures(void)
+{
+	double *v = calloc(bench_opts.runs, sizeof(*v));
+
+	if (!v)
+		die("out of memory");
+	return v;
+}
+
 double median(double *v, unsigned int n)
 {
 	qsort(v, n, sizeof(*v), cmp_double);
@@ -152,6 +161,7 @@ void row_int(struct row *r, const char *key, uint64_t v)
 void report_bar(const char *what, double value, double bar, bool is_max)
 {
 	struct json_object *b = json_object_new_object();
+	/* A figure that could not be had is no figure that is good enough. */
 	bool met = is_max ? value <= bar : value >= bar;
 
 	json_object_object_add(b, "what", json_object_new_string(what));

@@ -32,6 +32,7 @@ static const struct {
 	const char *help;
 } benches[] = {
 	{ "pool", bench_pool, "packets between pools, against a bare pipeline: bulk, small, round trips" },
+	{ "ring", bench_ring, "the ring against its model: rate, fairness, departure error" },
 };
 
 void die(const char *fmt, ...)

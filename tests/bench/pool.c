@@ -55,7 +55,7 @@ struct pair {			/* of two cases that take turns */
 /* Medians of both, and of the ratios a/b of neighbours. */
 static struct pair medians(double *a, double *b)
 {
-	double *ratio = calloc(bench_opts.runs, sizeof(*ratio));
+	double *ratio = figures();
 	struct pair p;
 
 	for (unsigned int i = 0; i < bench_opts.runs; i++)
@@ -69,8 +69,8 @@ static struct pair medians(double *a, double *b)
 
 static void bench_bulk(void)
 {
-	double *pools = calloc(bench_opts.runs, sizeof(*pools));
-	double *bare = calloc(bench_opts.runs, sizeof(*bare));
+	double *pools = figures();
+	double *bare = figures();
 	struct pair p;
 	struct row *r;
 
@@ -92,7 +92,7 @@ static void bench_bulk(void)
 
 static void bench_small(void)
 {
-	double *v = calloc(bench_opts.runs, sizeof(*v)), m;
+	double *v = figures(), m;
 	struct row *r;
 
 	for (unsigned int i = 0; i < bench_opts.runs; i++)
@@ -143,8 +143,8 @@ static void round_row(const char *name, double us, const struct hist *h)
 
 static void bench_round(void)
 {
-	double *pools = calloc(bench_opts.runs, sizeof(*pools));
-	double *bare = calloc(bench_opts.runs, sizeof(*bare));
+	double *pools = figures();
+	double *bare = figures();
 	static struct hist hp, hb;
 	struct pair p;
 
