@@ -9,136 +9,26 @@
  */
 #include <cap-ng.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "abi/aal5.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "stack/child/child_int.h"
 
-#define STACK_SIZE	(sizeof(struct js_stack_hdr) + JS_N_SOCKS * sizeof(struct js_sock))
-#define TX_POOL_BUFS	8192	/* limit of the pool that Tx buffers are charged to: 32 MiB */
-#define BATCH		64	/* events under one hold of the lock */
 #define BURY_US		1000	/* look again whether a pool's last SEND has left */
 #define STALL_US	60000000	/* no frame of ours left the ring: somebody wrote what says so */
 #define SPIN_US		30	/* looked for more work before sleeping */
 
-int child_watch(struct child *c, int fd, uint32_t events, unsigned int what, uint32_t idx)
-{
-	struct epoll_event ev = {
-		.events = events, .data.u64 = (uint64_t)what << 32 | idx,
-	};
-
-	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
-}
-
-void child_lock(struct child *c)
-{
-	uint32_t owner;
-	int ret;
-
-	if (c->is_faulty) {
-		lock_force(c->stk.hdr);
-		return;
-	}
-	ret = lock_take_child(c->stk.hdr, &owner);
-	if (ret)
-		reclaim_robbed(c, owner, ret != -EOWNERDEAD);
-	if (ret == -ETIMEDOUT)
-		child_fault(c, "its lock is not let go");
-}
-
-void child_fault(struct child *c, const char *why)
-{
-	if (!c->is_faulty)
-		log_warn("the stack is ended: %s", why);
-	c->is_faulty = true;
-}
-
-void child_unwatch(struct child *c, int fd)
-{
-	/* Not left to close(): its user may have kept a copy, and then epoll
-	 * would tell us of it for ever. */
-	epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-}
-
-void child_unlock(struct child *c)
-{
-	lock_release(c->stk.hdr, lock_self());
-	poolc_ring(&c->stk.pc);
-}
-
 /* --- start --------------------------------------------------------------------- */
-
-static void *new_segment(const char *name, size_t size, int *fd)
-{
-	void *p;
-
-	*fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (*fd < 0 || ftruncate(*fd, (off_t)size) < 0)
-		return NULL;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static int make_segments(struct child *c)
-{
-	struct js_stack_hdr *h = new_segment("jetstream-stack", STACK_SIZE, &c->stack_fd);
-	struct js_guard_hdr *g = new_segment("jetstream-guard", sizeof(*g), &c->guard_fd);
-
-	if (!h || !g)
-		return -errno;
-	h->magic = JS_STACK_MAGIC;
-	h->version = JS_STACK_VERSION;
-	h->size = STACK_SIZE;
-	h->n_socks = JS_N_SOCKS;
-	h->sock_off = sizeof(*h);
-	h->lock_kind = LOCK_FUTEX;
-	h->child_pid = (uint32_t)getpid();
-	h->ring_id = c->stk.pc.ring_id;
-	h->app_deadline_us = UINT64_MAX;
-	g->magic = JS_GUARD_MAGIC;
-	g->version = JS_STACK_VERSION;
-	g->size = sizeof(*g);
-	g->n_socks = JS_N_SOCKS;
-	memset((void *)g->sock_by_pool, 0xff, sizeof(g->sock_by_pool));
-	c->stk.hdr = h;
-	c->stk.socks = (struct js_sock *)(h + 1);
-	c->stk.guard = g;
-	if (fcntl(c->stack_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return -errno;
-	/* From here on nobody can map the guard for writing; we have. */
-	if (fcntl(c->guard_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW |
-		  F_SEAL_SEAL) < 0)
-		return -errno;
-	return 0;
-}
-
-static int make_tx_pool(struct child *c)
-{
-	struct js_pool_req req = {
-		.stream = JS_STREAM_NO, .queues = 0xffff,
-		.tx_limit = MIN(TX_POOL_BUFS, c->stk.pc.n_bufs / 2),
-	};
-	uint16_t pool;
-	int err = poolc_pool_create(&c->stk.pc, &req, &pool, NULL);
-
-	if (err)
-		return err;
-	c->stk.guard->tx_pool = pool;
-	return bufcache_init(&c->stk.bc, &c->stk.q, pool, 0, 64);
-}
 
 static void raise_nofile(void)
 {
@@ -172,28 +62,9 @@ static int start(struct child *c)
 	err = poolc_open(&c->stk.pc, c->args.port_sock, 0, 0);
 	if (err)
 		return err;
-	err = poolc_queue_init(&c->stk.q, &c->stk.pc, 0);
-	if (err)
-		return err;
-	err = make_segments(c);
+	err = child_make_stack(c);
 	if (!err)
-		err = make_tx_pool(c);
-	if (err)
-		return err;
-	/* Not the port's wake eventfd: an application could fill that up and
-	 * make jetringd's write block. */
-	c->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (c->kick_fd < 0)
-		return -errno;
-	c->stk.kick_fd = c->kick_fd;
-	c->stk.is_child = true;
-	c->stk.ctx = c;
-	c->stk.on_event = conn_event;
-	c->stk.on_token = conn_token;
-	c->stk.on_rxvci = conn_rxvci;
-	err = child_watch(c, c->stk.pc.wake_fd, EPOLLIN, EP_WAKE, 0);
-	if (!err)
-		err = child_watch(c, c->kick_fd, EPOLLIN | EPOLLET, EP_KICK, 0);
+		err = child_watch(c, c->stk.pc.wake_fd, EPOLLIN, EP_WAKE, 0);
 	if (!err)
 		err = child_watch(c, c->stk.pc.sock, EPOLLRDHUP, EP_WAKE, 1);
 	if (err)
@@ -206,101 +77,6 @@ static int start(struct child *c)
 }
 
 /* --- loop ------------------------------------------------------------------------ */
-
-/* What applications left for us. */
-static void do_work(struct child *c)
-{
-	struct js_stack_hdr *h = c->stk.hdr;
-	uint32_t what = atomic_exchange(&h->child_work, 0);
-
-	if (what & JS_WORK_EVENTS)
-		c->want_scan = true;
-	for (uint32_t w = 0; w < JS_N_SOCKS / 64; w++) {
-		uint64_t map;
-
-		if (!atomic_load_explicit(&h->work_map[w], memory_order_relaxed))
-			continue;
-		map = atomic_exchange(&h->work_map[w], 0);
-		for (; map; map &= map - 1) {
-			uint32_t idx = w * 64 + (uint32_t)__builtin_ctzll(map);
-
-			if (what & JS_WORK_TOKENS)
-				conn_token(c, idx);
-			conn_review(c, idx);
-		}
-	}
-}
-
-/* One turn under the lock.  Whether anything happened. */
-static bool turn(struct child *c)
-{
-	struct js_stack_hdr *h = c->stk.hdr;
-	uint64_t app = atomic_exchange(&h->app_deadline_us, UINT64_MAX);
-	uint64_t now = now_us();
-	struct js_event ev;
-	bool some = false;
-
-	c->next_us = MIN(c->next_us, app);
-	if (now < c->next_us && !c->want_scan && !c->n_dying && !atomic_load(&h->child_work) &&
-	    !poolc_event_peek(&c->stk.pc, &ev))
-		return false;
-	child_lock(c);
-	some = so_input_events(&c->stk, BATCH) > 0;
-	if (atomic_load(&h->child_work)) {
-		do_work(c);
-		some = true;
-	}
-	if (c->want_scan)
-		conn_scan_pending(c);
-	/* Our own commits set deadlines too. */
-	app = atomic_exchange(&h->app_deadline_us, UINT64_MAX);
-	c->next_us = MIN(c->next_us, app);
-	if (now >= c->next_us)
-		conn_timers(c, now);
-	child_unlock(c);
-	conn_bury(c);
-	return some;
-}
-
-static void dispatch(struct child *c, const struct epoll_event *ev)
-{
-	uint32_t idx = (uint32_t)ev->data.u64;
-
-	switch (ev->data.u64 >> 32) {
-	case EP_KICK:
-		/* Edge-triggered, and never read: O_NONBLOCK belongs to the
-		 * open file, an application could make the read block us. */
-		break;
-	case EP_SERVER:
-		ctl_server_ready(c, ev->events);
-		break;
-	case EP_PROC:
-		ctl_proc_ready(c, (int)idx, ev->events);
-		break;
-	case EP_ANCHOR:
-		conn_anchor_ready(c, idx, ev->events);
-		break;
-	case EP_BINDPOINT:
-		conn_bindpoint_ready(c, idx);
-		break;
-	default:
-		/* EP_WAKE: the loop looks anyway.  Index 1 is the control
-		 * socket, on which nothing comes unasked but its end. */
-		if (idx == 1)
-			c->ring_gone = true;
-		break;
-	}
-}
-
-/* Messages and hang-ups while we are busy. */
-static void look_at_messages(struct child *c)
-{
-	struct epoll_event evs[32];
-	int n = epoll_wait(c->epoll_fd, evs, ARRAY_SIZE(evs), 0);
-
-	for (int i = 0; i < n; i++)
-		dispatch(c, &evs[i]);
-}
 
 /* Of what an application can write there is some that we cannot go on
  * without.  Before we sleep, or nothing might ever wake us. */
@@ -347,7 +123,7 @@ static void sleep_once(struct child *c)
 		atomic_store(&h->child_until_us, 0);
 		/* An application may see to it that this is always so. */
 		if (++c->n_awake % 64 == 0)
-			look_at_messages(c);
+			child_messages(c);
 		return;
 	}
 	forever = until == UINT64_MAX;
@@ -360,7 +136,7 @@ static void sleep_once(struct child *c)
 	atomic_store(&h->child_until_us, 0);
 	poolc_sleep_done(&c->stk.pc);
 	for (int i = 0; i < n; i++)
-		dispatch(c, &evs[i]);
+		child_dispatch(c, &evs[i]);
 }
 
 static bool is_done(const struct child *c)
@@ -397,10 +173,10 @@ static void run(struct child *c)
 	while (!is_done(c) && !c->ring_gone && !c->is_faulty && !poolc_closed(&c->stk.pc)) {
 		uint64_t now;
 
-		if (turn(c)) {
+		if (child_turn(c)) {
 			idle_since = 0;
 			if (++busy % 16 == 0)
-				look_at_messages(c);
+				child_messages(c);
 			continue;
 		}
 		now = now_us();
@@ -432,6 +208,7 @@ int child_main(const struct child_args *args)
 		return 1;
 	c->args = *args;
 	c->server_fd = -1;
+	c->mtu = JS_MTU;
 	c->next_us = c->handover_us = UINT64_MAX;
 	snprintf(who, sizeof(who), "child n%d/%d", args->node, (int)args->user_pid);
 	log_init(who, 2);

@@ -3,7 +3,8 @@
  * child_int.h - inside the child: what it knows that applications do not
  *
  * One process, one thread.  Everything here is private memory.  Files:
- *	child.c		start, the loop
+ *	child.c		start, the loop: a process
+ *	turn.c		the stack's memory; one turn of the loop
  *	ctl.c		control messages, of users and of the connection server
  *	conn.c		connections: pools, VCIs, anchors; from birth to release
  *	reclaim.c	processes that died or were stopped
@@ -93,6 +94,8 @@ struct dying {
 struct child {
 	struct child_args args;
 	struct stk stk;
+	uint32_t mtu;			/* octets of the largest SDU */
+	struct tcp_config wishes;	/* for every connection; what a socket decides itself is not looked at */
 	int stack_fd, guard_fd;
 	int kick_fd;			/* eventfd: applications write; jetringd never does */
 	int epoll_fd;
@@ -114,6 +117,18 @@ struct child {
 	struct dying dying[MAX_DYING];
 	unsigned int n_dying;
 };
+
+/* --- turn.c --- */
+/* The stack's memory on the port that c->stk.pc is: 0 or -Exxx; what was made
+ * so far is the process's then.  c->epoll_fd exists. */
+int child_make_stack(struct child *c);
+/* Packets, deadlines that have come, and what applications left for us; under
+ * the lock.  Whether anything happened.  c->next_us says when to look again. */
+bool child_turn(struct child *c);
+/* Messages and hang-ups that have come, without waiting: how many. */
+int child_messages(struct child *c);
+struct epoll_event;
+void child_dispatch(struct child *c, const struct epoll_event *ev);
 
 /* epoll data: what, index */
 enum { EP_WAKE, EP_KICK, EP_SERVER, EP_PROC, EP_ANCHOR, EP_BINDPOINT };

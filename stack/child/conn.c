@@ -25,7 +25,6 @@
 #include "common/util.h"
 #include "stack/child/child_int.h"
 
-#define MSS_ANNOUNCED	(JS_MTU - 40)	/* 61464 octets */
 #define MSS_SENT	61440		/* octets: 15 buffers */
 #define MSS_DEFAULT_V6	1220		/* octets: RFC 9293, 3.7.1 */
 #define RX_EXTRA	64		/* buffers of a pool beyond twice so_rcv */
@@ -39,7 +38,7 @@
 
 int conn_new(struct child *c, uint16_t family, uid_t uid)
 {
-	struct tcp_config cfg = { .mss = MSS_ANNOUNCED, .rcv_buf = JS_BUF_DEFAULT };
+	struct tcp_config cfg = { .mss = (uint16_t)(c->mtu - 40), .rcv_buf = JS_BUF_DEFAULT };
 	struct js_so so = { .snd_hiwat = JS_BUF_DEFAULT, .rcv_hiwat = JS_BUF_DEFAULT };
 	struct js_sock *sh;
 	struct csock *s;
@@ -268,19 +267,19 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 	struct js_sock *sh = &c->stk.socks[idx];
 	uint32_t mark = poolc_tail(&c->stk.q);
 	uint64_t now = now_us();
-	struct tcp_config cfg = {
-		.mss = is_v4(&s->local) ? MSS_ANNOUNCED : MSS_ANNOUNCED - 20,
-		.mss_default = is_v4(&s->local) ? 0 : MSS_DEFAULT_V6,
-		.eff_mss_max = MSS_SENT, .rcv_buf = s->rcv_buf,
-		.nodelay = atomic_load(&sh->opts) & JS_SO_NODELAY,
-		.cc = atomic_load(&sh->opts) & JS_SO_RENO ? TCP_CC_RENO : TCP_CC_CUBIC,
-	};
+	struct tcp_config cfg = c->wishes;
 	struct so_txn t;
 	uint32_t iss;
 	int err = make_pool(c, s);
 
 	if (err)
 		return err;
+	cfg.mss = (uint16_t)(c->mtu - (is_v4(&s->local) ? 40 : 60));
+	cfg.mss_default = is_v4(&s->local) ? 0 : MSS_DEFAULT_V6;
+	cfg.eff_mss_max = MSS_SENT;
+	cfg.rcv_buf = s->rcv_buf;
+	cfg.nodelay = atomic_load(&sh->opts) & JS_SO_NODELAY;
+	cfg.cc = atomic_load(&sh->opts) & JS_SO_RENO ? TCP_CC_RENO : TCP_CC_CUBIC;
 	s->kind = CK_CONN;
 	write_guard(c, idx);
 	if (active)
