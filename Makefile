@@ -20,6 +20,8 @@ WERROR		?=
 SAN		?=
 V		?= 0
 T		?=
+SECONDS		?= 60
+KEEP		?=
 TAGS		?=
 MAKEFLAGS	+= --no-print-directory
 
@@ -27,6 +29,7 @@ comma		:= ,
 san-asan	:= -fsanitize=address -fno-omit-frame-pointer
 san-ubsan	:= -fsanitize=undefined -fno-sanitize-recover=all
 san-tsan	:= -fsanitize=thread
+san-fuzzer	:= -fsanitize=fuzzer-no-link
 san		:= $(foreach s,$(subst $(comma), ,$(SAN)),$(san-$s))
 
 nl-cflags	:= $(shell $(PKG_CONFIG) --cflags libnl-3.0 libnl-route-3.0 2>/dev/null)
@@ -66,6 +69,7 @@ plugin	:= $(if $(ws),$(call have,dissector/packet-jetstream.c,$(O)/plugin/jetstr
 unit	:= $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit/test_*.c)))
 tprogs	:= $(patsubst tests/progs/%.c,$(O)/tests/progs/%,$(sort $(wildcard tests/progs/*.c)))
 benches	:= pool ring
+fuzz	:= $(addprefix $(O)/tests/fuzz/,segment block conversation)
 man	:= $(wildcard docs/man/*.[0-9])
 
 all: $(progs) $(libs) $(plugin)		## build everything
@@ -92,12 +96,16 @@ $(filter %/test_connserver %/test_timewait,$(unit)): all-libs += $(nl-libs)
 $(tprogs):		$(O)/%: $(O)/%.o $(common) $(engine) $(call objs,stack/pool)
 $(tprogs):		all-libs = -lpthread
 
+$(fuzz):		$(O)/%: $(O)/%.o $(O)/tests/fuzz/replay.o $(engine)
+$(fuzz:=.fuzzer):	$(O)/%.fuzzer: $(O)/%.o $(engine)
+$(fuzz:=.fuzzer):	all-ldflags += -fsanitize=fuzzer
+
 $(O)/plugin/jetstream.so:	all-libs = $(ws-libs)
 $(O)/dissector/%.o:		all-cppflags += $(ws-cflags)
 $(O)/lib/%.so $(O)/plugin/%.so:	all-ldflags += -shared
 $(O)/lib/%.so:			all-libs = -ldl -lpthread
 
-$(progs) $(libs) $(plugin) $(unit) $(tprogs):
+$(progs) $(libs) $(plugin) $(unit) $(tprogs) $(fuzz) $(fuzz:=.fuzzer):
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(all-ldflags) -o $@ $(sort $(filter %.o,$^)) $(all-libs) $(LDLIBS)
@@ -122,7 +130,11 @@ check:					## all tests; installs what they need (root)
 	$(Q)O='$(abspath $(O))' tests/lib/run-all
 
 $(O)/tests-built: $(unit) $(tprogs)
+	$(Q)$(MAKE) O='$(O)/san' SAN=asan,ubsan sanitized
 	@touch $@
+
+# What "make check" runs under the sanitizers; called with an O of its own.
+sanitized: $(fuzz)
 
 demo:					## the main job: four nodes, both TCPs, captured (root)
 	$(Q)tests/lib/deps
@@ -146,6 +158,20 @@ check-arch: $(engine)			## no include points upwards; the engine is pure
 
 check-netns: all $(tprogs)		## Bats, in namespaces (root); T=regex, TAGS=list filter
 	$(Q)O='$(abspath $(O))' bats $(if $(T),-f '$(T)') $(if $(TAGS),--filter-tags '$(TAGS)') tests/bats
+
+fuzz:					## fuzz the engine for SECONDS (60); KEEP=1 keeps what is new in tests/fuzz/corpus
+	$(Q)tests/lib/deps clang libclang-rt-dev
+	$(Q)$(MAKE) -j$$(nproc) O='$(O)/fuzz' CC=clang SAN=asan,ubsan,fuzzer fuzzers
+	$(Q)tests/lib/fuzz '$(abspath $(O))/fuzz' '$(SECONDS)' '$(KEEP)'
+
+fuzzers: $(fuzz:=.fuzzer)
+
+coverage:				## lines and branches of the engine that the tests reach; fails below 95 % of the lines
+	$(Q)tests/lib/deps gcovr
+	$(Q)$(MAKE) -j$$(nproc) O='$(O)/cov' CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage covered
+	$(Q)tests/lib/coverage '$(abspath $(O))/cov'
+
+covered: $(filter %/test_tcp% %/test_ip_hdr %/test_timewait,$(unit)) $(O)/bin/tcp-sim $(fuzz)
 
 # --- install ---------------------------------------------------------------
 
@@ -176,5 +202,5 @@ help:					## this list
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check demo bench deps check-unit check-arch check-netns install uninstall clean help FORCE
+.PHONY: all check demo bench deps sanitized fuzz fuzzers coverage covered check-unit check-arch check-netns install uninstall clean help FORCE
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -186,8 +186,8 @@ void tcp_user_congestion(struct tcpcb *tp, uint8_t algo);
 /* TCP_NODELAY changes. */
 void tcp_user_nodelay(struct tcpcb *tp, bool on);
 
-/* SO_KEEPALIVE: probe after @idle_us of silence, every @intvl_us, give up after
- * @count unanswered.  @idle_us 0: off.  May be called in any state. */
+/* SO_KEEPALIVE: probe after @idle_us of silence, every @intvl_us (0: @idle_us), give
+ * up after @count unanswered.  @idle_us 0: off.  May be called in any state. */
 void tcp_user_keepalive(struct tcpcb *tp, uint32_t idle_us, uint32_t intvl_us, uint8_t count,
 			uint64_t now_us);
 

@@ -47,7 +47,8 @@ static bool times_ok(const struct tcpcb *tp)
 	       tp->rto_min_us <= TCP_RTO_MAX_US &&
 	       tp->srtt_us <= TCP_RTT_MAX_US && tp->rttvar_us <= TCP_RTT_MAX_US &&
 	       tp->msl_us && tp->msl_us <= TCP_TIME_MAX_US &&
-	       tp->fin_wait_2_us && tp->fin_wait_2_us <= TCP_TIME_MAX_US;
+	       tp->fin_wait_2_us && tp->fin_wait_2_us <= TCP_TIME_MAX_US &&
+	       (tp->keep_intvl_us || !tp->keep_idle_us);
 }
 
 /* What is outstanding is in so_snd, but for SYN and FIN. */

@@ -338,6 +338,8 @@ void tcp_timer_keep(struct tcpcb *tp, uint64_t now_us)
 /* Deadlines were perhaps not set by us: none is later than we would set it. */
 void tcp_timer_bound(struct tcpcb *tp, uint64_t now_us)
 {
+	if (tp->state == TCPS_CLOSED)
+		return;
 	if (is_outstanding(tp) || (tp->flags & TF_PERSIST))
 		tp->t_rexmt_us = earlier(tp->t_rexmt_us, now_us + persist_interval(tp));
 	if (tp->state == TCPS_TIME_WAIT)

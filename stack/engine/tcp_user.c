@@ -196,7 +196,7 @@ void tcp_user_keepalive(struct tcpcb *tp, uint32_t idle_us, uint32_t intvl_us, u
 			uint64_t now_us)
 {
 	tp->keep_idle_us = idle_us;
-	tp->keep_intvl_us = intvl_us;
+	tp->keep_intvl_us = intvl_us ? intvl_us : idle_us;
 	tp->keep_count = count;
 	tcp_timer_keep(tp, now_us);
 }
