@@ -175,6 +175,7 @@ struct js_stack_hdr {
 	_Atomic uint64_t child_until_us;		/* [C] the child sleeps until then at most */
 	alignas(64) _Atomic uint32_t fault_point;	/* [A] tests: stop here, see stack/shm/fault.h; 0 */
 	_Atomic uint64_t work_map[JS_N_SOCKS / 64];	/* [A] bit i: socket i wants the child's look */
+	_Atomic uint64_t moved_map[JS_N_SOCKS / 64];	/* [A] bit i: socket i's deadline_us was written; child takes it with exchange */
 };
 
 #define JS_WORK_TOKENS		0x0001	/* a socket in work_map needs a token */

@@ -18,6 +18,7 @@
 
 #include "abi/anchor.h"
 #include "abi/ctlmsg.h"
+#include "common/wheel.h"
 #include "stack/child/child.h"
 #include "stack/shm/cm.h"
 #include "stack/shm/commit.h"
@@ -103,6 +104,8 @@ struct child {
 	uint64_t server_retry_us;
 	uint64_t handover_us;		/* offer what is in TIME-WAIT again; UINT64_MAX: no need */
 	uint64_t next_us;		/* no timer of a socket is due before */
+	struct wheel wheel;		/* deadlines and orphans of the sockets, as far as we have looked */
+	struct wheel_timer timers[JS_N_SOCKS];
 	bool ring_gone;			/* jetringd has closed our port, or died */
 	bool is_faulty;			/* an application broke what we cannot do without */
 	unsigned int n_awake;		/* times that we did not sleep after all */
@@ -167,6 +170,7 @@ void conn_bindpoint_ready(struct child *c, uint32_t idx);
 void conn_syn(struct child *c, const struct cm_msg *m);
 void conn_fail(struct child *c, uint32_t idx, int err);	/* connect() ends with this errno */
 void conn_timers(struct child *c, uint64_t now);	/* lock held */
+void conn_timer_set(struct child *c, uint32_t idx);	/* its deadline_us or orphan_us is another */
 void conn_scan_pending(struct child *c);		/* lock held */
 void conn_bury(struct child *c);			/* destroy pools that are done */
 void conn_hand_over(struct child *c);			/* to the server: all in TIME-WAIT */

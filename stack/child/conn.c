@@ -474,6 +474,7 @@ static void close_conn(struct child *c, uint32_t idx)
 	/* From here on it is ours alone, and must come to an end. */
 	tcp_disown(&t.tcb, now);
 	c->socks[idx].orphan_us = now + ORPHAN_US;
+	conn_timer_set(c, idx);
 	c->socks[idx].orphan_heard = t.tcb.heard_us;
 	t.s.flags |= JS_SOF_ORPHAN | JS_SOF_WR_SHUT | JS_SOF_RD_SHUT;
 	/* Unread data, or linger for no time: RST, as Linux (RFC 2525, 2.17).
@@ -780,30 +781,59 @@ static void one_timer(struct child *c, uint32_t idx, uint64_t now)
 		conn_review(c, idx);
 }
 
+static uint64_t timer_of(const struct child *c, uint32_t idx)
+{
+	uint64_t at = atomic_load_explicit(&c->stk.socks[idx].deadline_us, memory_order_relaxed);
+
+	if (c->socks[idx].kind != CK_CONN)
+		return UINT64_MAX;
+	return c->socks[idx].orphan_us ? MIN(at, c->socks[idx].orphan_us) : at;
+}
+
+void conn_timer_set(struct child *c, uint32_t idx)
+{
+	uint64_t at = timer_of(c, idx);
+
+	wheel_set(&c->wheel, idx, at);
+	c->next_us = MIN(c->next_us, at);
+}
+
+/* Whose deadline was written since we looked. */
+static void note_moved(struct child *c)
+{
+	for (uint32_t w = 0; w < JS_N_SOCKS / 64; w++) {
+		_Atomic uint64_t *moved = &c->stk.hdr->moved_map[w];
+		uint64_t map = atomic_load(moved) ? atomic_exchange(moved, 0) : 0;
+
+		for (; map; map &= map - 1) {
+			uint32_t idx = w * 64 + (uint32_t)__builtin_ctzll(map);
+
+			wheel_set(&c->wheel, idx, timer_of(c, idx));
+		}
+	}
+}
+
 void conn_timers(struct child *c, uint64_t now)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next;
+	uint32_t i;
 
-	for (uint32_t i = 0; i < c->max_sock; i++) {
-		struct js_sock *sh = &c->stk.socks[i];
-
+	note_moved(c);
+	while ((i = wheel_expire(&c->wheel, now)) != WHEEL_NONE) {
 		if (c->socks[i].kind == CK_CONN && c->socks[i].orphan_us)
 			look_after_orphan(c, i, now);
-		if (c->socks[i].kind != CK_CONN)
-			continue;
-		if (c->socks[i].orphan_us)
-			next = MIN(next, c->socks[i].orphan_us);
-		if (atomic_load_explicit(&sh->deadline_us, memory_order_relaxed) <= now)
+		if (c->socks[i].kind == CK_CONN &&
+		    atomic_load_explicit(&c->stk.socks[i].deadline_us, memory_order_relaxed) <= now)
 			one_timer(c, i, now);
-		next = MIN(next, atomic_load_explicit(&sh->deadline_us, memory_order_relaxed));
+		/* A deadline that stays in the past (a hostile word) costs one
+		 * look a millisecond, no more. */
+		wheel_set(&c->wheel, i, MAX(timer_of(c, i), now + 1000));
 	}
-	/* What this round itself set is in next already. */
+	/* What this round itself set, too. */
+	note_moved(c);
 	atomic_store(&c->stk.hdr->app_deadline_us, UINT64_MAX);
-	/* A deadline that stays in the past (a hostile word) costs one look a
-	 * millisecond, no more. */
-	c->next_us = MAX(next, now + 1000);
-	if (next == UINT64_MAX)
-		c->next_us = UINT64_MAX;
+	next = wheel_next_us(&c->wheel);
+	c->next_us = next == WHEEL_NEVER ? next : MAX(next, now + 1000);
 }
 
 void conn_scan_pending(struct child *c)

@@ -219,8 +219,8 @@ void reclaim_proc(struct child *c, int i)
 		 * before its segments were published. */
 		if (so_begin(so, &t) == 0)
 			atomic_store(&so->deadline_us, tcp_poll_at(&t.tcb));
+		conn_timer_set(c, k);
 	}
-	c->next_us = 0;		/* look at all of them */
 	c->want_scan = true;
 	child_unlock(c);
 }

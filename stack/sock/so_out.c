@@ -186,13 +186,17 @@ static void void_ops(struct stk *stk, uint32_t mark)
 	}
 }
 
-static void note_deadline(struct stk *stk, struct so_txn *t)
+/* Under the lock: the child reads the three words under it, too. */
+static void note_deadline(struct stk *stk, uint32_t sock, struct so_txn *t)
 {
 	struct js_stack_hdr *h = stk->hdr;
-	uint64_t at = tcp_poll_at(&t->tcb);
+	_Atomic uint64_t *moved = &h->moved_map[sock / 64];
+	uint64_t at = tcp_poll_at(&t->tcb), bit = 1ull << sock % 64;
 	uint64_t old;
 
 	atomic_store_explicit(&t->so->deadline_us, at, memory_order_relaxed);
+	if (!(atomic_load_explicit(moved, memory_order_relaxed) & bit))
+		atomic_fetch_or(moved, bit);
 	old = atomic_load_explicit(&h->app_deadline_us, memory_order_relaxed);
 	while (at < old &&
 	       !atomic_compare_exchange_weak(&h->app_deadline_us, &old, at))
@@ -222,7 +226,7 @@ int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
 	stk_flush(stk);		/* after the SENDs */
 	poolc_publish(&stk->q);
 	fault_here(FAULT_AFTER_PUBLISH);
-	note_deadline(stk, t);
+	note_deadline(stk, sock, t);
 	if (wake)
 		so_wakeup(stk, sock, wake);
 	return 0;
