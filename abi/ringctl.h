@@ -20,6 +20,8 @@
  *	rule show			ok [{"action":…,…}], those to come
  *	tx-vci NODE auto|ip|ip_divert	the kernel's transmit VCI (paper 4.4.8)
  *	rate BPS|unlimited		change the ring's rate
+ *	token lose|duplicate		a fault of the ring: its token is lost when it
+ *					is next released, or there are two
  *	stop				orderly end of the lab
  *
  * The ring knows no TCP, so a rule's "with payload" is a matter of length: an

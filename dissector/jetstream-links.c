@@ -122,7 +122,8 @@ static bool token_has_two_holders(const struct js_record *rec)
 {
 	bool two;
 
-	if (rec->dir != JS_CAP_TX || !(rec->flags & JS_CAP_F_TOKEN))
+	/* The token itself may come from one who only repeated it. */
+	if (rec->dir != JS_CAP_TX || !(rec->flags & JS_CAP_F_TOKEN) || js_is_mgmt(rec->vci))
 		return false;
 	two = token.known && token.id == rec->token_id && token.src != rec->src;
 	token.known = true;

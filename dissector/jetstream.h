@@ -4,6 +4,7 @@
  *
  *	plugin.c		the symbols Wireshark looks for
  *	packet-jetstream.c	a record of a capture: header, frame, payload
+ *	jetstream-mgmt.c	token and management frames
  *	jetstream-links.c	what one record has to do with another
  *	jetstream-name.c	nodes, streams and VCIs in words; addresses
  *	jetstream-taps.c	Statistics menus: conversations, endpoints, tree
@@ -99,6 +100,15 @@ const char *js_node_name(unsigned int node);
 unsigned int js_vci_node(js_vci_t vci);
 char *js_vci_name(wmem_allocator_t *scope, js_vci_t vci);
 void js_set_address(address *addr, unsigned int node);
+
+/* jetstream-mgmt.c: a management frame's SDU; adds to the Info column */
+void js_mgmt_dissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root);
+void js_mgmt_init(void);
+void js_mgmt_init_expert(expert_module_t *module);
+static inline bool js_is_mgmt(js_vci_t vci)
+{
+	return vci_is_mcast(vci) && vci_stream(vci) == JS_STREAM_MGMT;
+}
 
 /* jetstream-taps.c */
 void js_taps_init(void);

@@ -97,8 +97,6 @@ static void expert_flags(packet_info *pinfo, proto_item *ti, const struct js_rec
 			expert_add_info(pinfo, ti, rows[i].ei);
 	if (is_refused(rec))
 		expert_add_info(pinfo, ti, &ei_discard);
-	if (rec->dir == JS_CAP_TX && !(rec->flags & (JS_CAP_F_TOKEN | JS_CAP_F_DUP)))
-		expert_add_info(pinfo, ti, &ei_token_none);
 }
 
 static void dissect_cap_flags(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
@@ -426,7 +424,7 @@ static void show_addresses(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
 }
 
 static void show_links(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *top,
-		       const struct js_links *links)
+		       const struct js_record *rec, const struct js_links *links)
 {
 	const struct {
 		int hf;
@@ -443,6 +441,10 @@ static void show_links(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, prot
 								     rows[i].num));
 	if (links->two_holders)
 		expert_add_info(pinfo, top, &ei_token_two);
+	/* The monitor purges and claims without a token: there is none. */
+	if (rec->dir == JS_CAP_TX && !(rec->flags & (JS_CAP_F_TOKEN | JS_CAP_F_DUP)) &&
+	    !js_is_mgmt(rec->vci))
+		expert_add_info(pinfo, top, &ei_token_none);
 }
 
 /* "n1 -> n2 IP_DIVERT, RxVCI n1 stream 32, lost" */
@@ -522,6 +524,10 @@ static void dissect_sdu(tvbuff_t *sdu, packet_info *pinfo, proto_tree *tree,
 	dissector_handle_t handle;
 
 	handle = js_decode_as(rec->vci);
+	if (!handle && js_is_mgmt(rec->vci)) {
+		js_mgmt_dissect(sdu, pinfo, tree);
+		return;
+	}
 	if (!handle && stream == JS_STREAM_ARP)
 		handle = arp_handle;
 	else if (!handle && (stream == JS_STREAM_IP || stream == JS_STREAM_IP_DIVERT ||
@@ -583,7 +589,7 @@ static void dissect_frame(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, p
 	dissect_cpcs(frame, pinfo, tree, rec);
 	links = js_links_of(pinfo, rec);
 	rec->further = links->same_as && !(rec->flags & JS_CAP_F_DUP);
-	show_links(frame, pinfo, tree, top, links);
+	show_links(frame, pinfo, tree, top, rec, links);
 
 	text = summary(pinfo, rec);
 	proto_item_append_text(top, ", %s", text);
@@ -794,11 +800,15 @@ static ei_register_info ei[] = {
 
 void proto_register_jetstream(void)
 {
+	expert_module_t *expert;
+
 	proto_jetstream = proto_register_protocol("HP Jetstream", "Jetstream", "jetstream");
 	proto_register_field_array(proto_jetstream, hf, array_length(hf));
 	proto_register_subtree_array(ett, array_length(ett));
-	expert_register_field_array(expert_register_protocol(proto_jetstream), ei,
-				    array_length(ei));
+	js_mgmt_init();
+	expert = expert_register_protocol(proto_jetstream);
+	expert_register_field_array(expert, ei, array_length(ei));
+	js_mgmt_init_expert(expert);
 	jetstream_handle = register_dissector("jetstream", dissect_jetstream, proto_jetstream);
 	jetstream_tap = register_tap("jetstream");
 	js_prefs_init();

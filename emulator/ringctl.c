@@ -156,6 +156,53 @@ static void say_node(const struct station *s, unsigned int n_left)
 	say("}");
 }
 
+/* Bounds and frames of the buckets that have any; the last bound is the largest error. */
+static void say_errors(const struct ring_errors *e)
+{
+	bool first = true;
+
+	say("\"late_p50_ns\":%llu,\"late_p99_ns\":%llu,\"late_max_ns\":%llu,\"late_histogram\":[",
+	    (unsigned long long)ring_errors_quantile(e, 0.5),
+	    (unsigned long long)ring_errors_quantile(e, 0.99), (unsigned long long)e->max_ns);
+	for (unsigned int i = 0; i < RING_ERR_BUCKETS; i++) {
+		uint64_t bound_ns = i == RING_ERR_BUCKETS - 1 ? e->max_ns : ring_errors_bound_ns(i);
+
+		if (!e->bucket[i])
+			continue;
+		say("%s{\"up_to_ns\":%llu,\"frames\":%llu}", first ? "" : ",",
+		    (unsigned long long)bound_ns, (unsigned long long)e->bucket[i]);
+		first = false;
+	}
+	say("]");
+}
+
+static void say_ring(const struct ring *r)
+{
+	static const char *const states[] = {
+		[RING_TOKEN_OK] = "ok", [RING_TOKEN_LOST] = "lost",
+		[RING_TOKEN_CLAIM] = "claim", [RING_TOKEN_PURGE] = "purge",
+	};
+
+	static_assert(ARRAY_SIZE(states) == RING_TOKEN_N_STATES, "a name for each state");
+	say("\"ring\":{");
+	say_member("token", states[r->token]);
+	say(",");
+	say_member("monitor", r->stations ? stations[ring_monitor(r)].name : "");
+	say(",\"round_ns\":%llu,\"token_passes\":%llu,\"frames\":%llu,\"bytes\":%llu,"
+	    "\"cut_frames\":%llu,\"tokens_issued\":%llu,\"tokens_lost\":%llu,"
+	    "\"tokens_duplicated\":%llu,\"claims\":%llu,\"purges\":%llu,"
+	    "\"recovery_max_ns\":%llu,\"stalls\":%llu,\"late_frames\":%llu,",
+	    (unsigned long long)r->round_ns, (unsigned long long)r->token_passes,
+	    (unsigned long long)r->frames, (unsigned long long)r->bytes,
+	    (unsigned long long)r->cut_frames, (unsigned long long)r->tokens_issued,
+	    (unsigned long long)r->tokens_lost, (unsigned long long)r->tokens_duplicated,
+	    (unsigned long long)r->claims, (unsigned long long)r->purges,
+	    (unsigned long long)r->recovery_max_ns, (unsigned long long)r->stalls,
+	    (unsigned long long)r->late_frames);
+	say_errors(&r->errors);
+	say("}");
+}
+
 static void do_status(char **word, int n_words)
 {
 	const struct ring *r = &lab.ring;
@@ -173,11 +220,8 @@ static void do_status(char **word, int n_words)
 	say(",\"pid\":%d,\"rate_bps\":%llu,\"uptime_s\":%.3f,\"seed\":%llu", getpid(),
 	    (unsigned long long)r->p.rate_bps, (double)(now_ns() - lab.start_ns) / 1e9,
 	    (unsigned long long)lab.seed);
-	say(",\"ring\":{\"token_passes\":%llu,\"frames\":%llu,\"bytes\":%llu,\"late_frames\":%llu,"
-	    "\"late_max_ns\":%llu,\"stalls\":%llu}",
-	    (unsigned long long)r->token_passes, (unsigned long long)r->frames,
-	    (unsigned long long)r->bytes, (unsigned long long)r->late_frames,
-	    (unsigned long long)r->errors.max_ns, (unsigned long long)r->stalls);
+	say(",");
+	say_ring(r);
 	say(",\"capture\":{\"consumers\":%u,\"records\":%llu,\"dropped\":%llu,\"bad_requests\":%llu}",
 	    cap->n_consumers, (unsigned long long)cap->records,
 	    (unsigned long long)cap->dropped, (unsigned long long)cap->bad_requests);
@@ -325,6 +369,26 @@ static void do_rate(char **word, int n_words)
 	p.rate_bps = rate_bps;
 	ring_set(&lab.ring, &p, now_ns());
 	say("ok");
+}
+
+static void do_token(char **word, int n_words)
+{
+	enum ring_fault fault;
+	int err;
+
+	if (n_words == 2 && !strcmp(word[1], "lose")) {
+		fault = RING_FAULT_LOSE;
+	} else if (n_words == 2 && !strcmp(word[1], "duplicate")) {
+		fault = RING_FAULT_DUPLICATE;
+	} else {
+		fail("token wants lose or duplicate");
+		return;
+	}
+	err = ring_fault(&lab.ring, fault, now_ns());
+	if (err)
+		fail("the ring has no token, or is about to lose it: its monitor is at work");
+	else
+		say("ok");
 }
 
 static void do_tx_vci(char **word, int n_words)
@@ -547,6 +611,7 @@ static const struct {
 	{ "rule", true, do_rule },
 	{ "tx-vci", true, do_tx_vci },
 	{ "rate", true, do_rate },
+	{ "token", true, do_token },
 	{ "stop", false, do_stop },
 };
 
@@ -588,7 +653,7 @@ const char *ringctl_command(char *line, size_t len, size_t *reply_octets)
 			fail("the answer is longer than %d octets", JS_CTL_REPLY_MAX);
 		goto out;
 	}
-	fail("\"%.20s\" is no command: ping start status link rule tx-vci rate stop",
+	fail("\"%.20s\" is no command: ping start status link rule tx-vci rate token stop",
 	     n ? word[0] : "");
 out:
 	*reply_octets = reply_len;

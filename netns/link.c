@@ -6,6 +6,7 @@
  *	jet link set n1->n2 loss=1% corrupt=0.5% seed=7	what is not named stays
  *	jet link rule lose n1->n2 data=3		once: the third with payload
  *	jet link rule show				those that wait
+ *	jet link token lose				a fault of the ring itself; or duplicate
  */
 #include <errno.h>
 #include <json-c/json.h>
@@ -161,15 +162,28 @@ static int rule(const struct opts *o, const struct lab *l)
 	return st;
 }
 
+static int token(const struct opts *o, const struct lab *l)
+{
+	char *reply = NULL;
+	int st;
+
+	if (o->n_args != 2 || (strcmp(o->args[1], "lose") && strcmp(o->args[1], "duplicate")))
+		return bad_usage("write \"jet link token lose\" or \"jet link token duplicate\"");
+	st = tell(l, "token", o->args + 1, 1, &reply);
+	free(reply);
+	return st;
+}
+
 int verb_link(const struct opts *o)
 {
-	static const char *const words[] = { "show", "set", "rule" };
+	static const char *const words[] = { "show", "set", "rule", "token" };
 	const char *word = o->n_args ? o->args[0] : "show";
 	struct lab l;
 	int st;
 
-	if (strcmp(word, "show") && strcmp(word, "set") && strcmp(word, "rule"))
-		return bad_usage("\"link %s\" is unknown%s (show, set, rule)", word,
+	if (strcmp(word, "show") && strcmp(word, "set") && strcmp(word, "rule") &&
+	    strcmp(word, "token"))
+		return bad_usage("\"link %s\" is unknown%s (show, set, rule, token)", word,
 				 did_you_mean(word, words, ARRAY_SIZE(words)));
 	st = need_root();
 	if (!st)
@@ -180,6 +194,8 @@ int verb_link(const struct opts *o)
 		st = show(o, &l, "link show", show_rows);
 	else if (!strcmp(word, "set"))
 		st = set(o, &l);
+	else if (!strcmp(word, "token"))
+		st = token(o, &l);
 	else
 		st = rule(o, &l);
 	lab_close(&l);

@@ -91,7 +91,7 @@ static const struct verb verbs[] = {
 	{ "ping", "", verb_ping, O_LAB | O_JSON | O_COUNT, "ping each node from each other", "jet ping" },
 	{ "capture", "[NODE…]", verb_capture, O_LAB | O_CAPTURE | O_COUNT, "record frames, for Wireshark",
 	  "jet capture -w ring.pcapng   or   jet capture | wireshark -k -i -" },
-	{ "link", "show | set A->B KEY=VALUE… | rule lose|corrupt A->B data=K", verb_link, O_LAB | O_JSON,
+	{ "link", "show | set A->B KEY=VALUE… | rule lose|corrupt A->B data=K | token lose|duplicate", verb_link, O_LAB | O_JSON,
 	  "losses and errors of the ring: show them, set them", "jet link set 'n1->n2' loss=1% seed=7" },
 	{ "bench", "pool | ring", verb_bench, O_JSON | O_BENCH,
 	  "measure, in a lab of its own", "sudo jet bench pool" },

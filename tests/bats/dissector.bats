@@ -147,6 +147,7 @@ bad-hec: jetstream.hec.bad
 bad-length-long: jetstream.cpcs.length.bad
 bad-length-short: jetstream.cpcs.length.bad
 cap-reserved: jetstream.cap.reserved.set
+claim: jetstream.mgmt.recovery
 corrupt: jetstream.cap.corrupt
 delayed: jetstream.cap.delayed
 discard: jetstream.cap.discard
@@ -155,12 +156,15 @@ frame-len: jetstream.cap.frame_len.bad
 gfc-vpi-clp: jetstream.hdr.reserved
 hdr-len-16: jetstream.cap.hdr_len.bad
 lost: jetstream.cap.lost
+management: jetstream.mgmt.unknown
 mcast-ring-id: jetstream.hdr.reserved
+mgmt-type-9: jetstream.mgmt.unknown
 no-ring-id: jetstream.cap.station.bad
 no-token: jetstream.token.none
 not-48: jetstream.cpcs.not_48 jetstream.cpcs.length.abort jetstream.cpcs.crc.bad
 pad-nonzero: jetstream.cpcs.pad.nonzero
 pt: jetstream.hdr.reserved
+purge: jetstream.mgmt.recovery
 reserved-stream: jetstream.stream.reserved
 rxvci-foreign: jetstream.rxvci.foreign
 rxvci-mcast: jetstream.rxvci.mcast.set
@@ -198,6 +202,19 @@ version-2: jetstream.cap.version.unknown'
 	is management frame.protocols=jetstream:data
 	is reserved-stream frame.protocols=jetstream:data
 	is not-ip frame.protocols=jetstream:data
+}
+
+@test "management: token, claim and purge, every member" {
+	is token frame.protocols=jetstream jetstream.mgmt.version=1 jetstream.mgmt.type=1 \
+		jetstream.mgmt.src=1 jetstream.mgmt.monitor=1 jetstream.mgmt.stations=0x8006 \
+		jetstream.mgmt.reason=0 jetstream.mgmt.to=2 jetstream.mgmt.issued=5 \
+		jetstream.mgmt.hold_ns=500000 "jetstream.mgmt.token_id=$(field jetstream.cap.token_id token)"
+	same 'n1 → all management | Token to n2' "$(field _ws.col.Info token)"
+	same 'n1 → all management | Claim: another station is the lowest' "$(field _ws.col.Info claim)"
+	same 'n1 → all management | Purge: the token was lost' "$(field _ws.col.Info purge)"
+	is purge jetstream.mgmt.to= jetstream.cap.flags.token=0
+	run -0 "$tshark" -r "$hand" -V -Y 'frame.comment == "token"'
+	[[ $output == *'Stations: 0x8006: n1, n2, n15'* ]]
 }
 
 @test "payload: what no station accepts stays octets, unless asked for" {

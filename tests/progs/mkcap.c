@@ -442,6 +442,33 @@ static void damaged_frames(void)
 	record("pt", 1, ip, sdu, len, (struct how){ .hdr_xor = 0x00000002 });
 }
 
+/* abi/ring.h */
+static void mgmt_frame(const char *name, unsigned int type, unsigned int src, unsigned int to,
+		       unsigned int reason)
+{
+	uint8_t m[40] = { 1 };
+
+	m[1] = (uint8_t)type;
+	m[2] = (uint8_t)src;
+	m[3] = 1;			/* monitor */
+	put16(m + 4, 0x8006);		/* n1, n2, n15 */
+	m[6] = (uint8_t)reason;
+	m[7] = (uint8_t)to;
+	put64(m + 8, token_id);
+	put32(m + 16, 5);
+	put32(m + 20, 500000);
+	record(name, src, vci_mcast(JS_STREAM_MGMT), m, sizeof(m),
+	       (struct how){ .same_token = true, .no_token = type != 1 });
+}
+
+static void mgmt_frames(void)
+{
+	mgmt_frame("token", 1, 1, 2, 0);
+	mgmt_frame("claim", 2, 1, 0, 3);
+	mgmt_frame("purge", 3, 1, 0, 1);
+	mgmt_frame("mgmt-type-9", 9, 1, 0, 0);
+}
+
 static void odd_frames(void)
 {
 	const js_vci_t ip = vci_make(2, JS_STREAM_IP);
@@ -450,6 +477,7 @@ static void odd_frames(void)
 	record("reserved-stream", 1, vci_make(2, 5), sdu, len, GOOD);
 	record("mcast-ring-id", 1, JS_VCI_MCAST | vci_make(2, JS_STREAM_IP), sdu, len, GOOD);
 	record("management", 1, vci_mcast(JS_STREAM_MGMT), sdu, 16, GOOD);
+	mgmt_frames();
 	record("not-ip", 1, vci_make(2, 100), (const uint8_t *)"\x10 not IP", 8, GOOD);
 	record("uucpi-other", 1, ip, sdu, len, (struct how){ .uucpi = 0x1122 });
 	record("rxvci-foreign", 1, ip, sdu, len, (struct how){ .uucpi = UUCPI(vci_make(3, 50)) });

@@ -75,7 +75,7 @@ static void malformed_commands(void **state)
 		"link set n1->n2 seed=-1", "link set n1->n2 delay=1ms", "rule", "rule add",
 		"rule add drop n1->n2", "rule add lose n1->n2 stream=1024",
 		"rule add lose n1->n2 data=0", "rule add lose n1->n2 data=", "tx-vci", "tx-vci n1",
-		"tx-vci n9 ip", "tx-vci n1 ip", "rate", "rate 0", "rate fast", "rate 1G now", "ping\n",
+		"tx-vci n9 ip", "tx-vci n1 ip", "rate", "rate 0", "rate fast", "rate 1G now", "token", "token find", "token lose", "ping\n",
 		"a b c d e f g h i j k l m n o p q",
 	};
 
@@ -127,6 +127,8 @@ static void status_has_all(void **state)
 	assert_int_equal(strncmp(a, "ok {\"lab\":\"a\\\"b\\\\c\",", 19), 0);
 	assert_non_null(strstr(a, "\"name\":\"n3\""));
 	assert_non_null(strstr(a, "\"rx_bad_crc\":0"));
+	assert_non_null(strstr(a, "\"ring\":{\"token\":\"ok\",\"monitor\":\"\","));
+	assert_non_null(strstr(a, "\"late_p99_ns\":0,\"late_max_ns\":0,\"late_histogram\":[]}"));
 	assert_string_equal(a + strlen(a) - 2, "]}");
 }
 
