@@ -550,7 +550,7 @@ static void dissect_sdu(tvbuff_t *sdu, packet_info *pinfo, proto_tree *tree,
 /* May the SDU be shown as what the stream says, or as octets only? */
 static bool is_for_protocols(const struct js_record *rec)
 {
-	if (rec->further && !js_prefs.further)
+	if (rec->further && !js_prefs.further && !js_is_mgmt(rec->vci))
 		return false;
 	if (rec->hec_bad || rec->crc_bad || rec->length_bad)
 		return js_prefs.damaged;
