@@ -91,7 +91,7 @@ extern const char *const tcps_names[TCPS_NSTATES];	/* RFC spelling: "SYN-RECEIVE
 
 /* --- the control block ----------------------------------------------------- */
 
-#define TCP_N_SACKED	32	/* ranges in the sender's scoreboard */
+#define TCP_N_RUNS	34	/* runs in the sender's scoreboard */
 #define TCP_N_OOO	16	/* out-of-order ranges at the receiver */
 struct tcp_range { uint32_t start, end; };	/* [start, end) in sequence space */
 
@@ -115,6 +115,17 @@ struct tcp_config {
 	uint32_t ts_offset;	/* added to TSval (RFC 7323, 5.4) */
 	uint8_t cc;		/* enum tcp_cc_algo */
 };
+
+
+/* Octets of the sender's scoreboard with the same fate, up to @end. */
+struct tcp_run {
+	uint32_t end;
+	uint32_t sent : 29;	/* when last, microseconds, modulo nine minutes */
+	uint32_t mark : 3;	/* RUN_* */
+};
+#define RUN_SACKED	1
+#define RUN_LOST	2	/* and not sent again yet */
+#define RUN_AGAIN	4	/* sent more than once */
 
 #define TCPCB_MAX	832	/* octets; the rest of the 1 KiB block is the owner's */
 

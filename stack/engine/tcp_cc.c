@@ -327,12 +327,20 @@ void tcp_cc_loss(struct tcpcb *tp)
 	tp->snd_cwnd = min_u32(tp->snd_cwnd, tp->snd_ssthresh);
 }
 
-/* Fast recovery is over; RFC 6582, 3.2, (3), the choice that avoids a burst. */
-void tcp_cc_recovered(struct tcpcb *tp)
+/* There was no congestion: cwnd and ssthresh were restored. */
+void tcp_cc_undo(struct tcpcb *tp)
 {
-	uint32_t smss = tcp_eff_mss(tp);
-
-	tp->snd_cwnd = min_u32(tp->snd_ssthresh, max_u32(tcp_flight_size(tp), smss) + smss);
+	tp->cwnd_acked = 0;
+	if (is_first_slow_start(tp)) {
+		/* HyStart++ begins anew. */
+		tp->hs_css_rounds = 0;
+		tp->hs_min_us = HS_NONE;
+		tp->hs_baseline_us = HS_NONE;
+		hystart_round(tp);
+		return;
+	}
+	tp->cubic_w_max = max_u32(tp->cubic_w_max, tp->cubic_prior);
+	tp->cubic_epoch_ms = 0;
 }
 
 /* RTO expired. */

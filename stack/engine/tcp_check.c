@@ -27,8 +27,9 @@ static bool limits_ok(const struct tcpcb *tp)
 	return tp->state < TCPS_NSTATES && tp->ca_state < TCP_CA_NSTATES &&
 	       !(tp->flags & ~TF_ALL) &&
 	       tp->snd_scale <= TCP_WSCALE_MAX && tp->rcv_scale <= TCP_WSCALE_MAX &&
-	       tp->n_sacked <= TCP_N_SACKED && tp->n_ooo <= TCP_N_OOO &&
-	       tp->quickack <= TCP_QUICKACKS && tp->cc_algo < TCP_CC_N;
+	       tp->n_runs <= TCP_N_RUNS && tp->n_ooo <= TCP_N_OOO &&
+	       tp->quickack <= TCP_QUICKACKS && tp->cc_algo < TCP_CC_N &&
+	       tp->frto < FRTO_N && !(tp->rec_flags & ~RF_ALL);
 }
 
 static bool sizes_ok(const struct tcpcb *tp)
@@ -80,31 +81,35 @@ static bool outstanding_ok(const struct tcpcb *tp, const struct tcp_view *v)
 
 static bool recovery_ok(const struct tcpcb *tp)
 {
-	if (!seq_within(tp->snd_una, tp->lost_end, tp->snd_nxt) ||
-	    !seq_within(tp->snd_una, tp->high_rxt, tp->snd_nxt))
-		return false;
-	if ((tp->flags & TF_REO) && seq_gt(tp->reo_end, tp->snd_nxt))
+	/* prr() divides by it. */
+	if (tp->ca_state == TCP_CA_RECOVERY && !tp->recover_fs)
 		return false;
 	return tp->ca_state == TCP_CA_OPEN ||
 	       (tp->recover != tp->snd_una &&
 		seq_within(tp->snd_una, tp->recover, tp->snd_nxt));
 }
 
-/* Ascending, with gaps, within (SND.UNA, SND.NXT]. */
+/* Ascending, from SND.UNA to SND.NXT; the sums are right. */
 static bool scoreboard_ok(const struct tcpcb *tp)
 {
-	uint32_t left = tp->snd_una;
+	uint32_t left = tp->snd_una, sacked = 0, lost = 0;
 	unsigned int i;
 
-	for (i = 0; i < tp->n_sacked; i++) {
-		const struct tcp_range *r = &tp->sacked[i];
+	for (i = 0; i < tp->n_runs; i++) {
+		const struct tcp_run *r = &tp->run[i];
 
-		if (!seq_within(left, r->start, tp->snd_nxt) || r->start == left ||
-		    !seq_within(r->start, r->end, tp->snd_nxt) || r->end == r->start)
+		if (!seq_within(left, r->end, tp->snd_nxt) || r->end == left)
 			return false;
+		if (r->mark & RUN_SACKED)
+			sacked += r->end - left;
+		else if (r->mark & RUN_LOST)
+			lost += r->end - left;
 		left = r->end;
 	}
-	return true;
+	if (sacked != tp->sacked_out || lost != tp->lost_out)
+		return false;
+	/* A SYN is not in it. */
+	return tcps_synchronized(tp->state) ? left == tp->snd_nxt : !tp->n_runs;
 }
 
 /* Disjoint, with gaps, within (RCV.NXT, RCV.NXT + RCV.WND]. */
@@ -133,7 +138,7 @@ int tcp_check(const struct tcpcb *tp, const struct tcp_view *v)
 	if (!limits_ok(tp) || !sizes_ok(tp) || !times_ok(tp))
 		return -EUCLEAN;
 	if (tp->state == TCPS_CLOSED)
-		return tp->n_sacked || tp->n_ooo ? -EUCLEAN : 0;
+		return tp->n_runs || tp->n_ooo ? -EUCLEAN : 0;
 	if (!outstanding_ok(tp, v) || !recovery_ok(tp) || !scoreboard_ok(tp) ||
 	    !out_of_order_ok(tp))
 		return -EUCLEAN;
@@ -184,9 +189,10 @@ const char *tcp_invariant(const struct tcpcb *tp, const struct tcp_view *v)
 			return "cwnd < SMSS";
 		if (tcp_flight_size(tp) > tp->max_sndwnd + 1)
 			return "more in flight than the peer ever had room for";
-		if (tp->ca_state == TCP_CA_OPEN &&
-		    (tp->lost_end != tp->snd_una || tp->high_rxt != tp->snd_una))
+		if (tp->ca_state == TCP_CA_OPEN && (tp->lost_out || tp->frto))
 			return "something is lost and nobody recovers it";
+		if (tcp_pipe(tp) > tcp_flight_size(tp))
+			return "more in the network than outstanding";
 		if (seq_gt(tp->last_ack_sent, tp->rcv_nxt))
 			return "acknowledged what did not come";
 	}

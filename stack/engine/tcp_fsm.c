@@ -34,7 +34,9 @@ void tcp_set_state(struct tcpcb *tp, enum tcp_state state, uint64_t now_us)
 	if (state == TCPS_CLOSED) {
 		tp->flags &= ~(TF_ACKNOW | TF_SYN_DUE | TF_KEEP_DUE | TF_TLP_DUE |
 			       TF_PROBE_DUE | TF_PERSIST | TF_TLP_OUT | TF_RCVFIN);
-		tp->n_sacked = 0;
+		tp->n_runs = 0;
+		tp->sacked_out = 0;
+		tp->lost_out = 0;
 		tp->n_ooo = 0;
 	}
 	tcp_timer_state(tp, now_us);

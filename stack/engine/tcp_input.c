@@ -19,7 +19,7 @@
  *	  process_text()	seventh
  *	  process_fin()		eighth
  *
- * Supported standards: RFC 9293, 5961, 7323, 2018, 5681, 6582, 6675.
+ * Supported standards: RFC 9293, 5961, 7323, 2018, 2883, 5681, 6582, 6675.
  * Not done: urgent data (sixth step) is delivered in line and TH_URG ignored;
  * data and FIN on a SYN are not taken, the peer sends them again.
  */
@@ -289,6 +289,7 @@ static bool check_sequence(struct arrival *a)
 	/* The peer's FIN again */
 	if ((a->flags & TH_FIN) && end == tp->rcv_nxt)
 		tcp_timer_peer_fin_again(tp, a->now_us);
+	tcp_reass_twice(tp, a->seq, seq_min(a->seq + len, tp->rcv_nxt));
 	/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> */
 	if (len || (a->flags & TH_FIN))
 		ack_now(a);
@@ -336,7 +337,7 @@ static bool check_syn(struct arrival *a)
 }
 
 /* SND.UNA < SEG.ACK =< SND.NXT: take it, and tell everyone. */
-static void advance_una(struct arrival *a)
+static void advance_una(struct arrival *a, struct tcp_ack *ack)
 {
 	struct tcpcb *tp = a->tp;
 	uint32_t acked = a->seg->ack - tp->snd_una;
@@ -350,7 +351,8 @@ static void advance_una(struct arrival *a)
 	if (a->rx->acked)
 		a->rx->events |= TCP_EV_ACKED;
 	tcp_rtt_acked(tp, a->seg, a->now_us);
-	tcp_loss_acked(tp, acked, a->now_us);
+	ack->acked = acked;
+	tcp_loss_acked(tp, ack);
 	tcp_timer_acked(tp, a->now_us);
 	if (!fin)
 		return;
@@ -370,9 +372,11 @@ static void process_ack(struct arrival *a)
 {
 	struct tcpcb *tp = a->tp;
 	const struct tcp_seg *seg = a->seg;
-	uint32_t old_wnd = tp->snd_wnd, sacked;
+	struct tcp_ack ack = { .seg = seg, .now_us = a->now_us };
+	uint32_t old_wnd = tp->snd_wnd;
 	uint32_t wnd = (uint32_t)seg->wnd << tp->snd_scale;
 	bool advanced = seq_gt(seg->ack, tp->snd_una);
+	struct tcp_view v;
 	bool dup;
 
 	/* SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK).
@@ -391,20 +395,22 @@ static void process_ack(struct arrival *a)
 	dup = !advanced && !seg->len && !(a->flags & TH_FIN) && tp->snd_wnd == old_wnd &&
 	      tp->snd_una != tp->snd_nxt;
 
+	tcp_loss_ack_begin(tp, &ack);
 	if (advanced || dup)
-		tcp_loss_tlp_acked(tp, seg, advanced);
+		tcp_loss_tlp_acked(tp, &ack, advanced);
 	if (advanced)
-		advance_una(a);
+		advance_una(a, &ack);
 	if (!tcps_may_send(tp->state))
 		return;
-	sacked = tcp_sack_update(tp, seg);
-	if (sacked || (dup && !(tp->flags & TF_SACK)))
-		tcp_loss_dupack(tp);
-	tcp_loss_detect(tp, a->v);
-	if (sacked) {
+	tcp_sb_sack(tp, &ack);
+	if (ack.sacked || (dup && !(tp->flags & TF_SACK)))
+		tcp_loss_dupack(tp, &ack);
+	if (ack.sacked)
 		tcp_rtt_sacked(tp, a->now_us);
-		tcp_timer_sacked(tp, a->now_us);
-	}
+	/* What was acknowledged is still in the owner's so_snd. */
+	v = *a->v;
+	v.snd_cc -= a->rx->acked;
+	tcp_loss_detect(tp, &v, &ack);
 }
 
 /* Fifth, check the ACK field */
@@ -534,6 +540,8 @@ static bool process_text(struct arrival *a)
 		end = edge;
 		whole = false;
 	}
+	if (a->seg->len)
+		tcp_reass_twice(tp, a->seq, seq_min(start, end));
 	if (seq_lt(start, end)) {
 		take_text(a, start, end);
 		/* What we could not keep brings its FIN again. */

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tcp_loss.c - what was lost, and when recovery begins and ends
+ * tcp_loss.c - what was lost, when recovery begins and ends, and if it was in vain
  *
  * DOC: what says that octets were lost
  *
- * - Three duplicate ACKs, or with SACK what IsLost() of RFC 6675 says:
- *   tcp_loss_detect().
- * - Fewer, if fewer than four segments are in flight and nothing new can be
- *   sent (early retransmit, RFC 5827).  Our segments are large and windows a
- *   few segments, so this is no corner case here.
- * - A hole below a SACKed range that does not close within a quarter of a
- *   round trip: tcp_loss_reordering().  This is RFC 8985's reordering window;
- *   we need no time per segment because below a SACKed range everything was
- *   sent earlier.
- * - Octets that were sent for the first time after the last retransmission are
- *   SACKed, and what was retransmitted is not: then that is lost again.
+ * - With SACK: RACK (tcp_rack.c), after each ACK and when its reordering
+ *   window ends.  It finds lost retransmissions as well.
+ * - Without: three duplicate ACKs, or fewer where fewer are in flight and
+ *   nothing new can be sent (RFC 5827); then each partial ACK (RFC 6582).
  * - RTO: tcp_loss_rto().
  *
- * All of them only move lost_end.  tcp_output() sends again what lies between
- * high_rxt and lost_end and is not SACKed, as far as cwnd allows.  Without
- * SACK a partial ACK moves both to the next segment (NewReno).
+ * All of them mark runs of the scoreboard (tcp_sack.c).  tcp_output() sends
+ * what is marked, as far as cwnd allows; and in fast recovery cwnd is what
+ * proportional rate reduction says (RFC 9937, which is RFC 6937 with SafeACK).
  *
- * Supported standards: RFC 5681, 5827, 6582, 6675; RFC 8985 in part.
+ * DOC: what says that they were not
+ *
+ * The first retransmission was needless if its ACK echoes an older timestamp
+ * (RFC 3522), or if D-SACKs report all that was sent again (RFC 3708).  RTO was
+ * spurious if, before anything else was sent again, octets arrive that were
+ * sent once (F-RTO, RFC 5682, 3).  Then cwnd and ssthresh are what they were,
+ * and the reordering that deceived us is remembered.
+ *
+ * Supported standards: RFC 5681, 5827, 6582, 6675, 8985, 9937, 5682, 3522, 3708.
  */
 #include "stack/engine/tcp_var.h"
 
@@ -29,172 +30,276 @@
 void tcp_loss_init(struct tcpcb *tp)
 {
 	tp->ca_state = TCP_CA_OPEN;
-	tp->lost_end = tp->snd_una;
-	tp->high_rxt = tp->snd_una;
 	/* Below SND.UNA, so that the first duplicate ACKs count (RFC 6582, 3.2). */
 	tp->recover = tp->iss;
 	tp->tlp_end = tp->snd_una;
-	tp->reo_end = tp->snd_una;
 	tp->dupacks = 0;
-	tp->n_sacked = 0;
+	tp->n_runs = 0;
+	tp->sacked_out = 0;
+	tp->lost_out = 0;
 }
+
+/* --- in and out -------------------------------------------------------------------- */
 
 static void enter(struct tcpcb *tp, enum tcp_ca ca)
 {
 	tp->ca_state = (uint8_t)ca;
 	tp->recover = tp->snd_nxt;
-	tp->high_rxt = tp->snd_una;
 	tp->flags &= ~(TF_RESCUE | TF_TLP_OUT | TF_TLP_DUE);
 }
 
-/* Fast retransmit, then fast recovery.  What is below @edge is lost, and in
- * any case the first segment outstanding (RFC 6675, 5, 4.3). */
-static void enter_recovery(struct tcpcb *tp, uint32_t edge)
+/* What must be restored if it was all in vain. */
+static void remember(struct tcpcb *tp)
 {
-	uint32_t start, end;
-
-	tcp_cc_loss(tp);
-	enter(tp, TCP_CA_RECOVERY);
-	tcp_sack_hole(tp, tp->snd_una, tp->snd_nxt, &start, &end);
-	end = seq_min(end, tp->snd_una + tcp_eff_mss(tp));
-	tp->lost_end = seq_max(edge, end);
+	tp->prior_cwnd = tp->snd_cwnd;
+	tp->prior_ssthresh = tp->snd_ssthresh;
+	tp->undo_octets = 0;
+	tp->rec_flags |= RF_UNDO;
+	tp->rec_flags &= (uint16_t)~RF_AGAIN;
 }
 
-static void leave_recovery(struct tcpcb *tp)
+/* Fast retransmit, then fast recovery. */
+static void enter_recovery(struct tcpcb *tp, const struct tcp_ack *ack)
+{
+	remember(tp);
+	tcp_cc_loss(tp);
+	enter(tp, TCP_CA_RECOVERY);
+	tp->prr_delivered = 0;
+	tp->prr_out = 0;
+	/* RFC 9937, 6.1: FlightSize, as it was before this ACK, without what
+	 * had been SACKed by then */
+	tp->recover_fs = tcp_flight_size(tp) + ack->acked + ack->sacked - tp->sacked_out;
+	tp->recover_fs = max_u32(tp->recover_fs, 1);
+}
+
+static void leave(struct tcpcb *tp)
 {
 	if (tp->ca_state == TCP_CA_RECOVERY)
-		tcp_cc_recovered(tp);
+		tp->snd_cwnd = max_u32(tp->snd_ssthresh, tcp_eff_mss(tp));
 	tp->ca_state = TCP_CA_OPEN;
 	tp->dupacks = 0;
-	tp->lost_end = tp->snd_una;
-	tp->high_rxt = tp->snd_una;
+	tp->frto = 0;
+	tp->rec_flags &= (uint16_t)~RF_UNDO;
+	if (tp->lost_out)
+		tcp_sb_lose_all(tp, false);
+	tcp_rack_recovered(tp);
+}
+
+static void undo(struct tcpcb *tp)
+{
+	uint32_t cwnd = max_u32(tp->snd_cwnd, tp->prior_cwnd);
+	uint32_t ssthresh = max_u32(tp->snd_ssthresh, tp->prior_ssthresh);
+
+	leave(tp);
+	tp->snd_cwnd = cwnd;
+	tp->snd_ssthresh = ssthresh;
+	tp->rec_flags |= RF_REORDERING;
+	tp->n_undo_total++;
+	tcp_cc_undo(tp);
+}
+
+/* Was everything sent again in vain? */
+static bool was_needless(const struct tcpcb *tp, const struct tcp_ack *ack)
+{
+	if ((tp->rec_flags & (RF_UNDO | RF_AGAIN)) != (RF_UNDO | RF_AGAIN))
+		return false;
+	if (ack->dsack && !tp->undo_octets)
+		return true;
+	return (tp->flags & TF_TS) && ack->seg->has_ts && ack->acked &&
+		seq_lt(ack->seg->tsecr, tp->again_ts);
+}
+
+/* --- what happened -------------------------------------------------------------------- */
+
+/* [@start, @end) was sent, or sent @again. */
+void tcp_loss_sent(struct tcpcb *tp, uint32_t start, uint32_t end, bool again, uint64_t now_us)
+{
+	if (again) {
+		tp->undo_octets += tcp_sb_again(tp, start, end, now_us);
+		if (!(tp->rec_flags & RF_AGAIN))
+			tp->again_ts = tcp_tsval(tp, now_us);
+		tp->rec_flags |= RF_AGAIN;
+	} else {
+		tcp_sb_sent(tp, end, now_us);
+	}
+	if (tp->ca_state == TCP_CA_RECOVERY)
+		tp->prr_out += end - start;
+}
+
+/* A segment with ACK has come: before anything of it is used. */
+void tcp_loss_ack_begin(struct tcpcb *tp, struct tcp_ack *ack)
+{
+	ack->top = tcp_sb_top(tp);
+	tcp_rack_dsack(tp, ack);
+	if (ack->dsack)
+		tp->undo_octets -= min_u32(tp->undo_octets, ack->dsack);
 }
 
 /* RFC 6582, 3.2, (3), partial ACK: the segment it ends at is lost as well. */
-static void newreno_partial_ack(struct tcpcb *tp, uint32_t acked)
+static void newreno_partial_ack(struct tcpcb *tp, struct tcp_ack *ack)
 {
 	uint32_t smss = tcp_eff_mss(tp);
-	uint32_t segs = (acked + smss - 1) / smss;
+	uint32_t segs = (ack->acked + smss - 1) / smss;
+	uint32_t known = min_u32(tp->dupacks, segs - 1);
 
 	/* One segment was the hole; the others had been counted by duplicate ACKs. */
-	tp->dupacks = (uint16_t)(tp->dupacks - min_u32(tp->dupacks, segs - 1));
-	tp->high_rxt = tp->snd_una;
-	tp->lost_end = tp->snd_una + min_u32(smss, tcp_flight_size(tp));
+	tp->dupacks = (uint16_t)(tp->dupacks - known);
+	ack->delivered -= min_u32(ack->delivered, known * smss);
+	ack->lost += min_u32(smss, tcp_flight_size(tp));
+	tcp_sb_lose_first(tp);
 }
 
-/* SND.UNA moved over @acked octets. */
-void tcp_loss_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us)
+/* SND.UNA moved over ack->acked octets. */
+void tcp_loss_acked(struct tcpcb *tp, struct tcp_ack *ack)
 {
-	bool reneged = !tcp_sack_acked(tp);
+	bool honest = tcp_sb_acked(tp, ack);
 
-	tp->high_rxt = seq_max(tp->high_rxt, tp->snd_una);
-	tp->lost_end = seq_max(tp->lost_end, tp->snd_una);
-
+	tcp_rack_una(tp);
+	if (ack->has_rtt)
+		tcp_cc_rtt(tp, ack->rtt_us);
 	if (tp->ca_state != TCP_CA_RECOVERY)
-		tcp_cc_acked(tp, acked, now_us);
+		tcp_cc_acked(tp, ack->acked, ack->now_us);
 
 	if (tp->ca_state == TCP_CA_OPEN) {
 		tp->dupacks = 0;
-		tp->lost_end = tp->snd_una;
-		tp->high_rxt = tp->snd_una;
 	} else if (seq_geq(tp->snd_una, tp->recover)) {
-		leave_recovery(tp);
+		if (was_needless(tp, ack))
+			undo(tp);
+		else
+			leave(tp);
 	} else if (tp->ca_state == TCP_CA_RECOVERY && !(tp->flags & TF_SACK)) {
-		newreno_partial_ack(tp, acked);
+		newreno_partial_ack(tp, ack);
 	}
-	if (reneged)
+	if (!honest)
 		tcp_loss_all(tp);
 }
 
 /* A duplicate ACK (RFC 5681, 2), or one that SACKs something new (RFC 6675, 2). */
-void tcp_loss_dupack(struct tcpcb *tp)
+void tcp_loss_dupack(struct tcpcb *tp, struct tcp_ack *ack)
 {
 	if (tp->dupacks < UINT16_MAX)
 		tp->dupacks++;
+	if (!(tp->flags & TF_SACK))
+		ack->delivered += tcp_eff_mss(tp);
+	ack->dup = true;
 }
 
-/* How many duplicate ACKs are enough: RFC 5827, 3.1 and 3.2. */
-static uint32_t dup_thresh(const struct tcpcb *tp, const struct tcp_view *v)
+/* F-RTO: RFC 5682, 3.1.  Return: RTO was spurious */
+static bool frto_step(struct tcpcb *tp, const struct tcp_view *v, const struct tcp_ack *ack)
 {
-	uint32_t smss = tcp_eff_mss(tp);
-	uint32_t oseg = (tcp_flight_size(tp) + smss - 1) / smss;
 	bool fin;
 
-	if (oseg > TCP_DUPTHRESH || tcp_sendable(tp, v, &fin) || fin)
-		return TCP_DUPTHRESH;
-	return oseg > 2 ? oseg - 1 : 1;
+	/* 3b: what was sent once has arrived, and not because a hole was filled
+	 * that all else had waited for */
+	if (ack->orig && (ack->sacked || tp->frto == FRTO_NEW))
+		return true;
+	if (tp->frto == FRTO_NEW) {
+		if (ack->dup || ack->sacked)
+			tp->frto = FRTO_NONE;		/* 3a */
+	} else if (!ack->acked) {
+		if (ack->dup || ack->sacked)
+			tp->frto = FRTO_NONE;		/* 2a */
+	} else {
+		/* 2b: something new, so that its ACK tells */
+		tp->frto = tcp_sendable(tp, v, &fin) ? FRTO_NEW : FRTO_NONE;
+	}
+	return false;
 }
 
-/* What was sent again is lost again, if more than two segments that were sent
- * after it have arrived: all of it goes once more, but for what is SACKed. */
-static void detect_lost_again(struct tcpcb *tp)
+/* Proportional rate reduction: RFC 9937, 6.2 */
+static void prr(struct tcpcb *tp, const struct tcp_ack *ack)
 {
-	if (tp->high_rxt == tp->snd_una || !tp->n_sacked || seq_lt(tp->rxt_mark, tp->snd_una))
-		return;
-	if (tcp_sack_octets(tp, tp->rxt_mark, tp->snd_nxt) >
-	    (TCP_DUPTHRESH - 1) * tcp_eff_mss(tp))
-		tp->high_rxt = tp->snd_una;
+	uint32_t smss = tcp_eff_mss(tp), pipe = tcp_pipe(tp);
+	int64_t n;
+
+	tp->prr_delivered += ack->delivered;
+	if (pipe > tp->snd_ssthresh) {
+		n = (int64_t)(((uint64_t)tp->prr_delivered * tp->snd_ssthresh +
+			       tp->recover_fs - 1) / tp->recover_fs) - tp->prr_out;
+	} else {
+		n = (int64_t)tp->prr_delivered - tp->prr_out;
+		n = n > ack->delivered ? n : ack->delivered;
+		/* SafeACK: progress, and nothing more is lost: slow start's pace */
+		if (ack->acked && !ack->lost)
+			n += smss;
+		n = n < tp->snd_ssthresh - pipe ? n : tp->snd_ssthresh - pipe;
+	}
+	/* The fast retransmit goes in any case. */
+	if (!tp->prr_out && n < smss)
+		n = smss;
+	n = n > 0 ? n : 0;
+	tp->snd_cwnd = max_u32((uint32_t)(n < TCP_CWND_MAX - pipe ? pipe + n : TCP_CWND_MAX), smss);
 }
 
-/* After an ACK was processed: has something been lost? */
-void tcp_loss_detect(struct tcpcb *tp, const struct tcp_view *v)
+static void detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack *ack)
 {
-	uint32_t edge, thresh;
+	uint32_t wait_us;
 
+	if (tp->flags & TF_SACK) {
+		ack->lost += tcp_rack_detect(tp, v, ack->now_us, &wait_us);
+		tcp_timer_reordering(tp, ack->now_us, wait_us);
+		if (tp->ca_state == TCP_CA_OPEN && tp->lost_out)
+			enter_recovery(tp, ack);
+	} else if (tp->ca_state == TCP_CA_OPEN && tp->dupacks &&
+		   tcp_rack_is_dupthresh(tp, v) && seq_gt(tp->snd_una, tp->recover)) {
+		/* Not for duplicates that our own retransmissions cause (RFC 6582, 3.2). */
+		enter_recovery(tp, ack);
+		tcp_sb_lose_first(tp);
+	}
+}
+
+/* An ACK was processed: has something been lost? */
+void tcp_loss_detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack *ack)
+{
 	if (tp->snd_una == tp->snd_nxt)
 		return;
-	if (tp->ca_state != TCP_CA_OPEN)
-		detect_lost_again(tp);
-	if (tp->ca_state == TCP_CA_LOSS)
-		return;
-	if (tp->ca_state == TCP_CA_RECOVERY) {
-		edge = tcp_sack_lost_edge(tp, TCP_DUPTHRESH);
-		tp->lost_end = seq_max(tp->lost_end, edge);
-		return;
-	}
-	if (!tp->dupacks && !tp->n_sacked)
-		return;
-
-	thresh = dup_thresh(tp, v);
-	if (tp->flags & TF_SACK) {
-		edge = tcp_sack_lost_edge(tp, thresh);
-		if (seq_gt(edge, tp->snd_una) || tp->dupacks >= thresh)
-			enter_recovery(tp, edge);
-	} else if (tp->dupacks >= thresh && seq_gt(tp->snd_una, tp->recover)) {
-		/* Not for duplicates that our own retransmissions cause (RFC 6582, 3.2). */
-		enter_recovery(tp, tp->snd_una);
-	}
+	if (tp->ca_state != TCP_CA_OPEN && was_needless(tp, ack))
+		undo(tp);
+	if (tp->ca_state == TCP_CA_LOSS && tp->frto && frto_step(tp, v, ack))
+		undo(tp);
+	detect(tp, v, ack);
+	if (tp->ca_state == TCP_CA_RECOVERY && (ack->delivered || ack->lost || !tp->prr_out))
+		prr(tp, ack);
 }
 
-/* The reordering window is over: the holes below reo_end did not close. */
-void tcp_loss_reordering(struct tcpcb *tp)
+/* The reordering window is over. */
+void tcp_loss_reordering(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 {
-	if (tp->ca_state == TCP_CA_LOSS || !tp->n_sacked || seq_leq(tp->reo_end, tp->snd_una))
-		return;
-	if (tp->ca_state == TCP_CA_OPEN)
-		enter_recovery(tp, tp->reo_end);
-	else
-		tp->lost_end = seq_max(tp->lost_end, tp->reo_end);
+	struct tcp_ack ack = { .now_us = now_us };
+
+	detect(tp, v, &ack);
+	if (tp->ca_state == TCP_CA_RECOVERY && ack.lost)
+		prr(tp, &ack);
 }
 
 /* Everything outstanding is lost, though not by congestion. */
 void tcp_loss_all(struct tcpcb *tp)
 {
 	enter(tp, TCP_CA_LOSS);
-	tp->lost_end = tp->snd_nxt;
+	tcp_sb_lose_all(tp, true);
 	tp->dupacks = 0;
+	tp->frto = FRTO_NONE;
+	tp->rec_flags &= (uint16_t)~RF_UNDO;
 	tcp_rtt_cancel(tp);
 }
 
 /* RTO expired, for the n_rto'th time in a row. */
 void tcp_loss_rto(struct tcpcb *tp)
 {
+	bool first = tp->n_rto == 1 && tp->ca_state == TCP_CA_OPEN;
+
+	if (tp->ca_state == TCP_CA_OPEN)
+		remember(tp);
 	tcp_cc_rto(tp);
 	/* The first time we still believe the scoreboard, then we do not: the
 	 * peer may have reneged (RFC 6675, 5.1). */
 	if (tp->n_rto > 1)
-		tp->n_sacked = 0;
+		tcp_sb_forget(tp);
 	tcp_loss_all(tp);
+	if (first) {
+		tp->frto = FRTO_FIRST;
+		tp->rec_flags |= RF_UNDO;
+	}
 }
 
 /**
@@ -202,15 +307,15 @@ void tcp_loss_rto(struct tcpcb *tp)
  * @advanced:	SEG.ACK moved SND.UNA
  *
  * If so nobody else will notice, and cwnd must be reduced here.  A duplicate
- * ACK at tlp_end says that both the segment and the probe arrived.
+ * ACK at tlp_end, or a D-SACK, says that both the segment and the probe arrived.
  */
-void tcp_loss_tlp_acked(struct tcpcb *tp, const struct tcp_seg *seg, bool advanced)
+void tcp_loss_tlp_acked(struct tcpcb *tp, const struct tcp_ack *ack, bool advanced)
 {
-	if (!(tp->flags & TF_TLP_OUT) || seq_lt(seg->ack, tp->tlp_end))
+	if (!(tp->flags & TF_TLP_OUT) || seq_lt(ack->seg->ack, tp->tlp_end))
 		return;
-	if (!(tp->flags & TF_TLP_REXMT)) {
+	if (!(tp->flags & TF_TLP_REXMT) || ack->dsack) {
 		tp->flags &= ~TF_TLP_OUT;
-	} else if (seq_gt(seg->ack, tp->tlp_end)) {
+	} else if (seq_gt(ack->seg->ack, tp->tlp_end)) {
 		tp->flags &= ~TF_TLP_OUT;
 		if (tp->ca_state == TCP_CA_OPEN)
 			tcp_cc_loss(tp);
@@ -219,35 +324,16 @@ void tcp_loss_tlp_acked(struct tcpcb *tp, const struct tcp_seg *seg, bool advanc
 	}
 }
 
-/* What to send again next: NextSeg() of RFC 6675, 4, rule 1.  False: nothing. */
-bool tcp_loss_next(const struct tcpcb *tp, uint32_t *start, uint32_t *end)
-{
-	return tcp_sack_hole(tp, seq_max(tp->high_rxt, tp->snd_una), tp->lost_end, start, end);
-}
-
 /**
- * tcp_loss_next_more() - NextSeg() of RFC 6675, 4, rules 3 and 4
- *
- * In recovery, when there is nothing lost left and nothing new to send: first
- * the holes below the highest SACKed octet, then, once, the last segment, in
- * case the end of the flight was lost as well.
+ * tcp_loss_rescue() - NextSeg() of RFC 6675, 4, rule 4
+ * In recovery, when there is nothing lost left and nothing new to send: once,
+ * the last segment, in case the end of the flight was lost as well.
  */
-bool tcp_loss_next_more(struct tcpcb *tp, uint32_t *start, uint32_t *end)
+bool tcp_loss_rescue(struct tcpcb *tp, uint32_t *start, uint32_t *end)
 {
-	uint32_t top = tp->snd_una;
-
-	if (tp->ca_state != TCP_CA_RECOVERY || !(tp->flags & TF_SACK))
-		return false;
-	if (tp->n_sacked) {
-		top = tp->sacked[tp->n_sacked - 1].end;
-		tp->lost_end = seq_max(tp->lost_end, tp->sacked[tp->n_sacked - 1].start);
-		if (tcp_loss_next(tp, start, end))
-			return true;
-	}
-	if (tp->flags & TF_RESCUE)
+	if (tp->ca_state != TCP_CA_RECOVERY || !(tp->flags & TF_SACK) ||
+	    (tp->flags & TF_RESCUE) || tp->lost_out)
 		return false;
 	tp->flags |= TF_RESCUE;
-	*end = tp->snd_nxt;
-	*start = seq_max(seq_max(top, tp->high_rxt), tp->snd_nxt - tcp_eff_mss(tp));
-	return seq_lt(*start, *end);
+	return tcp_sb_last(tp, start, end);
 }

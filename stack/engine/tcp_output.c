@@ -19,7 +19,7 @@
  * tcp_pipe(), silly window avoidance and Nagle.  How much the peer may send
  * is tcp_select_window().
  *
- * Supported standards: RFC 9293, 5681, 6675, 7323, 2018, 3042, 8985 in part.
+ * Supported standards: RFC 9293, 5681, 6675, 7323, 2018, 2883, 3042, 8985.
  * Nagle is Minshall's variant, as in Linux: a short segment waits only for
  * another short one.  With segments of 60 KiB and delayed ACKs the original
  * would hold the tail of most writes for 40 ms.
@@ -152,12 +152,12 @@ static uint32_t acceptable_seq(const struct tcpcb *tp)
 }
 
 /* SACK blocks, as many as header and peer's MSS leave room for. */
-static void fill_sack(const struct tcpcb *tp, struct tcp_seg *out)
+static void fill_sack(struct tcpcb *tp, struct tcp_seg *out)
 {
 	uint32_t opt = out->has_ts ? 12 : 0;
 	uint32_t room = 40 - opt;
 
-	if (!(tp->flags & TF_SACK) || !tp->n_ooo)
+	if (!(tp->flags & TF_SACK) || (!tp->n_ooo && !(tp->rec_flags & RF_DSACK)))
 		return;
 	if (out->len)
 		room = min_u32(room, (uint32_t)tp->snd_mss - min_u32(tp->snd_mss, opt + out->len));
@@ -311,38 +311,35 @@ static int output_lost(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_
 {
 	uint32_t start, end, n;
 
-	if (!tcp_loss_next(tp, &start, &end))
+	/* F-RTO would rather know whether it is (RFC 5682, 2.1, step 2b). */
+	if (tp->frto == FRTO_NEW || !tcp_sb_next(tp, &start, &end))
 		return 0;
-	/* The first one does not ask cwnd (RFC 5681, 3.2, (3); RFC 6582, 3.2, (3)). */
+	/* After a partial ACK the first one does not ask cwnd (RFC 6582, 3.2, (3)). */
 	n = min_u32(end - start, tcp_eff_mss(tp));
-	if (tp->high_rxt != tp->snd_una && !cwnd_allows(tp, n, tp->snd_cwnd))
+	if (!cwnd_allows(tp, n, tp->snd_cwnd) &&
+	    (tp->ca_state != TCP_CA_RECOVERY || (tp->flags & TF_SACK) || start != tp->snd_una))
 		return 0;
 	n = send_again(tp, v, now_us, out, start, end);
 	if (!n)
 		return 0;
-	tp->high_rxt = start + n;
-	tp->rxt_mark = tp->snd_nxt;
+	tcp_loss_sent(tp, start, start + n, true, now_us);
 	tcp_timer_data_sent(tp, out, now_us);
 	return 1;
 }
 
-/* Holes that are not certainly lost, when there is nothing better to send. */
-static int output_lost_more(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
-			    struct tcp_seg *out)
+/* The last segment once more, when there is nothing better to send. */
+static int output_rescue(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+			 struct tcp_seg *out)
 {
 	uint32_t start, end, n;
 
 	if (tp->ca_state != TCP_CA_RECOVERY || !cwnd_allows(tp, tcp_eff_mss(tp), tp->snd_cwnd) ||
-	    !tcp_loss_next_more(tp, &start, &end))
+	    !tcp_loss_rescue(tp, &start, &end))
 		return 0;
 	n = send_again(tp, v, now_us, out, start, end);
 	if (!n)
 		return 0;
-	/* But for the rescue (RFC 6675, 4, rule 4) */
-	if (seq_lt(start, tp->lost_end)) {
-		tp->high_rxt = start + n;
-		tp->rxt_mark = tp->snd_nxt;
-	}
+	tcp_loss_sent(tp, start, start + n, true, now_us);
 	tcp_timer_data_sent(tp, out, now_us);
 	return 1;
 }
@@ -367,6 +364,7 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	tcp_timer_window_open(tp);
 	send_data(tp, v, now_us, out, tp->snd_nxt, len, fin);
 
+	tcp_loss_sent(tp, tp->snd_nxt, tp->snd_nxt + len + fin, false, now_us);
 	tp->snd_nxt += len + fin;
 	tp->snd_max = seq_max(tp->snd_max, tp->snd_nxt);
 	if (fin)
@@ -405,6 +403,7 @@ static int output_window_probe(struct tcpcb *tp, const struct tcp_view *v, uint6
 	len = min_u32(len, usable);
 	tcp_timer_window_open(tp);
 	send_data(tp, v, now_us, out, tp->snd_nxt, len, false);
+	tcp_loss_sent(tp, tp->snd_nxt, tp->snd_nxt + len, false, now_us);
 	tp->snd_nxt += len;
 	tp->snd_max = seq_max(tp->snd_max, tp->snd_nxt);
 	tp->snd_sml = tp->snd_nxt;
@@ -416,11 +415,11 @@ static int output_window_probe(struct tcpcb *tp, const struct tcp_view *v, uint6
 static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			     struct tcp_seg *out)
 {
-	uint32_t start;
+	uint32_t start, n;
 
 	tp->flags &= ~TF_TLP_DUE;
 	/* What it should have provoked may have come just now. */
-	if (tp->snd_nxt == tp->snd_una || tp->ca_state != TCP_CA_OPEN || tp->n_sacked)
+	if (tp->snd_nxt == tp->snd_una || tp->ca_state != TCP_CA_OPEN || tp->sacked_out)
 		return 0;
 	tp->flags |= TF_TLP_OUT;
 	tp->flags &= ~TF_TLP_REXMT;
@@ -431,10 +430,12 @@ static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_
 	tp->flags |= TF_TLP_REXMT;
 	tp->tlp_end = tp->snd_nxt;
 	start = seq_max(tp->snd_una, tp->snd_nxt - tcp_eff_mss(tp));
-	if (!send_again(tp, v, now_us, out, start, tp->snd_nxt)) {
+	n = send_again(tp, v, now_us, out, start, tp->snd_nxt);
+	if (!n) {
 		tp->flags &= ~TF_TLP_OUT;
 		return 0;
 	}
+	tcp_loss_sent(tp, start, start + n, true, now_us);
 	tcp_timer_data_sent(tp, out, now_us);
 	return 1;
 }
@@ -443,7 +444,7 @@ static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_
 static int output_synchronized(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			       struct tcp_seg *out)
 {
-	if ((tp->flags & TF_ACKNOW) && tp->n_ooo)
+	if ((tp->flags & TF_ACKNOW) && (tp->n_ooo || (tp->rec_flags & RF_DSACK)))
 		return send_ack(tp, v, now_us, out, acceptable_seq(tp));
 
 	if (tcps_may_send(tp->state)) {
@@ -451,7 +452,7 @@ static int output_synchronized(struct tcpcb *tp, const struct tcp_view *v, uint6
 			return 1;
 		if (output_new(tp, v, now_us, out, tp->snd_cwnd))
 			return 1;
-		if (output_lost_more(tp, v, now_us, out))
+		if (output_rescue(tp, v, now_us, out))
 			return 1;
 		if ((tp->flags & TF_PROBE_DUE) && output_window_probe(tp, v, now_us, out))
 			return 1;

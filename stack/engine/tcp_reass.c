@@ -28,6 +28,8 @@ static void range_remove(struct tcpcb *tp, unsigned int i)
  *	comes:		 [-----------)
  *	keep:		    [----)
  *
+ * What had come before is noted for a D-SACK: the first such octets.
+ *
  * Return: false if nothing is new, or there is no room for another range;
  * then nothing has changed but the order of the ranges
  */
@@ -42,6 +44,7 @@ bool tcp_reass_insert(struct tcpcb *tp, uint32_t *start, uint32_t *end)
 		if (seq_lt(hi, r.start) || seq_gt(lo, r.end))
 			continue;
 		n_touched++;
+		tcp_reass_twice(tp, seq_max(lo, r.start), seq_min(hi, r.end));
 		if (seq_leq(r.start, *start) && seq_gt(r.end, *start))
 			*start = seq_min(r.end, *end);
 		if (seq_geq(r.end, *end) && seq_lt(r.start, *end))
@@ -85,15 +88,32 @@ void tcp_reass_advance(struct tcpcb *tp)
 	}
 }
 
-/* SACK blocks for a segment: at most @max, the latest first. */
-void tcp_reass_sack(const struct tcpcb *tp, struct tcp_seg *out, unsigned int max)
+/* Octets [@start, @end) came that had come before: the next ACK says so, with a
+ * D-SACK (RFC 2883, 4).  Of two the first, unless it was reported. */
+void tcp_reass_twice(struct tcpcb *tp, uint32_t start, uint32_t end)
 {
-	unsigned int i;
+	if (!(tp->flags & TF_SACK) || (tp->rec_flags & RF_DSACK) || seq_geq(start, end))
+		return;
+	tp->rec_flags |= RF_DSACK;
+	tp->dup_start = start;
+	tp->dup_end = end;
+}
+
+/* SACK blocks for a segment: a D-SACK if there is one, then the latest first;
+ * at most @max, which is not 0. */
+void tcp_reass_sack(struct tcpcb *tp, struct tcp_seg *out, unsigned int max)
+{
+	unsigned int i, n = 0;
 
 	max = min_u32(max, TCP_SEG_SACKS);
-	for (i = 0; i < tp->n_ooo && i < max; i++) {
-		out->sack[i].start = tp->ooo[i].start;
-		out->sack[i].end = tp->ooo[i].end;
+	if (tp->rec_flags & RF_DSACK) {
+		tp->rec_flags &= (uint16_t)~RF_DSACK;
+		out->sack[n].start = tp->dup_start;
+		out->sack[n++].end = tp->dup_end;
 	}
-	out->n_sack = (uint8_t)i;
+	for (i = 0; i < tp->n_ooo && n < max; i++, n++) {
+		out->sack[n].start = tp->ooo[i].start;
+		out->sack[n].end = tp->ooo[i].end;
+	}
+	out->n_sack = (uint8_t)n;
 }

@@ -85,7 +85,7 @@ void tcp_rtt_acked(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us)
 /* The scoreboard has grown: over the segment being timed? */
 void tcp_rtt_sacked(struct tcpcb *tp, uint64_t now_us)
 {
-	if (!(tp->flags & TF_RTT) || !tcp_sack_octets(tp, tp->rtt_seq, tp->rtt_seq + 1))
+	if (!(tp->flags & TF_RTT) || !tcp_sb_is_sacked(tp, tp->rtt_seq))
 		return;
 	tp->flags &= ~TF_RTT;
 	if (now_us >= tp->rtt_start_us)

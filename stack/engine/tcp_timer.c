@@ -13,7 +13,7 @@
  * at the end of this file.  A timer that expires is stopped or set to the
  * future, so that no block makes its owner spin.
  *
- * Supported standards: RFC 6298, RFC 9293, RFC 8985 in part.
+ * Supported standards: RFC 6298, RFC 9293, RFC 8985.
  */
 #include <string.h>
 
@@ -90,16 +90,14 @@ static void rexmt_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 }
 
 /* RFC 8985, 6.2 and 7.3 */
-static void loss_expired(struct tcpcb *tp, uint64_t now_us)
+static void loss_expired(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 {
 	tp->t_loss_us = TCP_NEVER;
 	if (!is_outstanding(tp) || !tcps_may_send(tp->state))
 		return;
 	if (tp->flags & TF_REO) {
 		tp->flags &= ~TF_REO;
-		tcp_loss_reordering(tp);
-		/* What was SACKed since then has a window of its own. */
-		tcp_timer_sacked(tp, now_us);
+		tcp_loss_reordering(tp, v, now_us);
 	} else if (tp->ca_state == TCP_CA_OPEN) {
 		tp->flags |= TF_TLP_DUE;
 		tp->t_rexmt_us = now_us + tp->rto_us;
@@ -129,7 +127,6 @@ static void keep_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 
 void tcp_timers(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us, struct tcp_rx *rx)
 {
-	(void)v;
 	memset(rx, 0, sizeof(*rx));
 
 	if (now_us >= tp->t_delack_us) {
@@ -141,7 +138,7 @@ void tcp_timers(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us, str
 	/* Before the retransmission timer: if we come late, and both are due,
 	 * a probe is the cheaper answer. */
 	if (now_us >= tp->t_loss_us)
-		loss_expired(tp, now_us);
+		loss_expired(tp, v, now_us);
 	if (now_us >= tp->t_rexmt_us) {
 		if (tp->flags & TF_PERSIST)
 			persist_expired(tp, now_us, rx);
@@ -200,7 +197,7 @@ void tcp_timer_state(struct tcpcb *tp, uint64_t now_us)
 	}
 }
 
-/* A tail loss probe, or a reordering window, as the scoreboard asks. */
+/* A tail loss probe, unless a reordering window runs. */
 static void loss_timer_set(struct tcpcb *tp, uint64_t now_us)
 {
 	uint64_t pto;
@@ -211,12 +208,9 @@ static void loss_timer_set(struct tcpcb *tp, uint64_t now_us)
 	if ((tp->flags & (TF_SACK | TF_SRTT)) != (TF_SACK | TF_SRTT) ||
 	    !is_outstanding(tp) || !tcps_may_send(tp->state))
 		return;
-	if (tp->n_sacked) {
-		tcp_timer_sacked(tp, now_us);
-		return;
-	}
-	/* RFC 8985, 7.2: one probe, and not while we recover. */
-	if (tp->ca_state != TCP_CA_OPEN || (tp->flags & TF_TLP_OUT) || tp->n_rto)
+	/* RFC 8985, 7.2: one probe, and not while we recover, or RACK has what
+	 * it needs. */
+	if (tp->sacked_out || tp->ca_state != TCP_CA_OPEN || (tp->flags & TF_TLP_OUT) || tp->n_rto)
 		return;
 	pto = 2ull * tp->srtt_us;
 	if (tcp_flight_size(tp) <= tcp_eff_mss(tp))
@@ -252,26 +246,23 @@ void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us)
 	tp->n_unanswered = 0;
 	tp->flags &= ~(TF_PERSIST | TF_PROBE_DUE);
 	tp->t_rexmt_us = is_outstanding(tp) ? now_us + tp->rto_us : TCP_NEVER;
-	if ((tp->flags & TF_REO) && (!tp->n_sacked || seq_leq(tp->reo_end, tp->snd_una)))
+	if (!is_outstanding(tp))
 		tp->flags &= ~TF_REO;
 	loss_timer_set(tp, now_us);
 }
 
-/* Something is SACKed above a hole: it has a quarter of a round trip to close
- * (RFC 8985, 6.2, with its usual reo_wnd). */
-void tcp_timer_sacked(struct tcpcb *tp, uint64_t now_us)
+/* RACK wants to look again in @wait_us (RFC 8985, 6.2, step 5); 0: not. */
+void tcp_timer_reordering(struct tcpcb *tp, uint64_t now_us, uint32_t wait_us)
 {
-	uint32_t top;
+	bool was = tp->flags & TF_REO;
 
-	if (!tp->n_sacked || (tp->flags & TF_REO) || !(tp->flags & TF_SRTT))
-		return;
-	tp->t_loss_us = TCP_NEVER;
-	top = tp->sacked[tp->n_sacked - 1].start;
-	if (tp->ca_state == TCP_CA_LOSS || seq_leq(top, seq_max(tp->lost_end, tp->snd_una)))
-		return;
-	tp->flags |= TF_REO;
-	tp->reo_end = top;
-	tp->t_loss_us = now_us + max_u32(tp->srtt_us / 4, TCP_REO_MIN_US);
+	tp->flags &= ~TF_REO;
+	if (wait_us) {
+		tp->flags |= TF_REO;
+		tp->t_loss_us = now_us + wait_us;
+	} else if (was) {
+		loss_timer_set(tp, now_us);
+	}
 }
 
 /* Data came that need not be acknowledged at once. */

@@ -222,7 +222,7 @@ void tcp_disown(struct tcpcb *tp, uint64_t now_us)
 void tcp_inherit(struct tcpcb *tp, uint64_t now_us)
 {
 	tp->n_ooo = 0;
-	tp->n_sacked = 0;
+	tp->rec_flags &= (uint16_t)~RF_DSACK;
 	tp->flags &= ~TF_RCVFIN;
 	tp->burst = 0;
 	if (tp->state == TCPS_SYN_SENT || tp->state == TCPS_SYN_RECEIVED) {
@@ -233,6 +233,7 @@ void tcp_inherit(struct tcpcb *tp, uint64_t now_us)
 		return;
 	tp->flags |= TF_ACKNOW;
 	if (tcps_may_send(tp->state) && tp->snd_nxt != tp->snd_una) {
+		tcp_sb_forget(tp);
 		tcp_loss_all(tp);
 		tcp_timer_inherited(tp, now_us);
 	}

@@ -73,7 +73,7 @@ void tcp_timer_data_sent(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t n
 void tcp_timer_probe_sent(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_ack_sent(struct tcpcb *tp);
 void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us);
-void tcp_timer_sacked(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_reordering(struct tcpcb *tp, uint64_t now_us, uint32_t wait_us);
 void tcp_timer_ack_owed(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_heard(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_window_shut(struct tcpcb *tp, uint64_t now_us);
@@ -105,37 +105,87 @@ void tcp_cc_init(struct tcpcb *tp);
 void tcp_cc_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us);
 void tcp_cc_rtt(struct tcpcb *tp, uint32_t rtt_us);
 void tcp_cc_loss(struct tcpcb *tp);
-void tcp_cc_recovered(struct tcpcb *tp);
+void tcp_cc_undo(struct tcpcb *tp);
 void tcp_cc_rto(struct tcpcb *tp);
 void tcp_cc_idle(struct tcpcb *tp, uint64_t idle_us);
+
+/* --- what one ACK has told ------------------------------------------------------ */
+
+struct tcp_ack {
+	const struct tcp_seg *seg;
+	uint64_t now_us;
+	uint32_t top;		/* before it: right edge of what had arrived */
+	uint32_t acked;		/* octets SND.UNA moved over */
+	uint32_t sacked;	/* octets SACKed that were not before */
+	uint32_t delivered;	/* octets it says have arrived: DeliveredData of RFC 9937 */
+	uint32_t lost;		/* octets found lost by it */
+	uint32_t dsack;		/* octets that the peer received twice */
+	uint32_t rtt_us;	/* the least round trip of what was sent once, if has_rtt */
+	bool has_rtt;
+	bool orig;		/* octets below `recover' that were sent once have arrived */
+	bool dup;		/* a duplicate ACK */
+};
+
+/* tcp_run.sent */
+#define RUN_CLOCK_MASK	0x1fffffffu
+
+static inline uint32_t run_clock(uint64_t now_us)
+{
+	return (uint32_t)now_us & RUN_CLOCK_MASK;
+}
+
+/* Microseconds from @from to @to; negative if @to is the earlier. */
+static inline int32_t run_clock_diff(uint32_t from, uint32_t to)
+{
+	return (int32_t)((to - from) << 3) >> 3;
+}
 
 /* --- tcp_loss.c --------------------------------------------------------------- */
 
 void tcp_loss_init(struct tcpcb *tp);
-void tcp_loss_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us);
-void tcp_loss_dupack(struct tcpcb *tp);
-void tcp_loss_detect(struct tcpcb *tp, const struct tcp_view *v);
-void tcp_loss_reordering(struct tcpcb *tp);
+void tcp_loss_sent(struct tcpcb *tp, uint32_t start, uint32_t end, bool again, uint64_t now_us);
+void tcp_loss_ack_begin(struct tcpcb *tp, struct tcp_ack *ack);
+void tcp_loss_acked(struct tcpcb *tp, struct tcp_ack *ack);
+void tcp_loss_dupack(struct tcpcb *tp, struct tcp_ack *ack);
+void tcp_loss_detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack *ack);
+void tcp_loss_reordering(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us);
 void tcp_loss_rto(struct tcpcb *tp);
 void tcp_loss_all(struct tcpcb *tp);
-void tcp_loss_tlp_acked(struct tcpcb *tp, const struct tcp_seg *seg, bool advanced);
-bool tcp_loss_next(const struct tcpcb *tp, uint32_t *start, uint32_t *end);
-bool tcp_loss_next_more(struct tcpcb *tp, uint32_t *start, uint32_t *end);
+void tcp_loss_tlp_acked(struct tcpcb *tp, const struct tcp_ack *ack, bool advanced);
+bool tcp_loss_rescue(struct tcpcb *tp, uint32_t *start, uint32_t *end);
+
+/* --- tcp_rack.c --------------------------------------------------------------- */
+
+void tcp_rack_arrived(struct tcpcb *tp, struct tcp_ack *ack, const struct tcp_run *run,
+		      uint32_t end);
+bool tcp_rack_is_dupthresh(const struct tcpcb *tp, const struct tcp_view *v);
+uint32_t tcp_rack_detect(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+			 uint32_t *wait_us);
+void tcp_rack_dsack(struct tcpcb *tp, struct tcp_ack *ack);
+void tcp_rack_recovered(struct tcpcb *tp);
+void tcp_rack_una(struct tcpcb *tp);
 
 /* --- tcp_sack.c: the sender's scoreboard ------------------------------------------ */
 
-uint32_t tcp_sack_update(struct tcpcb *tp, const struct tcp_seg *seg);
-bool tcp_sack_acked(struct tcpcb *tp);
-uint32_t tcp_sack_octets(const struct tcpcb *tp, uint32_t from, uint32_t to);
-bool tcp_sack_hole(const struct tcpcb *tp, uint32_t from, uint32_t to,
-		   uint32_t *start, uint32_t *end);
-uint32_t tcp_sack_lost_edge(const struct tcpcb *tp, uint32_t dupthresh);
+void tcp_sb_sent(struct tcpcb *tp, uint32_t end, uint64_t now_us);
+uint32_t tcp_sb_again(struct tcpcb *tp, uint32_t start, uint32_t end, uint64_t now_us);
+bool tcp_sb_acked(struct tcpcb *tp, struct tcp_ack *ack);
+void tcp_sb_sack(struct tcpcb *tp, struct tcp_ack *ack);
+uint32_t tcp_sb_top(const struct tcpcb *tp);
+bool tcp_sb_is_sacked(const struct tcpcb *tp, uint32_t seq);
+void tcp_sb_forget(struct tcpcb *tp);
+void tcp_sb_lose_all(struct tcpcb *tp, bool is_lost);
+void tcp_sb_lose_first(struct tcpcb *tp);
+void tcp_sb_lost(struct tcpcb *tp);
+bool tcp_sb_next(const struct tcpcb *tp, uint32_t *start, uint32_t *end);
+bool tcp_sb_last(const struct tcpcb *tp, uint32_t *start, uint32_t *end);
 uint32_t tcp_pipe(const struct tcpcb *tp);
 
 /* --- tcp_reass.c: the receiver's out-of-order ranges --------------------------------- */
 
 bool tcp_reass_insert(struct tcpcb *tp, uint32_t *start, uint32_t *end);
 void tcp_reass_advance(struct tcpcb *tp);
-void tcp_reass_sack(const struct tcpcb *tp, struct tcp_seg *out, unsigned int max);
+void tcp_reass_sack(struct tcpcb *tp, struct tcp_seg *out, unsigned int max);
+void tcp_reass_twice(struct tcpcb *tp, uint32_t start, uint32_t end);
 
 #endif

@@ -8,12 +8,12 @@
  * is added there too.
  *
  * The sender's sequence space.  SND.NXT never goes back: what has to be sent
- * again lies between high_rxt and lost_end, less what the peer has SACKed.
+ * again is marked in run[], the scoreboard (tcp_sack.c).
  *
- *	 snd_una       high_rxt      lost_end        snd_nxt  snd_max
- *	----|-------------|-------------|---------------|--------|-->
- *	    | sent again  | lost, to be | in flight or  | window |
- *	    |             | sent again  | SACKed        | probe  |
+ *	 snd_una                                snd_nxt   snd_max
+ *	----[ run[0] )[ run[1] )[ ... run[n - 1] )--|--------|-->
+ *	    | in flight, SACKed or lost             | window |
+ *	    |                                       | probe  |
  *
  * The receiver's.  Ranges in ooo[] lie to the right of RCV.NXT.
  *
@@ -52,10 +52,28 @@
 #define TF_TS_RECENT	0x00800000u	/* ts_recent is valid */
 #define TF_SYN_REXMT	0x01000000u	/* our SYN was sent more than once */
 #define TF_RESCUE	0x02000000u	/* the rescue retransmission of this recovery was made */
-#define TF_REO		0x04000000u	/* t_loss_us is a reordering window, up to reo_end */
+#define TF_REO		0x04000000u	/* t_loss_us is the end of a reordering window */
 #define TF_SHORT	0x08000000u	/* a short segment with PSH waits for the delayed ACK */
 #define TF_PINGPONG	0x10000000u	/* we answer what comes: the answer brings the ACK */
 #define TF_ALL		0x1fffffffu
+
+/* rec_flags: more about recovery */
+#define RF_RACK		0x0001	/* rack_* are valid */
+#define RF_MIN_RTT	0x0002	/* min_rtt_us is a measurement */
+#define RF_REORDERING	0x0004	/* the path has been seen to reorder */
+#define RF_DSACK_ROUND	0x0008	/* a D-SACK came; the next that counts is beyond dsack_end */
+#define RF_UNDO		0x0010	/* prior_* are what cwnd and ssthresh were */
+#define RF_AGAIN	0x0020	/* something was sent again since then: again_ts, undo_octets */
+#define RF_DSACK	0x0040	/* owed: a D-SACK for [dup_start, dup_end) */
+#define RF_ALL		0x007f
+
+/* frto: where F-RTO is, RFC 5682, 2.1 */
+enum tcp_frto {
+	FRTO_NONE,
+	FRTO_FIRST,		/* step 1: the first segment was, or will be, sent again */
+	FRTO_NEW,		/* step 2b: new data instead of what is lost */
+	FRTO_N
+};
 
 /* ca_state: what the congestion window is about */
 enum tcp_ca {
@@ -142,11 +160,26 @@ struct tcpcb {
 
 	/* Loss recovery, RFC 6582, RFC 6675, RFC 8985 */
 	uint32_t recover;		/* SND.NXT when recovery began */
-	uint32_t lost_end;		/* unSACKed octets below are lost */
-	uint32_t high_rxt;		/* HighRxt: lost octets below were sent again */
-	uint32_t rxt_mark;		/* SND.NXT when lost octets were last sent again */
 	uint32_t tlp_end;		/* SND.NXT when the tail loss probe was sent */
-	uint32_t reo_end;		/* holes below are lost when the reordering window ends */
+	uint32_t sacked_out, lost_out;	/* octets of run[] with these marks */
+	uint32_t rack_sent;		/* RACK.xmit_ts, as tcp_run.sent */
+	uint32_t rack_end;		/* RACK.end_seq */
+	uint32_t rack_rtt_us;		/* RACK.rtt */
+	uint32_t min_rtt_us;		/* RACK.min_RTT, if RF_MIN_RTT */
+	uint32_t min_rtt_s;		/* when it was measured, seconds */
+	uint32_t dsack_end;		/* RACK.dsack_round, if RF_DSACK_ROUND */
+	uint32_t prr_delivered;		/* of RFC 9937, octets */
+	uint32_t prr_out;
+	uint32_t recover_fs;		/* RecoverFS, not 0 in recovery */
+	uint32_t prior_cwnd;		/* before recovery or RTO, if RF_UNDO */
+	uint32_t prior_ssthresh;
+	uint32_t undo_octets;		/* sent again and not D-SACKed yet */
+	uint32_t again_ts;		/* TSval of the first that was sent again */
+	uint32_t dup_start, dup_end;	/* received twice, if RF_DSACK */
+	uint16_t rec_flags;		/* RF_* */
+	uint8_t reo_mult;		/* RACK.reo_wnd_mult, less one */
+	uint8_t reo_persist;		/* RACK.reo_wnd_persist: recoveries left */
+	uint8_t frto;			/* enum tcp_frto */
 	uint16_t dupacks;		/* duplicate ACKs in a row */
 	uint8_t n_rto;			/* RTOs, or window probes, in a row: the back-off */
 	uint8_t n_unanswered;		/* ... since anything came back: the limit */
@@ -176,11 +209,12 @@ struct tcpcb {
 	/* Counted for TCP_INFO */
 	uint32_t n_rexmt_total;		/* segments sent again */
 	uint32_t n_rto_total;		/* retransmission timeouts */
+	uint32_t n_undo_total;		/* recoveries that were in vain */
 
 	/* Ranges */
-	uint8_t n_sacked;		/* in sacked[] */
+	uint8_t n_runs;			/* in run[] */
 	uint8_t n_ooo;			/* in ooo[] */
-	struct tcp_range sacked[TCP_N_SACKED];	/* scoreboard, ascending, disjoint */
+	struct tcp_run run[TCP_N_RUNS];		/* scoreboard: SND.UNA to SND.NXT without gaps */
 	struct tcp_range ooo[TCP_N_OOO];	/* received out of order, disjoint, latest first */
 };
 

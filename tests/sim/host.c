@@ -145,12 +145,20 @@ static void print(const struct host *h, const struct tcp_seg *seg, bool sent)
 
 /* --- watching ------------------------------------------------------------------------------ */
 
+/* RFC 2883, 4: the first block may say what came twice. */
+static bool is_dsack(const struct tcp_seg *seg)
+{
+	return seg->n_sack && (seq_leq(seg->sack[0].end, seg->ack) ||
+			       (seg->n_sack > 1 && seq_leq(seg->sack[1].start, seg->sack[0].start) &&
+				seq_geq(seg->sack[1].end, seg->sack[0].end)));
+}
+
 /* Every SACK block is of octets that this host really keeps. */
 static void watch_sack(struct host *h, const struct tcp_seg *seg)
 {
 	unsigned int i;
 
-	for (i = 0; i < seg->n_sack; i++) {
+	for (i = is_dsack(seg); i < seg->n_sack; i++) {
 		uint32_t at = seg->sack[i].start;
 		const struct piece *p;
 
@@ -203,7 +211,7 @@ static void watch_dupack(struct host *h, const struct tcp_seg *seg, bool was_ope
 	uint32_t top = seg->ack;
 	unsigned int i;
 
-	for (i = 0; i < seg->n_sack; i++)
+	for (i = is_dsack(seg); i < seg->n_sack; i++)
 		top = seq_max(top, seg->sack[i].end);
 	/* What moves SND.UNA is no duplicate. */
 	if (h->dup_una != h->tp.snd_una) {
@@ -220,8 +228,14 @@ static void watch_dupack(struct host *h, const struct tcp_seg *seg, bool was_ope
 	h->n_dup++;
 }
 
+/* Where the path reorders, RACK waits for a part of a round trip. */
 static void watch_fast_rexmt(struct host *h)
 {
+	if (h->tp.rec_flags & RF_REORDERING)
+		return;
+	/* Sent again when it was not the first yet, later than what is SACKed */
+	if (h->tp.n_runs && (h->tp.run[0].mark & RUN_AGAIN))
+		return;
 	if (h->tp.state >= TCPS_ESTABLISHED && h->dup_una == h->tp.snd_una &&
 	    h->n_dup >= 3 && !h->una_resent && (h->tp.flags & TF_SACK))
 		sim_fail(h->sim, "%c: three duplicate ACKs and no fast retransmit", "AB"[h->idx]);

@@ -309,20 +309,22 @@ static void out_of_order(void **state)
 	assert_int_equal(t.rx.data_seq, T_IRS + 18001);
 	assert_int_equal(t.rx.data_off, 501);
 	assert_int_equal(t.rx.data_len, 499);
-	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 60000, .n_sack = 2,
-		   .sack = { { 17001, 18500 }, { 19001, 19501 } }, .wscale = TCP_WS_NONE);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 60000, .n_sack = 3,
+		   .sack = { { 17500, 18001 }, { 17001, 18500 }, { 19001, 19501 } },
+		   .wscale = TCP_WS_NONE);
 	/* A duplicate is dropped, and reported first. */
 	T_RX(tp, 0, .flags = TH_ACK, .seq = 19001, .len = 500, .ack = 1, .wnd = 8192);
 	assert_true(t.rx.events & TCP_EV_DROP);
-	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 60000, .n_sack = 2,
-		   .sack = { { 19001, 19501 }, { 17001, 18500 } }, .wscale = TCP_WS_NONE);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 60000, .n_sack = 3,
+		   .sack = { { 19001, 19501 }, { 19001, 19501 }, { 17001, 18500 } },
+		   .wscale = TCP_WS_NONE);
 	/* The hole is filled, and more than filled. */
 	T_RX(tp, 0, .flags = TH_ACK, .seq = 15900, .len = 1200, .ack = 1, .wnd = 8192);
 	assert_int_equal(t.rx.data_off, 101);
 	assert_int_equal(t.rx.data_seq, T_IRS + 16001);
 	assert_int_equal(t.rx.advance, 2499);
-	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 18500, .wnd = 57501, .n_sack = 1,
-		   .sack = { { 19001, 19501 } }, .wscale = TCP_WS_NONE);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 18500, .wnd = 57501, .n_sack = 2,
+		   .sack = { { 15900, 16001 }, { 19001, 19501 } }, .wscale = TCP_WS_NONE);
 	T_NOTHING(tp, 0);
 	t_end(tp);
 }

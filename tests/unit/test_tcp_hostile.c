@@ -7,7 +7,7 @@
  * never pass, so most blocks are real ones in which some fields are spoilt.
  */
 #include "tests/unit/t_tcp.h"
-#include "stack/engine/tcp_seq.h"
+#include "stack/engine/tcp_var.h"
 
 #define N_BLOCKS	200000
 #define MAX_SEGMENTS	200000
@@ -75,6 +75,29 @@ static struct tcpcb *real_block(void)
 	return tp;
 }
 
+/* Runs that could be: any marks and times, from SND.UNA to SND.NXT */
+static void a_scoreboard(struct tcpcb *tp)
+{
+	uint32_t start = tp->snd_una;
+	struct tcp_run *r;
+
+	tp->sacked_out = 0;
+	tp->lost_out = 0;
+	for (tp->n_runs = 0; start != tp->snd_nxt; tp->n_runs++) {
+		r = &tp->run[tp->n_runs];
+		r->end = tp->snd_nxt;
+		if (tp->n_runs < TCP_N_RUNS - 1 && rnd(20))
+			r->end = seq_min(r->end, start + 1 + (uint32_t)rnd(600));
+		r->sent = (uint32_t)rnd(1u << 29) & RUN_CLOCK_MASK;
+		r->mark = (uint8_t)rnd(8) & 7;
+		if (r->mark & RUN_SACKED)
+			tp->sacked_out += r->end - start;
+		else if (r->mark & RUN_LOST)
+			tp->lost_out += r->end - start;
+		start = r->end;
+	}
+}
+
 /* Some 32-bit words, or single octets, are other ones. */
 static void spoil(struct tcpcb *tp)
 {
@@ -91,15 +114,8 @@ static void spoil(struct tcpcb *tp)
 		}
 	}
 	/* Ranges that could be */
-	if (rnd(4) == 0 && tp->snd_nxt != tp->snd_una) {
-		v = tp->snd_una;
-		for (tp->n_sacked = 0; tp->n_sacked < TCP_N_SACKED && rnd(10); tp->n_sacked++) {
-			tp->sacked[tp->n_sacked].start = v += 1 + (uint32_t)rnd(300);
-			tp->sacked[tp->n_sacked].end = v += 1 + (uint32_t)rnd(300);
-		}
-		if (tp->n_sacked && seq_gt(v, tp->snd_nxt))
-			tp->n_sacked--;
-	}
+	if (rnd(4) == 0 && tp->snd_nxt != tp->snd_una)
+		a_scoreboard(tp);
 	if (rnd(4) == 0) {
 		v = tp->rcv_nxt;
 		for (tp->n_ooo = 0; tp->n_ooo < TCP_N_OOO && rnd(10); tp->n_ooo++) {
@@ -237,7 +253,6 @@ static void random_blocks(void **state)
 			b.flags &= TF_ALL & ~(TF_REO | TF_RCVFIN);
 			b.snd_scale %= 15;
 			b.rcv_scale %= 15;
-			b.n_sacked = 0;
 			b.n_ooo = 0;
 			b.quickack %= 17;
 			b.rcv_buf &= 0xffffff;
@@ -256,8 +271,11 @@ static void random_blocks(void **state)
 			b.snd_mss |= 1 << 10;
 			b.snd_nxt = b.snd_una + (uint32_t)rnd(20000);
 			b.snd_max = b.snd_nxt;
-			b.lost_end = b.snd_una + (uint32_t)rnd(20000);
-			b.high_rxt = b.snd_una + (uint32_t)rnd(20000);
+			b.frto %= FRTO_N;
+			b.rec_flags &= RF_ALL;
+			b.cc_algo %= TCP_CC_N;
+			b.recover_fs |= 1;
+			a_scoreboard(&b);
 			b.recover = b.snd_una + (uint32_t)rnd(20000);
 			t.v.snd_cc = b.snd_nxt - b.snd_una + (uint32_t)rnd(100);
 		}
