@@ -29,13 +29,14 @@
 #define JS_CAP_LOCAL		3	/* delivered inside the adapter, no token */
 
 /* js_cap_hdr.flags */
-#define JS_CAP_F_LOST		0x0001	/* impairment: no station receives it */
+#define JS_CAP_F_LOST		0x0001	/* impairment: no station receives it, or this copy of it */
 #define JS_CAP_F_CORRUPT	0x0002	/* impairment: bits were flipped; shown as sent out */
 #define JS_CAP_F_DUP		0x0004	/* impairment: the second copy */
 #define JS_CAP_F_DELAYED	0x0008	/* impairment: arrives later than the ring would */
-#define JS_CAP_F_COPIED		0x0010	/* some station took it (the copied indication) */
+#define JS_CAP_F_COPIED		0x0010	/* some station took it, or will (the copied indication) */
 #define JS_CAP_F_TOKEN		0x0020	/* token_id is valid: sent holding the token */
 #define JS_CAP_F_DISCARD	0x0040	/* its destination had no room, or nobody bound the VCI */
+#define JS_CAP_F_REORDER	0x0080	/* impairment: did not wait behind those that are delayed */
 
 struct js_cap_hdr {
 	uint8_t version;		/* JS_CAP_VERSION */

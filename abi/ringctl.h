@@ -11,12 +11,15 @@
  *	ping				ok
  *	start				start jetconnd on every node
  *	status				ok {"lab":…,"rate_bps":…,"nodes":[…]}
- *	link set SRC->DST KEY=VALUE…	SRC, DST: a node or "*"; keys loss=1%
- *					corrupt=0.5% seed=7
- *	link show			ok [{"src":…,"dst":…,…}]
- *	rule add lose|corrupt SRC->DST stream=N|user|any data=K
- *					the K-th from now of that stream's
- *					frames with payload: once
+ *	link set SCOPE KEY=VALUE…	impairments: common/linkset.h; what is not
+ *					named stays
+ *	link reset [SCOPE]		as at the start, counters too; without a
+ *					scope also drops all rules
+ *	link show			ok [{"src":…,"dst":…,"set":…,…}]
+ *	rule add ACTION SCOPE data=K|frame=K [stream=N|user|any] [vci=N] [by=TIME]
+ *					ACTION: lose, corrupt, duplicate, delay
+ *					(by TIME): once, the K-th from now of the
+ *					frames so described; data=: with payload
  *	rule show			ok [{"action":…,…}], those to come
  *	tx-vci NODE auto|ip|ip_divert	the kernel's transmit VCI (paper 4.4.8)
  *	rate BPS|unlimited		change the ring's rate

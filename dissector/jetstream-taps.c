@@ -115,6 +115,7 @@ static void tick_fates(stats_tree *st, const struct js_tap *tap)
 		{ tap->flags & JS_CAP_F_CORRUPT, "corrupted by impairment" },
 		{ tap->flags & JS_CAP_F_DUP, "duplicated by impairment" },
 		{ tap->flags & JS_CAP_F_DELAYED, "delayed by impairment" },
+		{ tap->flags & JS_CAP_F_REORDER, "reordered by impairment" },
 		{ tap->flags & JS_CAP_F_DISCARD, "discarded at the destination" },
 		{ tap->dir == JS_CAP_LOCAL, "delivered inside the adapter" },
 		{ tap->hec_bad, "bad HEC" },

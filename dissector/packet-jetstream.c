@@ -30,7 +30,7 @@ static int hf_cap = -1, hf_cap_version = -1, hf_cap_hdr_len = -1, hf_cap_station
 	hf_cap_frame_len = -1, hf_cap_frame_id = -1, hf_cap_token_id = -1,
 	hf_cap_ring_ns = -1, hf_cap_more = -1;
 static int hf_lost = -1, hf_corrupt = -1, hf_dup = -1, hf_delayed = -1, hf_copied = -1,
-	hf_token = -1, hf_discard = -1, hf_flags_resv = -1;
+	hf_token = -1, hf_discard = -1, hf_reorder = -1, hf_flags_resv = -1;
 static int hf_hdr = -1, hf_gfc = -1, hf_vpi = -1, hf_vci = -1, hf_vci_resv = -1,
 	hf_vci_mcast = -1, hf_vci_ring_id = -1, hf_vci_stream = -1, hf_pt = -1,
 	hf_clp = -1, hf_hec = -1, hf_hec_status = -1;
@@ -46,6 +46,7 @@ static int ett_jetstream = -1, ett_cap = -1, ett_flags = -1, ett_hdr = -1, ett_v
 static expert_field ei_cap_version = EI_INIT, ei_cap_hdr_len = EI_INIT,
 	ei_cap_resv = EI_INIT, ei_cap_station = EI_INIT, ei_cap_frame_len = EI_INIT,
 	ei_lost = EI_INIT, ei_corrupt = EI_INIT, ei_dup = EI_INIT, ei_delayed = EI_INIT,
+	ei_reorder = EI_INIT,
 	ei_discard = EI_INIT, ei_token_none = EI_INIT, ei_token_two = EI_INIT,
 	ei_short = EI_INIT, ei_hdr_resv = EI_INIT, ei_hec = EI_INIT, ei_stream = EI_INIT,
 	ei_cells = EI_INIT, ei_truncated = EI_INIT, ei_length = EI_INIT, ei_abort = EI_INIT,
@@ -90,6 +91,7 @@ static void expert_flags(packet_info *pinfo, proto_item *ti, const struct js_rec
 	} rows[] = {
 		{ JS_CAP_F_LOST, &ei_lost }, { JS_CAP_F_CORRUPT, &ei_corrupt },
 		{ JS_CAP_F_DUP, &ei_dup }, { JS_CAP_F_DELAYED, &ei_delayed },
+		{ JS_CAP_F_REORDER, &ei_reorder },
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
@@ -104,11 +106,11 @@ static void dissect_cap_flags(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tre
 {
 	static int *const flags[] = {
 		&hf_lost, &hf_corrupt, &hf_dup, &hf_delayed, &hf_copied, &hf_token,
-		&hf_discard, &hf_flags_resv, NULL
+		&hf_discard, &hf_reorder, &hf_flags_resv, NULL
 	};
 	const uint16_t known = JS_CAP_F_LOST | JS_CAP_F_CORRUPT | JS_CAP_F_DUP |
 			       JS_CAP_F_DELAYED | JS_CAP_F_COPIED | JS_CAP_F_TOKEN |
-			       JS_CAP_F_DISCARD;
+			       JS_CAP_F_DISCARD | JS_CAP_F_REORDER;
 	proto_item *ti;
 
 	rec->flags = tvb_get_ntohs(tvb, CAP_OFF(flags_be));
@@ -588,7 +590,8 @@ static void dissect_frame(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, p
 	show_addresses(frame, pinfo, tree, rec);
 	dissect_cpcs(frame, pinfo, tree, rec);
 	links = js_links_of(pinfo, rec);
-	rec->further = links->same_as && !(rec->flags & JS_CAP_F_DUP);
+	/* The sender's record of a second copy shows it; its arrival is that again. */
+	rec->further = links->same_as && !(rec->flags & JS_CAP_F_DUP && rec->dir != JS_CAP_RX);
 	show_links(frame, pinfo, tree, top, rec, links);
 
 	text = summary(pinfo, rec);
@@ -664,8 +667,10 @@ static hf_register_info hf[] = {
 		JS_CAP_F_TOKEN, "Sent holding the token", HFILL } },
 	{ &hf_discard, { "Discarded", "jetstream.cap.flags.discard", FT_BOOLEAN, 16, NULL,
 		JS_CAP_F_DISCARD, "Its destination had no room, or nobody bound the VCI", HFILL } },
+	{ &hf_reorder, { "Reordered", "jetstream.cap.flags.reorder", FT_BOOLEAN, 16, NULL,
+		JS_CAP_F_REORDER, "By impairment: did not wait behind those that are delayed", HFILL } },
 	{ &hf_flags_resv, { "Reserved", "jetstream.cap.flags.reserved", FT_UINT16, BASE_HEX, NULL,
-		0xff80, NULL, HFILL } },
+		0xff00, NULL, HFILL } },
 	{ &hf_cap_src, { "Sent by", "jetstream.cap.src", FT_UINT8, BASE_DEC, VALS(js_node_vals),
 		0, "Ring ID of the sending station", HFILL } },
 	{ &hf_cap_resv, { "Reserved", "jetstream.cap.reserved", FT_UINT8, BASE_HEX, NULL, 0, NULL,
@@ -766,6 +771,8 @@ static ei_register_info ei[] = {
 		"Duplicated by impairment: this is the second copy", EXPFILL } },
 	{ &ei_delayed, { "jetstream.cap.delayed", PI_SEQUENCE, PI_CHAT,
 		"Delayed by impairment", EXPFILL } },
+	{ &ei_reorder, { "jetstream.cap.reorder", PI_SEQUENCE, PI_NOTE,
+		"Reordered by impairment: it did not wait behind those that are delayed", EXPFILL } },
 	{ &ei_discard, { "jetstream.cap.discard", PI_SEQUENCE, PI_WARN,
 		"Discarded at its destination: no room, or nobody bound the VCI", EXPFILL } },
 	{ &ei_token_none, { "jetstream.token.none", PI_SEQUENCE, PI_ERROR,

@@ -10,7 +10,8 @@
  *	       |
  *	    ring.c                    the token; time on the ring
  *	       |
- *	   impair.c capture.c         what happens to it, and who records it
+ *	   impair.c delayq.c          what happens to it; where a copy waits if it is delayed
+ *	       |    capture.c         who records it
  *	       |
  *	   station.c -> tap.c | pool.c   arrival: CRC, copy, or count
  *
@@ -104,7 +105,7 @@ struct station_stats {
 	uint64_t tx_cut;			/* destroyed on the ring: a purge, or this station left */
 	uint64_t tx_template;			/* refused: template mismatch */
 	uint64_t tx_bad_op;			/* refused: malformed op, or not its owner */
-	uint64_t lost, corrupted;		/* by impairment or rule, of frames sent by this station */
+	uint64_t lost, corrupted;		/* by impairment or rule or, lost, for lack of room to wait; of frames sent by this station */
 	uint64_t crossings, ops;		/* doorbells served; ops run */
 };
 

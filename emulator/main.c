@@ -30,7 +30,9 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/units.h"
 #include "emulator/capture.h"
+#include "emulator/delayq.h"
 #include "emulator/impair.h"
 #include "emulator/lab.h"
 #include "emulator/loop.h"
@@ -227,7 +229,7 @@ static int option(int opt, const char *arg, uint64_t *rate_bps)
 	case OPT_RUN:
 		return copy_option(lab.run, sizeof(lab.run), "run", arg);
 	case OPT_RATE:
-		if (!ringctl_parse_rate(arg, rate_bps))
+		if (!units_rate(arg, rate_bps))
 			return usage_error("--rate wants bits per second, as in 10M or 1G, or unlimited, not \"%s\"", arg);
 		return 0;
 	case OPT_NODE_MEM:
@@ -446,6 +448,7 @@ static void stop_lab(void)
 		snprintf(name, sizeof(name), "%s.sock", s->name);
 		unlink_in_run(name);
 	}
+	delayq_fini();
 	capture_stop();
 	unlink_in_run("capture.sock");
 	unlink_in_run("ring.sock");

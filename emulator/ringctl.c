@@ -20,6 +20,7 @@
 #include "abi/ringctl.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/units.h"
 #include "common/util.h"
 #include "emulator/capture.h"
 #include "emulator/impair.h"
@@ -242,90 +243,33 @@ static void do_status(char **word, int n_words)
 
 /* --- words ----------------------------------------------------------------------------- */
 
-/* "n1" or "*" as a set of Ring IDs; 0: neither. */
-static uint16_t parse_set(const char *name)
+static_assert(UNITS_RATE_MAX == RING_RATE_MAX, "what can be written is what the ring takes");
+
+/* Is an end of a scope "*" or a node of this lab?  Answered if not. */
+static bool end_exists(const char *end)
 {
-	const struct station *s;
-	uint16_t all = 0;
-
-	if (strcmp(name, "*")) {
-		s = lab_station(name);
-		return s ? (uint16_t)(1u << s->ring_id) : 0;
-	}
-	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
-		if (stations[id].used)
-			all |= (uint16_t)(1u << id);
-	return all;
-}
-
-/* "SRC->DST".  Return: false if it is not; answered */
-static bool parse_pair(char *pair, uint16_t *src, uint16_t *dst)
-{
-	char *arrow = strstr(pair, "->");
-
-	if (!arrow) {
-		fail("\"%.40s\" is not SRC->DST, as in n1->n2 or *->n2", pair);
-		return false;
-	}
-	*arrow = '\0';
-	*src = parse_set(pair);
-	*dst = parse_set(arrow + 2);
-	if (!*src || !*dst) {
-		fail("\"%.20s\" is no node of this lab", *src ? arrow + 2 : pair);
-		return false;
-	}
-	return true;
-}
-
-/* "1%" or "0.5%" as a probability.  Return: false if it is not */
-static bool parse_percent(const char *s, double *p)
-{
-	char *end;
-
-	/* strtod() knows "nan", "inf" and hexadecimal numbers; we do not. */
-	if (!*s || strspn(s, "0123456789.") != strlen(s) - 1)
-		return false;
-	*p = strtod(s, &end) / 100;
-	return end != s && !strcmp(end, "%") && *p >= 0 && *p <= 1;
-}
-
-static bool parse_number(const char *s, uint64_t *v)
-{
-	char *end;
-
-	if (*s < '0' || *s > '9')
-		return false;
-	errno = 0;
-	*v = strtoull(s, &end, 10);
-	return !errno && !*end;
-}
-
-bool ringctl_parse_rate(const char *s, uint64_t *rate_bps)
-{
-	static const struct { const char *suffix; uint64_t factor; } units[] = {
-		{ "", 1 }, { "bit", 1 }, { "k", 1000 }, { "kbit", 1000 },
-		{ "M", 1000000 }, { "Mbit", 1000000 }, { "G", 1000000000 }, { "Gbit", 1000000000 },
-	};
-	char *end;
-	uint64_t v;
-
-	if (!strcmp(s, "unlimited")) {
-		*rate_bps = 0;
+	if (*end == '*' || lab_station(end))
 		return true;
-	}
-	if (*s < '0' || *s > '9')
-		return false;
-	errno = 0;
-	v = strtoull(s, &end, 10);
-	for (size_t i = 0; i < ARRAY_SIZE(units) && !errno; i++) {
-		if (strcasecmp(end, units[i].suffix))
-			continue;
-		if (!v || v > RING_RATE_MAX / units[i].factor)
-			return false;
-		*rate_bps = v * units[i].factor;
-		return true;
-	}
+	fail("\"%s\" is no node of this lab", end);
 	return false;
+}
+
+/* A scope as it is, and as pairs of Ring IDs.  Return: false if it is none; answered */
+static bool parse_scope(const char *s, struct link_scope *scope, struct impair_pairs *pairs)
+{
+	if (!link_scope_parse(s, scope)) {
+		fail("\"%.40s\" is not n1->n2, n1<->n2, n1 or ring", s);
+		return false;
+	}
+	if (!end_exists(scope->src) || !end_exists(scope->dst))
+		return false;
+	memset(pairs, 0, sizeof(*pairs));
+	for (unsigned int a = 0; a < JS_N_RING_IDS; a++)
+		for (unsigned int b = 0; b < JS_N_RING_IDS; b++)
+			if (stations[a].used && stations[b].used &&
+			    link_scope_has(scope, stations[a].name, stations[b].name))
+				pairs->to[a] |= (uint16_t)(1u << b);
+	return true;
 }
 
 /* --- commands -------------------------------------------------------------------------- */
@@ -362,7 +306,7 @@ static void do_rate(char **word, int n_words)
 	struct ring_params p = lab.ring.p;
 	uint64_t rate_bps;
 
-	if (n_words != 2 || !ringctl_parse_rate(word[1], &rate_bps)) {
+	if (n_words != 2 || !units_rate(word[1], &rate_bps)) {
 		fail("rate wants bits per second, as in rate 1000000000 or rate 10M, or unlimited");
 		return;
 	}
@@ -417,56 +361,101 @@ static void do_tx_vci(char **word, int n_words)
 	fail("\"%.20s\" is not auto, ip or ip_divert", word[2]);
 }
 
-/* Which settings a "link set" gives. */
-struct link_set {
-	bool has_loss, has_corrupt, has_seed;
-	double loss, corrupt;
-	uint64_t seed;
-};
-
-static bool parse_link_word(const char *w, struct link_set *set)
+/* Words from @i on into @set.  Return: false if one is wrong; answered */
+static bool parse_settings(char **word, int n_words, int i, struct link_set *set)
 {
-	if (!strncmp(w, "loss=", 5))
-		return set->has_loss = parse_percent(w + 5, &set->loss);
-	if (!strncmp(w, "corrupt=", 8))
-		return set->has_corrupt = parse_percent(w + 8, &set->corrupt);
-	if (!strncmp(w, "seed=", 5))
-		return set->has_seed = parse_number(w + 5, &set->seed);
-	return false;
+	char names[LINK_N_KEYS * 12];
+	size_t len = 0;
+	int key = 0, err;
+
+	for (; i < n_words; i++) {
+		err = link_set_word(set, word[i], &key);
+		if (err == -EINVAL) {
+			fail("\"%.40s\": %s should be %s", word[i], link_key_names[key],
+			     link_key_form((enum link_key)key));
+			return false;
+		}
+		if (!err)
+			continue;
+		for (int j = 0; j < LINK_N_KEYS; j++)
+			len += (size_t)snprintf(names + len, sizeof(names) - len, " %s=", link_key_names[j]);
+		fail("\"%.40s\" is none of%s", word[i], names);
+		return false;
+	}
+	return true;
 }
 
 static void link_set(char **word, int n_words)
 {
-	struct link_set set = { 0 };
-	uint16_t src, dst;
+	struct link_scope scope;
+	struct impair_pairs pairs;
+	struct link_set set;
 
+	link_set_default(&set);
 	if (n_words < 4) {
-		fail("link set wants SRC->DST and loss=P%%, corrupt=P%% or seed=N");
+		fail("link set wants a scope and settings, as in link set n1->n2 loss=1%%");
 		return;
 	}
-	for (int i = 3; i < n_words; i++) {
-		if (!parse_link_word(word[i], &set)) {
-			fail("\"%.40s\" is not loss=P%%, corrupt=P%% (0%% to 100%%) or seed=N", word[i]);
-			return;
-		}
-	}
-	if (!parse_pair(word[2], &src, &dst))
+	if (!parse_settings(word, n_words, 3, &set) || !parse_scope(word[2], &scope, &pairs))
 		return;
-	for (unsigned int a = 0; a < JS_N_RING_IDS; a++) {
-		for (unsigned int b = 0; b < JS_N_RING_IDS; b++) {
-			struct impair_link *link = impair_link(a, b);
-
-			if (a == b || !(src >> a & 1) || !(dst >> b & 1))
-				continue;
-			if (set.has_loss)
-				link->loss = set.loss;
-			if (set.has_corrupt)
-				link->corrupt = set.corrupt;
-			if (set.has_seed)
-				impair_seed(a, b, set.seed);
-		}
-	}
+	for (unsigned int a = 0; a < JS_N_RING_IDS; a++)
+		for (unsigned int b = 0; b < JS_N_RING_IDS; b++)
+			if (pairs.to[a] >> b & 1)
+				impair_set(a, b, &set);
 	say("ok");
+}
+
+/* Without a scope: everything, also rules. */
+static void link_reset(char **word, int n_words)
+{
+	struct link_scope scope;
+	struct impair_pairs pairs;
+
+	if (n_words > 3) {
+		fail("link reset wants one scope, or none for everything");
+		return;
+	}
+	if (n_words == 3 && !parse_scope(word[2], &scope, &pairs))
+		return;
+	if (n_words == 2) {
+		memset(&pairs, 0xff, sizeof(pairs));
+		impair_rules_drop();
+	}
+	for (unsigned int a = 0; a < JS_N_RING_IDS; a++)
+		for (unsigned int b = 0; b < JS_N_RING_IDS; b++)
+			if (pairs.to[a] >> b & 1)
+				impair_reset(a, b);
+	say("ok");
+}
+
+static void say_link(unsigned int a, unsigned int b)
+{
+	const struct impair_link *link = impair_link(a, b);
+	const struct link_set *set = &link->set;
+	char text[LINK_TEXT_MAX];
+
+	say("{\"src\":\"%s\",\"dst\":\"%s\",\"set\":\"%s\"", stations[a].name, stations[b].name,
+	    link_set_text(set, text));
+	say(",\"delay_ns\":%llu,\"jitter_ns\":%llu,\"loss_percent\":%.9g",
+	    (unsigned long long)set->delay_ns, (unsigned long long)set->jitter_ns,
+	    link_loss_mean(&set->loss) * 100);
+	if (set->loss.gemodel)
+		say(",\"gemodel\":{\"p_percent\":%.9g,\"r_percent\":%.9g,"
+		    "\"loss_bad_percent\":%.9g,\"loss_good_percent\":%.9g}",
+		    set->loss.to_bad * 100, set->loss.to_good * 100, set->loss.lose_bad * 100,
+		    set->loss.lose_good * 100);
+	say(",\"duplicate_percent\":%.9g,\"reorder_percent\":%.9g,\"gap_frames\":%llu,"
+	    "\"corrupt_percent\":%.9g,\"rate_bps\":%llu,\"limit_frames\":%llu,\"seed\":%llu",
+	    set->duplicate * 100, set->reorder * 100, (unsigned long long)set->gap, set->corrupt * 100,
+	    (unsigned long long)set->rate_bps, (unsigned long long)set->limit,
+	    (unsigned long long)set->seed);
+	say(",\"frames\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"corrupted\":%llu,"
+	    "\"delayed\":%llu,\"reordered\":%llu,\"limit_drops\":%llu,\"late\":%llu,\"waiting\":%llu}",
+	    (unsigned long long)link->st.frames, (unsigned long long)link->st.lost,
+	    (unsigned long long)link->st.duplicated, (unsigned long long)link->st.corrupted,
+	    (unsigned long long)link->st.delayed, (unsigned long long)link->st.reordered,
+	    (unsigned long long)link->st.limit_drops, (unsigned long long)link->st.late,
+	    (unsigned long long)link->n_waiting);
 }
 
 static void link_show(void)
@@ -476,17 +465,13 @@ static void link_show(void)
 	say("ok [");
 	for (unsigned int a = 0; a < JS_N_RING_IDS; a++) {
 		for (unsigned int b = 0; b < JS_N_RING_IDS; b++) {
-			const struct impair_link *link = impair_link(a, b);
-
-			if (a == b || !stations[a].used || !stations[b].used)
+			if (!stations[a].used || !stations[b].used)
 				continue;
-			say("%s{\"src\":\"%s\",\"dst\":\"%s\",\"loss_percent\":%.9g,"
-			    "\"corrupt_percent\":%.9g,\"seed\":%llu,\"frames\":%llu,"
-			    "\"lost\":%llu,\"corrupted\":%llu}",
-			    first ? "" : ",", stations[a].name, stations[b].name, link->loss * 100,
-			    link->corrupt * 100, (unsigned long long)link->seed,
-			    (unsigned long long)link->frames, (unsigned long long)link->lost,
-			    (unsigned long long)link->corrupted);
+			/* A node to itself: only if somebody named it. */
+			if (a == b && !impair_link(a, b)->set.has)
+				continue;
+			say("%s", first ? "" : ",");
+			say_link(a, b);
 			first = false;
 		}
 	}
@@ -499,8 +484,10 @@ static void do_link(char **word, int n_words)
 		link_show();
 	else if (n_words >= 2 && !strcmp(word[1], "set"))
 		link_set(word, n_words);
+	else if (n_words >= 2 && !strcmp(word[1], "reset"))
+		link_reset(word, n_words);
 	else
-		fail("link wants set or show");
+		fail("link wants set, reset or show");
 }
 
 static bool parse_stream(const char *s, int *stream)
@@ -511,40 +498,84 @@ static bool parse_stream(const char *s, int *stream)
 		*stream = IMPAIR_STREAM_USER;
 	else if (!strcmp(s, "any"))
 		*stream = IMPAIR_STREAM_ANY;
-	else if (parse_number(s, &v) && v < JS_N_STREAMS)
+	else if (units_number(s, &v) && v < JS_N_STREAMS)
 		*stream = (int)v;
 	else
 		return false;
 	return true;
 }
 
+static const char *const action_names[IMPAIR_N_ACTIONS] = {
+	[IMPAIR_LOSE] = "lose", [IMPAIR_CORRUPT] = "corrupt", [IMPAIR_DUPLICATE] = "duplicate",
+	[IMPAIR_DELAY] = "delay",
+};
+
+static bool parse_action(const char *s, enum impair_action *action)
+{
+	for (int i = 0; i < IMPAIR_N_ACTIONS; i++) {
+		if (strcmp(s, action_names[i]))
+			continue;
+		*action = (enum impair_action)i;
+		return true;
+	}
+	return false;
+}
+
+/* "data=3", "frame=3": which frame, and whether those without payload count. */
+static bool parse_count(const char *w, struct impair_rule *rule)
+{
+	bool data = !strncmp(w, "data=", 5);
+
+	if (!data && strncmp(w, "frame=", 6))
+		return false;
+	rule->sdu_min = data ? JS_RULE_PAYLOAD_MIN : 0;
+	return units_number(w + (data ? 5 : 6), &rule->left) && rule->left;
+}
+
+static bool parse_rule_word(const char *w, struct impair_rule *rule)
+{
+	uint64_t v;
+
+	if (!strncmp(w, "stream=", 7))
+		return parse_stream(w + 7, &rule->stream);
+	if (!strncmp(w, "by=", 3))
+		return rule->action == IMPAIR_DELAY &&
+		       units_time(w + 3, LINK_TIME_MAX_NS, &rule->delay_ns) && rule->delay_ns;
+	if (!strncmp(w, "vci=", 4)) {
+		if (!units_number(w + 4, &v) || !v || v > JS_VCI_MAX)
+			return false;
+		rule->vci = (js_vci_t)v;
+		return true;
+	}
+	return parse_count(w, rule);
+}
+
 static void rule_add_words(char **word, int n_words)
 {
-	struct impair_rule rule = { .stream = IMPAIR_STREAM_ANY, .left = 1 };
+	struct impair_rule rule = {
+		.stream = IMPAIR_STREAM_ANY, .vci = JS_VCI_NONE, .sdu_min = JS_RULE_PAYLOAD_MIN, .left = 1,
+	};
 
 	if (n_words < 4) {
-		fail("rule add wants lose or corrupt, SRC->DST, stream=N|user|any and data=K");
+		fail("rule add wants lose, corrupt, duplicate or delay, a scope, and data=K or frame=K");
 		return;
 	}
-	if (!strcmp(word[2], "lose")) {
-		rule.action = IMPAIR_LOSE;
-	} else if (!strcmp(word[2], "corrupt")) {
-		rule.action = IMPAIR_CORRUPT;
-	} else {
-		fail("\"%.20s\" is not lose or corrupt", word[2]);
+	if (!parse_action(word[2], &rule.action)) {
+		fail("\"%.20s\" is not lose, corrupt, duplicate or delay", word[2]);
 		return;
 	}
 	for (int i = 4; i < n_words; i++) {
-		if (!strncmp(word[i], "stream=", 7) && parse_stream(word[i] + 7, &rule.stream))
+		if (parse_rule_word(word[i], &rule))
 			continue;
-		if (!strncmp(word[i], "data=", 5) && parse_number(word[i] + 5, &rule.left) &&
-		    rule.left)
-			continue;
-		fail("\"%.40s\" is not stream=N, stream=user, stream=any or data=K (1 is the next)",
-		     word[i]);
+		fail("\"%.40s\" is not data=K or frame=K (1 is the next), stream=N, stream=user, "
+		     "stream=any, vci=N or, to delay, by=TIME", word[i]);
 		return;
 	}
-	if (!parse_pair(word[3], &rule.src, &rule.dst))
+	if (rule.action == IMPAIR_DELAY && !rule.delay_ns) {
+		fail("a rule to delay wants by=TIME, as in by=20ms");
+		return;
+	}
+	if (!parse_scope(word[3], &rule.scope, &rule.pairs))
 		return;
 	if (impair_rule_add(&rule))
 		fail("%d rules are waiting already", IMPAIR_N_RULES);
@@ -552,14 +583,23 @@ static void rule_add_words(char **word, int n_words)
 		say("ok");
 }
 
-static void say_set(uint16_t set)
+static void say_rule(const struct impair_rule *rule)
 {
-	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
-		if (set == 1u << id) {
-			say("\"%s\"", stations[id].name);
-			return;
-		}
-	say("\"*\"");
+	char scope[LINK_SCOPE_MAX];
+
+	say("{\"action\":\"%s\",\"scope\":\"%s\"", action_names[rule->action],
+	    link_scope_text(&rule->scope, scope));
+	if (rule->stream == IMPAIR_STREAM_USER)
+		say(",\"stream\":\"user\"");
+	else if (rule->stream == IMPAIR_STREAM_ANY)
+		say(",\"stream\":\"any\"");
+	else
+		say(",\"stream\":%d", rule->stream);
+	if (rule->vci != JS_VCI_NONE)
+		say(",\"vci\":%u", rule->vci);
+	if (rule->action == IMPAIR_DELAY)
+		say(",\"by_ns\":%llu", (unsigned long long)rule->delay_ns);
+	say(",\"%s\":%llu}", rule->sdu_min ? "data" : "frame", (unsigned long long)rule->left);
 }
 
 static void rule_show(void)
@@ -572,18 +612,8 @@ static void rule_show(void)
 
 		if (!rule->used)
 			continue;
-		say("%s{\"action\":\"%s\",\"src\":", first ? "" : ",",
-		    rule->action == IMPAIR_LOSE ? "lose" : "corrupt");
-		say_set(rule->src);
-		say(",\"dst\":");
-		say_set(rule->dst);
-		if (rule->stream == IMPAIR_STREAM_USER)
-			say(",\"stream\":\"user\"");
-		else if (rule->stream == IMPAIR_STREAM_ANY)
-			say(",\"stream\":\"any\"");
-		else
-			say(",\"stream\":%d", rule->stream);
-		say(",\"data\":%llu}", (unsigned long long)rule->left);
+		say("%s", first ? "" : ",");
+		say_rule(rule);
 		first = false;
 	}
 	say("]");

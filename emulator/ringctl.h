@@ -11,7 +11,5 @@ int ringctl_start(const char *path);	/* 0 or -Exxx */
 void ringctl_stop(void);
 /* Run a command without a socket. */
 const char *ringctl_command(char *line, size_t len, size_t *reply_octets);
-/* "1000000000", "1G", "100Mbit" or "unlimited" (0).  Whether it is one. */
-bool ringctl_parse_rate(const char *s, uint64_t *rate_bps);
 
 #endif

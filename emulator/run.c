@@ -43,7 +43,8 @@ static bool poll_ports(void)
 }
 
 /*
- * Let the ring do what is due.  *next_ns: when it wants to be called again.
+ * Let the ring, and what waits behind it, do what is due.  *next_ns: when
+ * either wants to be called again.
  * Return: whether it did anything
  */
 static bool run_ring(uint64_t *next_ns)
@@ -51,10 +52,12 @@ static bool run_ring(uint64_t *next_ns)
 	bool any = false;
 
 	for (int i = 0; i < RING_BURST; i++) {
-		uint64_t now = now_ns();
+		uint64_t delayed_ns, now = now_ns();
 
 		any |= station_serve(now);
+		delayed_ns = station_delayed(now);
 		*next_ns = ring_step(&lab.ring, now);
+		*next_ns = MIN(*next_ns, delayed_ns);
 		if (*next_ns > now)
 			return any;
 		any = true;

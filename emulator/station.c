@@ -5,7 +5,8 @@
  * Sending: each source (the TAP, the ports) shows one frame at a time.  A
  * frame to this node itself is delivered at once, without the token.  Others
  * wait in station.ready[] for the token; if both sources have one, they take
- * turns.  Arriving: impairments, then the VCI table says who gets it.
+ * turns.  Arriving: impairments, which may keep a copy for later (delayq.h),
+ * then the VCI table says who gets it.
  *
  * Token and management frames (abi/ring.h) are the ring's own: no station's
  * source sends them and none delivers them.  They are made here when a
@@ -21,6 +22,7 @@
 #include "common/clock.h"
 #include "common/util.h"
 #include "emulator/capture.h"
+#include "emulator/delayq.h"
 #include "emulator/impair.h"
 #include "emulator/station.h"
 
@@ -79,26 +81,190 @@ static void count_tx(struct station *s, const struct frame *f)
 	s->st.tx_bytes += f->sdu_len;
 }
 
-/* A frame to one's own Ring ID: inside the adapter, no token, no impairment. */
+/* What became of a frame, over all its receivers. */
+struct outcome {
+	unsigned int n_dst;		/* receivers */
+	struct {			/* of its first copies, and of its second */
+		unsigned int n;		/* that arrive, now or later */
+		unsigned int n_later, n_corrupted, n_overtook, n_copied;
+	} copy[2];
+	unsigned int n_rx;		/* copies that arrived now, in ring order: */
+	struct {
+		uint8_t ring_id;
+		uint16_t flags;		/* JS_CAP_F_* of the record */
+	} rx[2 * JS_N_RING_IDS];
+};
+
+static uint16_t copied_flag(bool copied)
+{
+	return copied ? JS_CAP_F_COPIED : JS_CAP_F_DISCARD;
+}
+
+/* What impairments made of a copy, for the record of its arrival. */
+static uint16_t copy_flags(const struct impair_copy *c)
+{
+	uint16_t flags = 0;
+
+	if (c->dup)
+		flags |= JS_CAP_F_DUP;
+	if (c->flip >= 0)
+		flags |= JS_CAP_F_CORRUPT;
+	if (c->holds)
+		flags |= JS_CAP_F_DELAYED;
+	if (c->overtakes)
+		flags |= JS_CAP_F_REORDER;
+	return flags;
+}
+
+/* Ring time of a frame's first bit at @dst. */
+static uint64_t first_bit_ns(const struct frame *f, const struct ring_tx *tx, unsigned int dst)
+{
+	if (f->src == dst)
+		return tx->start_ns;	/* local */
+	return tx->start_ns + ring_travel_ns(ring, f->src, dst);
+}
+
+/* Keep a copy until it is due.  Return: false: there is no memory; counted */
+static bool arrive_later(struct station *dst, const struct frame *f, const struct ring_tx *tx,
+			 const struct impair_copy *c, uint16_t rx_flags)
+{
+	struct delayed *d = delayq_put(f, c->at_ns);
+
+	if (!d) {
+		impair_release(f->src, dst->ring_id, 0, true);
+		return false;
+	}
+	d->dst = dst->ring_id;
+	d->flip = c->flip;
+	d->rx_flags = rx_flags;
+	d->facts = (struct capture_facts) {
+		.station = dst->ring_id,
+		.dir = JS_CAP_RX,
+		.flags = copy_flags(c) | (tx->frame_id ? JS_CAP_F_TOKEN : 0),
+		.frame_id = tx->frame_id,
+		.token_id = tx->token_id,
+		.ring_ns = first_bit_ns(f, tx, dst->ring_id) + (c->at_ns - tx->arrive_ns),
+	};
+	return true;
+}
+
+/* The frame's last bit is at @dst: what impairments let through, now or later. */
+static void arrive(struct station *dst, const struct frame *f, const struct ring_tx *tx,
+		   uint16_t rx_flags, struct outcome *o)
+{
+	struct impair_verdict v = impair_frame(f->src, dst->ring_id, f, tx->arrive_ns);
+	struct station *src = &stations[f->src];
+
+	o->n_dst++;
+	for (unsigned int i = 0; i < v.n; i++) {
+		const struct impair_copy *c = &v.copy[i];
+		bool copied = false;
+
+		if (c->holds && !arrive_later(dst, f, tx, c, rx_flags))
+			continue;
+		if (!c->holds) {
+			copied = deliver(dst, f, c->flip, rx_flags);
+			o->rx[o->n_rx].ring_id = dst->ring_id;
+			o->rx[o->n_rx++].flags = copy_flags(c) | copied_flag(copied);
+		}
+		o->copy[c->dup].n++;
+		o->copy[c->dup].n_later += c->holds;
+		o->copy[c->dup].n_corrupted += c->flip >= 0;
+		o->copy[c->dup].n_overtook += c->overtakes;
+		o->copy[c->dup].n_copied += copied;
+		src->st.corrupted += c->flip >= 0;
+	}
+	src->st.lost += !v.n;
+}
+
+/*
+ * What the sender's record says of its first copies, or of the second ones: the
+ * ring has seen those that wait copied.
+ */
+static uint16_t sent_flags(const struct outcome *o, bool dup)
+{
+	uint16_t flags = dup ? JS_CAP_F_DUP : 0;
+
+	if (o->n_dst && !o->copy[dup].n)
+		return flags | JS_CAP_F_LOST;
+	if (o->copy[dup].n_corrupted)
+		flags |= JS_CAP_F_CORRUPT;
+	if (o->copy[dup].n_later)
+		flags |= JS_CAP_F_DELAYED;
+	if (o->copy[dup].n_overtook)
+		flags |= JS_CAP_F_REORDER;
+	return flags | copied_flag(o->copy[dup].n_copied || o->copy[dup].n_later);
+}
+
+/* Records of a frame in the order of their time stamps: sent, then arrivals. */
+static void record(const struct frame *f, const struct ring_tx *tx, const struct outcome *o)
+{
+	bool local = !tx->frame_id;
+	struct capture_facts facts = {
+		.station = f->src,
+		.dir = local ? JS_CAP_LOCAL : JS_CAP_TX,
+		.flags = (tx->cut ? JS_CAP_F_LOST : sent_flags(o, false)) |
+			 (local ? 0 : JS_CAP_F_TOKEN),
+		.frame_id = tx->frame_id,
+		.token_id = tx->token_id,
+		.ring_ns = tx->start_ns,
+	};
+
+	capture_frame(f, &facts);
+	if (o->copy[1].n) {
+		facts.flags = sent_flags(o, true);
+		capture_frame(f, &facts);
+	}
+	if (local)
+		return;		/* its record is that of its arrival, too */
+	facts.dir = JS_CAP_RX;
+	for (unsigned int i = 0; i < o->n_rx && capture_wants_arrivals(); i++) {
+		facts.station = o->rx[i].ring_id;
+		facts.flags = o->rx[i].flags | JS_CAP_F_TOKEN;
+		facts.ring_ns = first_bit_ns(f, tx, facts.station);
+		capture_frame(f, &facts);
+	}
+}
+
+/* What waited until now arrives. */
+static void arrive_delayed(struct delayed *d, uint64_t now)
+{
+	struct station *dst = &stations[d->dst];
+
+	impair_release(d->f.src, d->dst, now - d->at_ns, false);
+	if (!dst->used) {
+		stations[d->f.src].st.tx_not_copied++;	/* it has left the ring */
+		return;
+	}
+	d->facts.flags |= copied_flag(deliver(dst, &d->f, d->flip, d->rx_flags));
+	if (capture_wants_arrivals())
+		capture_frame(&d->f, &d->facts);
+}
+
+uint64_t station_delayed(uint64_t now)
+{
+	struct delayed *d = delayq_take(now);
+
+	if (!d)
+		return delayq_next();
+	arrive_delayed(d, now);
+	delayq_free(d);
+	return now;
+}
+
+/* A frame to one's own Ring ID: inside the adapter, no token. */
 static void deliver_local(struct station *s, struct frame *f)
 {
-	bool copied;
+	struct outcome o = { .n_dst = 0 };
+	struct ring_tx tx = { .start_ns = now_ns() };
 
+	tx.arrive_ns = tx.start_ns;
 	aal5_make(f);
 	count_tx(s, f);
 	s->st.local_frames++;
-	copied = deliver(s, f, -1, JS_RX_LOCAL);
-	if (capture_active()) {
-		struct capture_facts facts = {
-			.station = s->ring_id,
-			.dir = JS_CAP_LOCAL,
-			.flags = copied ? JS_CAP_F_COPIED : JS_CAP_F_DISCARD,
-			.frame_id = 0,
-			.ring_ns = now_ns(),
-		};
-
-		capture_frame(f, &facts);
-	}
+	arrive(s, f, &tx, JS_RX_LOCAL, &o);
+	if (capture_active())
+		record(f, &tx, &o);
 	f->done(f);
 }
 
@@ -160,70 +326,6 @@ static struct frame *head(unsigned int id)
 	return s->head;
 }
 
-/* What became of a frame, over all its receivers. */
-struct outcome {
-	unsigned int n_dst, n_lost, n_corrupted, n_copied;
-	unsigned int n_rx;		/* of them it reached, in ring order: */
-	struct {
-		uint8_t ring_id;
-		bool corrupted, copied;
-	} rx[JS_N_RING_IDS];
-};
-
-/* The frame's last bit is at @dst. */
-static void arrive(struct station *dst, const struct frame *f, struct outcome *o)
-{
-	struct impair_verdict v = impair_frame(f->src, dst->ring_id, f);
-	bool copied;
-
-	o->n_dst++;
-	if (v.lost) {
-		o->n_lost++;
-		return;
-	}
-	copied = deliver(dst, f, v.flip, 0);
-	o->n_corrupted += v.flip >= 0;
-	o->n_copied += copied;
-	o->rx[o->n_rx].ring_id = dst->ring_id;
-	o->rx[o->n_rx].corrupted = v.flip >= 0;
-	o->rx[o->n_rx].copied = copied;
-	o->n_rx++;
-}
-
-/* Records of a frame in the order of their time stamps: sent, then arrivals. */
-static void record(const struct frame *f, const struct ring_tx *tx, const struct outcome *o)
-{
-	struct capture_facts facts = {
-		.station = f->src,
-		.dir = JS_CAP_TX,
-		.flags = JS_CAP_F_TOKEN,
-		.frame_id = tx->frame_id,
-		.token_id = tx->token_id,
-		.ring_ns = tx->start_ns,
-	};
-
-	if (tx->cut || (o->n_lost && o->n_lost == o->n_dst))
-		facts.flags |= JS_CAP_F_LOST;
-	else if (!o->n_copied)
-		facts.flags |= JS_CAP_F_DISCARD;
-	if (o->n_corrupted)
-		facts.flags |= JS_CAP_F_CORRUPT;
-	if (o->n_copied)
-		facts.flags |= JS_CAP_F_COPIED;
-	capture_frame(f, &facts);
-
-	facts.dir = JS_CAP_RX;
-	for (unsigned int i = 0; i < o->n_rx && capture_wants_arrivals(); i++) {
-		facts.station = o->rx[i].ring_id;
-		facts.flags = JS_CAP_F_TOKEN;
-		facts.flags |= o->rx[i].copied ? JS_CAP_F_COPIED : JS_CAP_F_DISCARD;
-		if (o->rx[i].corrupted)
-			facts.flags |= JS_CAP_F_CORRUPT;
-		facts.ring_ns = tx->start_ns + ring_travel_ns(ring, f->src, facts.station);
-		capture_frame(f, &facts);
-	}
-}
-
 /*
  * ring_ops.arrived.  @f is station @id's head: copy it to its receivers, record
  * what came of it, and only then let its source have the memory back.  One
@@ -242,13 +344,11 @@ static bool arrived(unsigned int id, struct frame *f, const struct ring_tx *tx)
 			struct station *dst = &stations[(id + i) % JS_N_RING_IDS];
 
 			if (dst->used)
-				arrive(dst, f, &o);
+				arrive(dst, f, tx, 0, &o);
 		}
 	} else if (stations[vci_ring_id(f->vci)].used) {
-		arrive(&stations[vci_ring_id(f->vci)], f, &o);
+		arrive(&stations[vci_ring_id(f->vci)], f, tx, 0, &o);
 	}
-	s->st.lost += o.n_lost;
-	s->st.corrupted += o.n_corrupted;
 	s->st.tx_not_copied += !o.n_dst && !tx->cut;
 	if (capture_active())
 		record(f, tx, &o);

@@ -13,6 +13,9 @@ extern const struct ring_ops station_ops;
 void station_start(struct ring *r, struct station *s);
 /* See what the sources of kicked stations have; whether anything was kicked. */
 bool station_serve(uint64_t now_ns);
+/* Give out one frame that impairments delayed, if it is due.  Ring time of the
+ * next; up to @now_ns: call again; UINT64_MAX: none waits. */
+uint64_t station_delayed(uint64_t now_ns);
 /* Take @s off the ring: all frames go back to their sources, also one on the ring. */
 void station_stop(struct station *s);
 

@@ -32,6 +32,7 @@
 
 #include "abi/ringctl.h"
 #include "abi/vci.h"
+#include "common/linkset.h"
 
 #define JET_VERSION	"0.1"
 #define NETNS_DIR	"/run/netns"
@@ -107,9 +108,11 @@ struct topo_node {
 	char tx_vci[12];		/* auto, ip, ip_divert; "" not said */
 };
 
-struct topo_link {
-	char src[8], dst[8];		/* "n1", "*" */
-	char loss[16], corrupt[16], seed[24];	/* as written; "" not said */
+struct lab;
+
+struct topo_link {			/* in the order of the file: later ones win */
+	struct link_scope scope;
+	struct link_set set;
 };
 
 struct topo {
@@ -120,6 +123,7 @@ struct topo {
 	struct in_addr prefix;
 	unsigned int prefix_len;
 	bool kernel_only;		/* no connection servers */
+	bool from_file;			/* somebody wrote it: what it does not say is as it is by default */
 	struct topo_node node[NODES_MAX + 1];	/* [0] is not used */
 	unsigned int n_links;
 	struct topo_link link[LINKS_MAX];
@@ -142,6 +146,12 @@ bool lab_name_ok(const char *name);
 int topo_wanted(const struct opts *o, struct topo *t, bool *asked);
 /* Only the name: -n, the file here, or "lab". */
 int lab_wanted(const struct opts *o, char name[LAB_NAME_MAX + 1]);
+
+/* --- link.c ------------------------------------------------------------------ */
+
+/* Let the ring's links be set as @t has them, and those it does not name clean;
+ * what is so already goes on undisturbed.  ST_*. */
+int links_converge(const struct lab *l, const struct topo *t);
 
 /* --- proc.c ------------------------------------------------------------------ */
 

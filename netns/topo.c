@@ -14,9 +14,9 @@
  *	address = 10.74.0.20
  *	kernel-tx-vci = ip		; auto, ip or ip_divert
  *
- *	[link n1->n2]			; or *->n2, n1->*
- *	loss = 1%
- *	corrupt = 0.5%
+ *	[link n1->n2]			; or n1<->n2, n1, *->n2, ring
+ *	delay = 20ms			; all keys: common/linkset.h
+ *	loss = gemodel:1%,25%
  *	seed = 7
  *
  * The record of a lab that is up is such a file, too.  We count lines as they
@@ -143,14 +143,6 @@ static bool in_prefix(const struct topo *t, struct in_addr a)
 	       (ntohl(a.s_addr) & host) != 0 && (ntohl(a.s_addr) & host) != host;
 }
 
-static bool percent_ok(const char *s)
-{
-	char *end;
-	double v = strtod(s, &end);
-
-	return end != s && !strcmp(end, "%") && v >= 0 && v <= 100;
-}
-
 /* "n1" to "n16" -> 1 to 16; 0 not a node's name. */
 static unsigned int node_number(const char *s)
 {
@@ -220,41 +212,23 @@ static int node_key(struct reading *r, const char *name, const char *key, const 
 	return 1;
 }
 
-static int link_key(struct reading *r, const char *key, const char *value)
+static int link_line(struct reading *r, const char *name, const char *value)
 {
-	static const char *const keys[] = { "loss", "corrupt", "seed" };
 	struct topo_link *link = &r->t->link[r->t->n_links - 1];
+	int key = link_key(name);
 
-	if (!strcmp(key, "loss") || !strcmp(key, "corrupt")) {
-		char *to = *key == 'l' ? link->loss : link->corrupt;
-
-		if (!percent_ok(value) || strlen(value) >= sizeof(link->loss))
-			return wrong(r, "%s is \"%s\", but should be like 1%% or 0.05%%", key, value);
-		strcpy(to, value);
-	} else if (!strcmp(key, "seed")) {
-		if (!*value || strspn(value, "0123456789") != strlen(value) ||
-		    strlen(value) >= sizeof(link->seed))
-			return wrong(r, "seed is \"%s\", but should be a number", value);
-		strcpy(link->seed, value);
-	} else {
-		return wrong(r, "a link has no \"%s\"%s", key, did_you_mean(key, keys, ARRAY_SIZE(keys)));
-	}
+	if (key < 0)
+		return wrong(r, "a link has no \"%s\"%s", name,
+			     did_you_mean(name, link_key_names, LINK_N_KEYS));
+	if (!link_set_value(&link->set, (enum link_key)key, value))
+		return wrong(r, "%s is \"%s\", but should be %s", name, value,
+			     link_key_form((enum link_key)key));
 	return 1;
 }
 
-/* "n1->n2" into two ends, each a node or "*". */
-static bool link_ends(const char *s, struct topo_link *link)
+static bool link_end_ok(const char *end)
 {
-	const char *arrow = strstr(s, "->");
-	size_t n = arrow ? (size_t)(arrow - s) : 0;
-
-	if (!arrow || n >= sizeof(link->src) || strlen(arrow + 2) >= sizeof(link->dst))
-		return false;
-	memcpy(link->src, s, n);
-	link->src[n] = '\0';
-	strcpy(link->dst, arrow + 2);
-	return (node_number(link->src) || !strcmp(link->src, "*")) &&
-	       (node_number(link->dst) || !strcmp(link->dst, "*"));
+	return *end == '*' || node_number(end);
 }
 
 static void seen_node(struct reading *r, const char *name)
@@ -283,16 +257,18 @@ static void heading(struct reading *r, const char *name)
 		struct topo_link *link = &t->link[t->n_links];
 
 		if (t->n_links == LINKS_MAX) {
-			wrong(r, "more than %d [link …]: use *->n2 or n1->*", LINKS_MAX);
+			wrong(r, "more than %d [link …]: use *->n2, n1 or ring", LINKS_MAX);
 			return;
 		}
-		memset(link, 0, sizeof(*link));
-		if (!link_ends(name + 5, link)) {
-			wrong(r, "\"%s\" is no link: write [link n1->n2], or * for every node", name + 5);
+		link_set_default(&link->set);
+		if (!link_scope_parse(name + 5, &link->scope) || !link_end_ok(link->scope.src) ||
+		    !link_end_ok(link->scope.dst)) {
+			wrong(r, "\"%s\" is no link: write [link n1->n2], [link n1<->n2], [link n1] or [link ring]",
+			      name + 5);
 			return;
 		}
-		seen_node(r, link->src);
-		seen_node(r, link->dst);
+		seen_node(r, link->scope.src);
+		seen_node(r, link->scope.dst);
 		r->link_line[t->n_links++] = r->line;
 	} else {
 		wrong(r, "[%s] is unknown: there are [lab], [node nK] and [link nJ->nK]", name);
@@ -335,7 +311,7 @@ static int on_key(void *arg, const char *section, const char *key, const char *v
 	if (!strncmp(section, "node ", 5))
 		return node_key(r, section + 5, key, value);
 	if (!strncmp(section, "link ", 5))
-		return link_key(r, key, value);
+		return link_line(r, key, value);
 	return wrong(r, "\"%s\" stands before any heading; start with [lab]", key);
 }
 
@@ -388,6 +364,17 @@ int topo_read(struct topo *t, const char *path)
 	return r.bad ? ST_FAILED : topo_finish(t);
 }
 
+static void write_link(FILE *f, const struct topo_link *link)
+{
+	char scope[LINK_SCOPE_MAX], value[LINK_TEXT_MAX];
+
+	fprintf(f, "\n[link %s]\n", link_scope_text(&link->scope, scope));
+	for (int i = 0; i < LINK_N_KEYS; i++)
+		if (link->set.has >> i & 1)
+			fprintf(f, "%s = %s\n", link_key_names[i],
+				link_value_text(&link->set, (enum link_key)i, value));
+}
+
 int topo_write(const struct topo *t, int dir_fd, const char *name)
 {
 	char rate[32];
@@ -411,17 +398,8 @@ int topo_write(const struct topo *t, int dir_fd, const char *name)
 		if (*t->node[i].tx_vci)
 			fprintf(f, "kernel-tx-vci = %s\n", t->node[i].tx_vci);
 	}
-	for (i = 0; i < t->n_links; i++) {
-		const struct topo_link *l = &t->link[i];
-
-		fprintf(f, "\n[link %s->%s]\n", l->src, l->dst);
-		if (*l->loss)
-			fprintf(f, "loss = %s\n", l->loss);
-		if (*l->corrupt)
-			fprintf(f, "corrupt = %s\n", l->corrupt);
-		if (*l->seed)
-			fprintf(f, "seed = %s\n", l->seed);
-	}
+	for (i = 0; i < t->n_links; i++)
+		write_link(f, &t->link[i]);
 	if (fclose(f) || renameat(dir_fd, ".topology", dir_fd, name))
 		return -errno;
 	return 0;
@@ -466,6 +444,7 @@ int topo_wanted(const struct opts *o, struct topo *t, bool *asked)
 		st = topo_read(t, path);
 		if (st)
 			return st;
+		t->from_file = true;
 	} else {
 		topo_default(t);
 		if (o->nodes)

@@ -152,15 +152,8 @@ static int up_settings(struct up *u)
 	unsigned int i;
 	int st = ST_OK;
 
-	for (i = 0; i < u->want.n_links && !st; i++) {
-		const struct topo_link *l = &u->want.link[i];
-
-		snprintf(cmd, sizeof(cmd), "link set %s->%s%s%s%s%s%s%s", l->src, l->dst,
-			 *l->loss ? " loss=" : "", l->loss, *l->corrupt ? " corrupt=" : "", l->corrupt,
-			 *l->seed ? " seed=" : "", l->seed);
-		if (*l->loss || *l->corrupt || *l->seed)
-			st = up_tell(u, cmd);
-	}
+	if (u->want.from_file || u->want.n_links)
+		st = links_converge(&u->l, &u->want);
 	for (i = 1; i <= u->want.n_nodes && !st; i++) {
 		snprintf(cmd, sizeof(cmd), "tx-vci n%u %s", i, u->want.node[i].tx_vci);
 		if (*u->want.node[i].tx_vci)

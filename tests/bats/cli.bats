@@ -139,13 +139,17 @@ refused() {
 		2|loss is "101%"|[link n1->n2]\nloss = 101%\n
 		1|"n1-n2" is no link|[link n1-n2]\nloss = 1%\n
 		2|a link has no "los"; did you mean "loss"?|[link n1->n2]\nlos = 1%\n
+		2|delay is "20"|[link ring]\ndelay = 20\n
+		3|loss is "gemodel:1%"|[link n1]\nseed = 1\nloss = gemodel:1%\n
+		2|a link has no "rates"; did you mean "rate"?|[link n1<->n2]\nrates = 1M\n
+		1|"n17" is no link|[link n17]\ndelay = 1ms\n
 		3|n5, but [lab] says nodes = 2|[lab]\nnodes = 2\n[node n5]\n
 		2|this is neither|[lab]\nwhat\n
 		1|"nodes" stands before any heading|nodes = 3\n
 		1|the heading has no|[lab\nnodes = 3\n
 		2|seed is "x"|[link *->n2]\nseed = x\n
 	END
-	[ "$n" -eq 19 ]
+	[ "$n" -eq 23 ]
 	[ -z "$(ours)" ]
 }
 

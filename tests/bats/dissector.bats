@@ -85,6 +85,7 @@ is() {
 	is corrupt jetstream.cap.flags.corrupt=1
 	is dup jetstream.cap.flags.dup=1
 	is delayed jetstream.cap.flags.delayed=1
+	is reorder jetstream.cap.flags.reorder=1 jetstream.cap.flags.reserved=0x0000
 	is discard jetstream.cap.flags.discard=1
 }
 
@@ -151,6 +152,7 @@ claim: jetstream.mgmt.recovery
 corrupt: jetstream.cap.corrupt
 delayed: jetstream.cap.delayed
 discard: jetstream.cap.discard
+dup-arrival: jetstream.cap.dup
 dup: jetstream.cap.dup
 frame-len: jetstream.cap.frame_len.bad
 gfc-vpi-clp: jetstream.hdr.reserved
@@ -165,6 +167,7 @@ not-48: jetstream.cpcs.not_48 jetstream.cpcs.length.abort jetstream.cpcs.crc.bad
 pad-nonzero: jetstream.cpcs.pad.nonzero
 pt: jetstream.hdr.reserved
 purge: jetstream.mgmt.recovery
+reorder: jetstream.cap.reorder
 reserved-stream: jetstream.stream.reserved
 rxvci-foreign: jetstream.rxvci.foreign
 rxvci-mcast: jetstream.rxvci.mcast.set
@@ -255,6 +258,7 @@ version-2: jetstream.cap.version.unknown'
 		frame.protocols=jetstream:data tcp.analysis.retransmission=
 	is retransmission tcp.analysis.retransmission=1
 	is dup "jetstream.same_as=$(field frame.number delayed)" frame.protocols=jetstream:ip:udp:data
+	is dup-arrival "jetstream.same_as=$(field frame.number delayed)" frame.protocols=jetstream:data
 	run -0 "$tshark" -r "$hand" -o jetstream.further:TRUE -Y tcp.analysis.retransmission \
 		-T fields -e frame.comment
 	same 'data-arrival retransmission' "$(paste -sd' ' <<<"$output")"

@@ -85,8 +85,8 @@ gone() {
 	jet up -t t.ini
 	run -0 on n1 ping -n -q -c 1 -W 2 10.74.0.77
 	run -0 jet link show
-	grep -E '^n1->n2 +3 ' <<<"$output"
-	grep -E '^n2->n1 +0 ' <<<"$output"
+	grep -E '^n1->n2 .* loss=3% seed=5 ' <<<"$output"
+	grep -E '^n2->n1 +[0-9]+ +- ' <<<"$output"
 	[[ $(jet status --json) == *'"rate_bps": 100000000'* ]]
 	[[ $(jet status --json) == *'"tx_vci": "ip"'* ]]
 }

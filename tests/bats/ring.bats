@@ -247,10 +247,10 @@ random_file() { head -c "$2" /dev/urandom >"$1"; }
 	before=$(jet link show)
 	run -2 jet link sett
 	[[ $output == *'did you mean "set"?'* ]]
-	run -2 jet link set n1 loss=1%
+	run -2 jet link set n1-n2 loss=1%
 	run -1 jet link set 'n1->n9' loss=1%
-	run -1 jet link set 'n1->n2' loss=200%
-	run -1 jet link set 'n1->n2' foo=1
+	run -2 jet link set 'n1->n2' loss=200%
+	run -2 jet link set 'n1->n2' foo=1
 	run -2 jet link rule eat 'n1->n2' data=1
 	[ "$(jet link show)" = "$before" ]
 }

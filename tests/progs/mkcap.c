@@ -410,6 +410,9 @@ static void impairments(void)
 	record("corrupt", 1, ip, sdu, len, (struct how){ .flags = JS_CAP_F_CORRUPT });
 	record("delayed", 1, ip, sdu, len, (struct how){ .flags = JS_CAP_F_DELAYED });
 	record("dup", 1, ip, sdu, len, (struct how){ .same_frame = true, .flags = JS_CAP_F_DUP });
+	record("dup-arrival", 1, ip, sdu, len,
+	       (struct how){ .same_frame = true, .dir = JS_CAP_RX, .station = 2, .flags = JS_CAP_F_DUP });
+	record("reorder", 1, ip, sdu, len, (struct how){ .flags = JS_CAP_F_REORDER });
 	record("discard", 1, ip, sdu, len, (struct how){ .flags = JS_CAP_F_DISCARD });
 	record("local", 1, vci_make(1, JS_STREAM_IP), sdu, make_udp(1, 1, 20),
 	       (struct how){ .dir = JS_CAP_LOCAL });
