@@ -331,6 +331,8 @@ void tcp_cc_loss(struct tcpcb *tp)
 void tcp_cc_undo(struct tcpcb *tp)
 {
 	tp->cwnd_acked = 0;
+	/* What held back was the reduced cwnd. */
+	tp->cwnd_full_end = tp->snd_una;
 	if (is_first_slow_start(tp)) {
 		/* HyStart++ begins anew. */
 		tp->hs_css_rounds = 0;

@@ -326,8 +326,10 @@ void tcp_loss_tlp_acked(struct tcpcb *tp, const struct tcp_ack *ack, bool advanc
 
 /**
  * tcp_loss_rescue() - NextSeg() of RFC 6675, 4, rule 4
- * In recovery, when there is nothing lost left and nothing new to send: once,
- * the last segment, in case the end of the flight was lost as well.
+ * In recovery, once, the last segment in flight, in case the end of the flight
+ * was lost as well, or what was sent again in a window that is shut.  Not at
+ * once as in the RFC, but when a tail loss probe would be due: the ACK of the
+ * segment itself would be taken for that of the rescue, and RACK misled.
  */
 bool tcp_loss_rescue(struct tcpcb *tp, uint32_t *start, uint32_t *end)
 {

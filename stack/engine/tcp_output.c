@@ -327,23 +327,6 @@ static int output_lost(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_
 	return 1;
 }
 
-/* The last segment once more, when there is nothing better to send. */
-static int output_rescue(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
-			 struct tcp_seg *out)
-{
-	uint32_t start, end, n;
-
-	if (tp->ca_state != TCP_CA_RECOVERY || !cwnd_allows(tp, tcp_eff_mss(tp), tp->snd_cwnd) ||
-	    !tcp_loss_rescue(tp, &start, &end))
-		return 0;
-	n = send_again(tp, v, now_us, out, start, end);
-	if (!n)
-		return 0;
-	tcp_loss_sent(tp, start, start + n, true, now_us);
-	tcp_timer_data_sent(tp, out, now_us);
-	return 1;
-}
-
 /* Data and FIN that were never sent. */
 static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 		      struct tcp_seg *out, uint32_t cwnd)
@@ -411,6 +394,22 @@ static int output_window_probe(struct tcpcb *tp, const struct tcp_view *v, uint6
 	return 1;
 }
 
+/* In recovery: the last segment in flight again, whatever cwnd says. */
+static int output_rescue(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+			 struct tcp_seg *out)
+{
+	uint32_t start, end, n;
+
+	if (!tcp_loss_rescue(tp, &start, &end))
+		return 0;
+	n = send_again(tp, v, now_us, out, start, end);
+	if (!n)
+		return 0;
+	tcp_loss_sent(tp, start, start + n, true, now_us);
+	tcp_timer_data_sent(tp, out, now_us);
+	return 1;
+}
+
 /* RFC 8985, 7.3: a new segment if there is one, else the last again. */
 static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			     struct tcp_seg *out)
@@ -418,6 +417,8 @@ static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_
 	uint32_t start, n;
 
 	tp->flags &= ~TF_TLP_DUE;
+	if (tp->ca_state == TCP_CA_RECOVERY)
+		return output_rescue(tp, v, now_us, out);
 	/* What it should have provoked may have come just now. */
 	if (tp->snd_nxt == tp->snd_una || tp->ca_state != TCP_CA_OPEN || tp->sacked_out)
 		return 0;
@@ -451,8 +452,6 @@ static int output_synchronized(struct tcpcb *tp, const struct tcp_view *v, uint6
 		if (output_lost(tp, v, now_us, out))
 			return 1;
 		if (output_new(tp, v, now_us, out, tp->snd_cwnd))
-			return 1;
-		if (output_rescue(tp, v, now_us, out))
 			return 1;
 		if ((tp->flags & TF_PROBE_DUE) && output_window_probe(tp, v, now_us, out))
 			return 1;

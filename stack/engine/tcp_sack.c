@@ -346,17 +346,19 @@ bool tcp_sb_next(const struct tcpcb *tp, uint32_t *start, uint32_t *end)
 	return false;
 }
 
-/* The last segment, if it is in flight.  False: it is not. */
+/* The last segment that is in flight.  False: there is none. */
 bool tcp_sb_last(const struct tcpcb *tp, uint32_t *start, uint32_t *end)
 {
-	unsigned int last = tp->n_runs - 1u;
+	unsigned int i = tp->n_runs;
 
-	if (!tp->n_runs || (tp->run[last].mark & (RUN_SACKED | RUN_LOST)))
-		return false;
-	*end = tp->snd_nxt;
-	*start = seq_max(run_start(tp, last), tp->snd_nxt - min_u32(tcp_eff_mss(tp),
-								    tcp_flight_size(tp)));
-	return true;
+	while (i-- > 0) {
+		if (tp->run[i].mark & (RUN_SACKED | RUN_LOST))
+			continue;
+		*end = tp->run[i].end;
+		*start = *end - min_u32(tcp_eff_mss(tp), run_len(tp, i));
+		return true;
+	}
+	return false;
 }
 
 /**

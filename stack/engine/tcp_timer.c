@@ -98,7 +98,7 @@ static void loss_expired(struct tcpcb *tp, const struct tcp_view *v, uint64_t no
 	if (tp->flags & TF_REO) {
 		tp->flags &= ~TF_REO;
 		tcp_loss_reordering(tp, v, now_us);
-	} else if (tp->ca_state == TCP_CA_OPEN) {
+	} else if (tp->ca_state != TCP_CA_LOSS) {
 		tp->flags |= TF_TLP_DUE;
 		tp->t_rexmt_us = now_us + tp->rto_us;
 	}
@@ -208,9 +208,12 @@ static void loss_timer_set(struct tcpcb *tp, uint64_t now_us)
 	if ((tp->flags & (TF_SACK | TF_SRTT)) != (TF_SACK | TF_SRTT) ||
 	    !is_outstanding(tp) || !tcps_may_send(tp->state))
 		return;
-	/* RFC 8985, 7.2: one probe, and not while we recover, or RACK has what
-	 * it needs. */
-	if (tp->sacked_out || tp->ca_state != TCP_CA_OPEN || (tp->flags & TF_TLP_OUT) || tp->n_rto)
+	/* RFC 8985, 7.2: one probe, and not while RACK has what it needs; in
+	 * recovery, the rescue. */
+	if (tp->ca_state == TCP_CA_LOSS || tp->n_rto)
+		return;
+	if (tp->ca_state == TCP_CA_OPEN ? tp->sacked_out || (tp->flags & TF_TLP_OUT) :
+					  tp->lost_out || (tp->flags & TF_RESCUE))
 		return;
 	pto = 2ull * tp->srtt_us;
 	if (tcp_flight_size(tp) <= tcp_eff_mss(tp))
@@ -229,7 +232,7 @@ void tcp_timer_data_sent(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t n
 	if (tp->t_rexmt_us == TCP_NEVER)
 		tp->t_rexmt_us = now_us + tp->rto_us;
 	tp->sent_us = now_us;
-	if (!seg->is_rexmt || (tp->flags & TF_TLP_OUT))
+	if (!seg->is_rexmt || (tp->flags & TF_TLP_OUT) || tp->ca_state == TCP_CA_RECOVERY)
 		loss_timer_set(tp, now_us);
 }
 
@@ -254,7 +257,7 @@ void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us)
 /* RACK wants to look again in @wait_us (RFC 8985, 6.2, step 5); 0: not. */
 void tcp_timer_reordering(struct tcpcb *tp, uint64_t now_us, uint32_t wait_us)
 {
-	bool was = tp->flags & TF_REO;
+	bool was = (tp->flags & TF_REO) || tp->ca_state == TCP_CA_RECOVERY;
 
 	tp->flags &= ~TF_REO;
 	if (wait_us) {

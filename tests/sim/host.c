@@ -16,7 +16,6 @@
 #include "tests/sim/sim.h"
 #include "stack/engine/tcp_seq.h"
 
-#define N_OOO_PIECES	24
 #define RTO_MAX_US	120000000u
 
 /* --- buffers ---------------------------------------------------------------------- */
@@ -117,7 +116,7 @@ static struct tcp_view view(const struct host *h)
 	return (struct tcp_view){
 		.snd_cc = h->so_snd.cc,
 		.rcv_space = used < h->cfg.rcv_buf ? h->cfg.rcv_buf - used : 0,
-		.ooo_room = h->n_ooo < N_OOO_PIECES ? N_OOO_PIECES - h->n_ooo : 0,
+		.ooo_room = h->n_ooo < h->plan.max_ooo ? h->plan.max_ooo - h->n_ooo : 0,
 		.closed = h->closed,
 	};
 }
@@ -158,18 +157,25 @@ static void watch_sack(struct host *h, const struct tcp_seg *seg)
 {
 	unsigned int i;
 
-	for (i = is_dsack(seg); i < seg->n_sack; i++) {
+	for (i = 0; i < seg->n_sack; i++) {
+		bool twice = !i && is_dsack(seg);
 		uint32_t at = seg->sack[i].start;
 		const struct piece *p;
+
+		if (twice && seq_leq(seg->sack[i].end, h->rcv_nxt))
+			continue;
+		if (twice)
+			at = seq_max(at, h->rcv_nxt);
 
 		/* Ascending, so one pass is enough. */
 		for (p = h->ooo; p; p = p->next)
 			if (seq_leq(p->seq, at) && seq_gt(p->seq + p->len, at))
 				at = p->seq + p->len;
-		if (seq_lt(at, seg->sack[i].end) || seq_leq(seg->sack[i].start, h->rcv_nxt))
+		if (seq_lt(at, seg->sack[i].end) ||
+		    (!twice && seq_leq(seg->sack[i].start, h->rcv_nxt)))
 			sim_fail(h->sim, "%c SACKs what it does not hold", "AB"[h->idx]);
 		for (p = h->ooo; p; p = p->next)
-			if (p->seq + p->len == at && at != seg->sack[i].end)
+			if (p->seq + p->len == at && at != seg->sack[i].end && !twice)
 				sim_fail(h->sim, "%c SACKs less than it holds", "AB"[h->idx]);
 	}
 }
@@ -183,6 +189,25 @@ static void watch_window(struct host *h, const struct tcp_seg *seg)
 		return;
 	if (seq_gt(seg->seq + seg->len, peer->tp.rcv_nxt + peer->tp.rcv_wnd + 1))
 		sim_fail(h->sim, "%c sends beyond the window", "AB"[h->idx]);
+}
+
+/* RFC 7661: cwnd is no more than the path has been shown to take, twice over;
+ * and in recovery no more than was in flight. */
+static void watch_cwnd(struct host *h)
+{
+	const struct tcpcb *tp = &h->tp;
+	uint32_t smss = tcp_eff_mss(tp);
+
+	if (tp->state < TCPS_ESTABLISHED)
+		return;
+	h->peak = max_u32(h->peak, tp->snd_nxt - tp->snd_una);
+	if (tp->snd_cwnd > max_u32(10 * smss, 2 * h->peak) + 9 * smss)
+		sim_fail(h->sim, "%c: cwnd is %" PRIu32 ", but never more than %" PRIu32
+			 " were in flight", "AB"[h->idx], tp->snd_cwnd, h->peak);
+	if (tp->ca_state == TCP_CA_RECOVERY &&
+	    tp->snd_cwnd > max_u32(h->peak, tp->snd_ssthresh) + 2 * smss)
+		sim_fail(h->sim, "%c: in recovery cwnd is %" PRIu32 ", ssthresh %" PRIu32,
+			 "AB"[h->idx], tp->snd_cwnd, tp->snd_ssthresh);
 }
 
 /* RFC 6298, 5.5: between expiries for the same octet the RTO doubles. */
@@ -305,6 +330,7 @@ static void flush(struct host *h, const char *where)
 		sim_fail(h->sim, "%c: %s, after %s, in %s", "AB"[h->idx], wrong, where,
 			 tcps_names[h->tp.state]);
 	watch_fast_rexmt(h);
+	watch_cwnd(h);
 
 	at = tcp_poll_at(&h->tp);
 	if (at == h->timer_at)
@@ -380,6 +406,8 @@ static void take_events(struct host *h, const struct tcp_rx *rx)
 	if (rx->events & TCP_EV_FIN) {
 		h->eof = true;
 		h->rcv_nxt++;
+		if (h->idx)
+			h->sim->eof_us = h->sim->now_us;
 	}
 	if (rx->events & TCP_EV_CLOSED) {
 		queue_drop(h, &h->so_snd, h->so_snd.cc);
@@ -474,21 +502,23 @@ static void app_write(struct host *h)
 
 static void app_read(struct host *h)
 {
-	uint32_t n = (uint32_t)prng_range(&h->sim->prng, 1, h->plan.chunk), i;
+	uint32_t n = (uint32_t)prng_range(&h->sim->prng, 1, h->plan.chunk), i, k;
 	struct tcp_view v;
-	uint8_t octet;
 
 	n = min_u32(n, h->so_rcv.cc);
 	if (!n)
 		return;
-	for (i = 0; i < n; i++) {
+	while (n) {
 		struct piece *p = h->so_rcv.head;
 
-		octet = p->octets[p->off];
-		if (octet != pattern(!h->idx, h->n_read))
-			sim_fail(h->sim, "%c: octet %" PRIu64 " is wrong", "AB"[h->idx], h->n_read);
-		h->n_read++;
-		queue_drop(h, &h->so_rcv, 1);
+		k = min_u32(n, p->len - p->off);
+		for (i = 0; i < k; i++)
+			if (p->octets[p->off + i] != pattern(!h->idx, h->n_read + i))
+				sim_fail(h->sim, "%c: octet %" PRIu64 " is wrong", "AB"[h->idx],
+					 h->n_read + i);
+		h->n_read += k;
+		queue_drop(h, &h->so_rcv, k);
+		n -= k;
 	}
 	v = view(h);
 	tcp_user_recv(&h->tp, &v, h->sim->now_us);
@@ -581,6 +611,7 @@ static void plan_one(struct host *h, uint16_t mss)
 		.no_ts = prng_below(r, 3) == 0,
 		.no_ws = prng_below(r, 4) == 0,
 		.nodelay = prng_below(r, 2),
+		.cc = (uint8_t)prng_below(r, TCP_CC_N),
 		.ts_offset = prng_below(r, 2) ? (uint32_t)prng_next(r) : UINT32_MAX - 100,
 	};
 	if (prng_below(r, 3) == 0)
@@ -594,7 +625,19 @@ static void plan_one(struct host *h, uint16_t mss)
 		.quit_at = UINT64_MAX,
 		.inherit_ppm = prng_below(r, 10) ? 0 : 50000,
 		.snd_buf = (uint32_t)prng_log(r, 1000, 1000000),
+		.max_ooo = 24,
 	};
+}
+
+void host_init(struct sim *sim, unsigned int idx)
+{
+	struct host *h = &sim->host[idx];
+
+	h->sim = sim;
+	h->idx = idx;
+	h->timer_at = UINT64_MAX;
+	queue_init(&h->so_snd);
+	queue_init(&h->so_rcv);
 }
 
 /* Who does what in this conversation. */
@@ -607,11 +650,7 @@ void host_plan(struct sim *sim)
 	for (i = 0; i < 2; i++) {
 		struct host *h = &sim->host[i];
 
-		h->sim = sim;
-		h->idx = i;
-		h->timer_at = UINT64_MAX;
-		queue_init(&h->so_snd);
-		queue_init(&h->so_rcv);
+		host_init(sim, i);
 		plan_one(h, prng_below(r, 4) ? mss : plan_mss(r));
 	}
 	switch (prng_below(r, 16)) {

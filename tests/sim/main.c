@@ -4,6 +4,7 @@
  *
  * tcp-sim --seeds A-B	all of them, and a line at the end
  * tcp-sim --seed N -v	one of them, in tcpdump's notation
+ * tcp-sim --goodput	how fast bulk is on paths with faults (goodput.c)
  *
  * What must be true is checked after every event (host.c), and at the end:
  * everything written was read, in order; both ends are CLOSED, TIME-WAIT
@@ -22,6 +23,7 @@
 #define MAX_EVENTS	20000000u
 
 static uint64_t n_segs;
+static const char *name;	/* argv[0] */
 
 void sim_fail(struct sim *sim, const char *fmt, ...)
 {
@@ -38,8 +40,12 @@ static void converse(struct sim *sim)
 	struct event ev;
 	unsigned int i;
 
-	net_plan(sim);
-	host_plan(sim);
+	if (sim->is_goodput) {
+		goodput_plan(sim);
+	} else {
+		net_plan(sim);
+		host_plan(sim);
+	}
 	if (sim->verbose)
 		for (i = 0; i < 2; i++)
 			printf("# %c: mss %u, eff_mss_max %u, rcv_buf %" PRIu32 ", snd_buf %" PRIu32
@@ -78,39 +84,45 @@ static void converse(struct sim *sim)
 		sim_fail(sim, "%d buffers are left", sim->n_pieces);
 }
 
-/* Return: 0, or 1 if something was wrong */
-static int run(uint64_t seed, bool verbose, const char *argv0)
+/* seed, verbose and plan are set.  Return: 0, or 1 if something was wrong */
+static int run(struct sim *sim)
 {
-	struct sim *sim = calloc(1, sizeof(*sim));
 	int failed;
 	size_t i;
 
-	if (!sim)
-		abort();
-	sim->seed = seed;
-	sim->verbose = verbose;
-	sim->prng.x = seed;
+	sim->prng.x = sim->seed;
 	sim->now_us = 1000000 + prng_below(&sim->prng, 1000000000);
+	sim->start_us = sim->now_us;
 
 	failed = setjmp(sim->failed);
 	if (!failed) {
 		converse(sim);
 	} else {
-		printf("seed %" PRIu64 ": %s, at %.6f s\n    %s --seed %" PRIu64 " -v\n", seed,
-		       sim->why, (double)sim->now_us / 1e6, argv0, seed);
+		printf("seed %" PRIu64 ": %s, at %.6f s\n    %s --seed %" PRIu64 " -v\n",
+		       sim->seed, sim->why, (double)sim->now_us / 1e6, name, sim->seed);
 	}
 	n_segs += sim->n_segs;
 	/* A failed one leaks its buffers; we are about to say so anyway. */
 	for (i = 0; i < sim->n_heap; i++)
 		free(sim->heap[i].pkt);
 	free(sim->heap);
-	free(sim);
 	return failed;
+}
+
+static int run_seed(uint64_t seed, bool verbose)
+{
+	static struct sim sim;
+
+	memset(&sim, 0, sizeof(sim));
+	sim.seed = seed;
+	sim.verbose = verbose;
+	return run(&sim);
 }
 
 static int usage(void)
 {
 	fprintf(stderr, "usage: tcp-sim [-v] [-x] --seeds A-B | --seed N\n"
+			"       tcp-sim [-v] --goodput [PATH]\n"
 			"  -x  stop at the first failure\n");
 	return 2;
 }
@@ -122,6 +134,7 @@ int main(int argc, char **argv)
 	struct timespec t0, t1;
 	int i;
 
+	name = argv[0];
 	for (i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "-v"))
 			verbose = true;
@@ -132,6 +145,9 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--seeds") && i + 1 < argc &&
 			 sscanf(argv[++i], "%" SCNu64 "-%" SCNu64, &from, &to) == 2)
 			continue;
+		else if (!strcmp(argv[i], "--goodput"))
+			return goodput(i + 1 < argc ? (unsigned int)atoi(argv[i + 1]) : UINT32_MAX,
+				       verbose, run);
 		else
 			return usage();
 	}
@@ -140,7 +156,7 @@ int main(int argc, char **argv)
 
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	for (seed = from; seed <= to; seed++) {
-		n_failed += (uint64_t)run(seed, verbose, argv[0]);
+		n_failed += (uint64_t)run_seed(seed, verbose);
 		if (n_failed && stop) {
 			seed++;
 			break;

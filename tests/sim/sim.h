@@ -4,6 +4,7 @@
  *
  *	main.c	a seed becomes a conversation; what must be true of each
  *	net.c	the network and the clock: delay, loss, duplication, order, rate, queue
+ *	goodput.c	bulk over paths with faults: a table of figures
  *	host.c	an owner of a control block, as a real one is, and its application
  *
  * Everything follows from the seed: no clock, no libc random numbers.
@@ -118,6 +119,7 @@ struct plan {
 	uint64_t quit_at;	/* ... before it closes its socket without reading on */
 	uint32_t inherit_ppm;	/* of a call: the owner dies and another inherits */
 	uint32_t snd_buf;
+	uint32_t max_ooo;	/* segments kept out of order, at most */
 };
 
 struct host {
@@ -140,6 +142,7 @@ struct host {
 	bool una_resent;
 	uint64_t rto_at, rto_gap;
 	uint32_t rto_una;
+	uint32_t peak;		/* the most that was ever in flight */
 	uint8_t rto_n;
 };
 
@@ -151,6 +154,10 @@ struct sim {
 	struct event *heap;
 	size_t n_heap, max_heap;
 	int n_pieces;		/* buffers in use, both hosts */
+	bool is_goodput;	/* plans are goodput.c's: */
+	unsigned int path;	/* the line of its table, */
+	uint8_t cc;		/* and enum tcp_cc_algo */
+	uint64_t start_us, eof_us;	/* when it began; when B saw FIN */
 	bool verbose;
 	const char *wrong;
 	char why[200];
@@ -167,11 +174,15 @@ void net_schedule(struct sim *sim, uint64_t at_us, enum event_kind kind, unsigne
 bool net_next(struct sim *sim, struct event *ev);
 bool net_send(struct sim *sim, unsigned int from, struct packet *pkt);
 
+void host_init(struct sim *sim, unsigned int idx);
 void host_plan(struct sim *sim);
 void host_start(struct host *h);
 void host_packet(struct host *h, const struct packet *pkt);
 void host_timer(struct host *h);
 void host_app(struct host *h);
 void host_end(struct host *h);
+
+void goodput_plan(struct sim *sim);
+int goodput(unsigned int only, bool verbose, int (*run)(struct sim *sim));
 
 #endif
