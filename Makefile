@@ -93,6 +93,8 @@ $(unit):		$(O)/%: $(O)/%.o $(stack) $(emu)
 $(unit):		all-libs = -lcmocka -lisal -lpthread
 $(filter %/test_connserver %/test_timewait,$(unit)): $(filter-out %/main.o,$(call objs,connserver))
 $(filter %/test_connserver %/test_timewait,$(unit)): all-libs += $(nl-libs)
+$(filter %/test_capfilter %/test_capfile,$(unit)): $(addprefix $(O)/netns/,capfilter.o capfile.o talk.o)
+$(filter %/test_capfilter %/test_capfile,$(unit)): all-libs += -lpcap
 $(tprogs):		$(O)/%: $(O)/%.o $(common) $(engine) $(call objs,stack/pool)
 $(tprogs):		all-libs = -lpthread
 

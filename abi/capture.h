@@ -4,7 +4,8 @@
  *
  * Written by jetringd (emulator/capture.c), read by the dissector and by
  * tools.  A file is pcapng: one interface a node ("n1", "n2", …), all of link
- * type JS_DLT and snap length JS_CAP_SNAPLEN, time stamps in ns of ring time.
+ * type JS_DLT and the same snap length (JS_CAP_SNAPLEN unless the capture asked
+ * for less), time stamps in ns of ring time.
  * The packet data of each block is struct js_cap_hdr, then the frame as it is
  * on the ring (abi/aal5.h).  All members are big-endian.
  *
@@ -17,6 +18,8 @@
 
 #include <assert.h>
 #include <stdint.h>
+
+#include "abi/vci.h"
 
 #define JS_DLT			157	/* LINKTYPE_USER10 */
 #define JS_CAP_VERSION		1
@@ -53,5 +56,41 @@ struct js_cap_hdr {
 };
 
 static_assert(sizeof(struct js_cap_hdr) == 32, "capture header layout");
+
+/*
+ * What a filter is run on: these facts, then the SDU.  The protocol stands
+ * where link type LINUX_SLL (113) has it, so that a program which libpcap
+ * compiled for that type finds the packet, and the facts as link[0] to
+ * link[13].  "len" is this and the whole SDU.  Not in files.  Big-endian.
+ */
+#define JS_CAP_FILTER_DLT	113
+#define JS_CAP_FILTER_MAX	512	/* instructions of a program */
+
+struct js_cap_facts {
+	uint16_t vci_be;		/* destination */
+	uint8_t src;			/* Ring ID of the sending station */
+	uint8_t station;		/* Ring ID of the recording station */
+	uint8_t dir;			/* JS_CAP_TX, … */
+	uint8_t resv;			/* 0 */
+	uint16_t flags_be;		/* JS_CAP_F_* */
+	uint16_t uucpi_be;		/* UU, CPI */
+	uint8_t resv2[4];		/* 0 */
+	uint16_t proto_be;		/* Ethertype: IPv4, IPv6, ARP; JS_CAP_NO_PROTO */
+};
+
+#define JS_CAP_NO_PROTO		0xffffu
+
+static_assert(sizeof(struct js_cap_facts) == 16, "filter header layout");
+
+/* The protocol of an SDU that begins with @first, sent to @vci: by the stream,
+ * IP by its version.  Token and management frames carry none. */
+static inline uint16_t js_cap_proto(js_vci_t vci, uint8_t first)
+{
+	if (vci_stream(vci) == JS_STREAM_ARP)
+		return 0x0806;
+	if (vci_stream(vci) == 0)
+		return JS_CAP_NO_PROTO;
+	return first >> 4 == 4 ? 0x0800 : first >> 4 == 6 ? 0x86dd : JS_CAP_NO_PROTO;
+}
 
 #endif

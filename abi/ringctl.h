@@ -32,11 +32,15 @@
  * with all their options.
  *
  * capture.sock is a UNIX SOCK_STREAM socket, mode 0660.  A client sends one
- * line "capture [nodes=n1,n2] [rx=1] [tokens=1] [snaplen=N]\n" and reads a pcapng
+ * line "capture [nodes=n1,n2] [rx=1] [tokens=1] [snaplen=N] [filter=HEX]\n", at
+ * most JS_CAP_REQUEST_MAX octets, and reads a pcapng
  * stream (abi/capture.h) until it closes, or until it has shut down its
  * sending side: then it gets what is queued and the interfaces' statistics,
  * and the stream ends.  nodes= are the recording stations, all by default;
- * rx=1 records arrivals too; tokens=1 token and management frames (abi/ring.h) too; snaplen counts struct js_cap_hdr too.  A line that is
+ * rx=1 records arrivals too; tokens=1 token and management frames (abi/ring.h)
+ * too; snaplen counts struct js_cap_hdr too; filter= is classic BPF, run on
+ * each frame before it is queued (struct js_cap_facts), 16 digits an
+ * instruction: code 4, jt 2, jf 2, k 8.  A line that is
  * not understood is answered with "error: " and a sentence instead of pcapng.
  */
 #ifndef ABI_RINGCTL_H
@@ -45,6 +49,7 @@
 #define JS_CTL_CMD_MAX		1024
 #define JS_CTL_REPLY_MAX	(256 * 1024)
 #define JS_RULE_PAYLOAD_MIN	201	/* octets of SDU: "rule add", see above */
+#define JS_CAP_REQUEST_MAX	(16 * 1024)
 #define JS_RUN_DIR		"/run/jetstream"	/* then /LAB/ring.sock, nK.sock, capture.sock */
 
 #endif

@@ -7,7 +7,12 @@
  *
  * Every consumer has a bounded queue of its own.  The ring never waits: a
  * record that does not fit is dropped and counted, and the next one that fits
- * says how many are missing (epb_dropcount).  A record is whole or not there.
+ * of the same interface says how many are missing (epb_dropcount).  A record
+ * is whole or not there.
+ *
+ * Filter and snap length are applied here, so that a queue holds only what is
+ * wanted.  The filter is a program from a stranger: copied, checked, bounded
+ * (common/cbpf.h); its language is jet's business.
  *
  * A frame is recorded when what became of it is known, with the time it
  * began: records stand in the order of the ring, but a local frame may stand
@@ -20,6 +25,8 @@
  * Runs in jetringd.
  */
 #include <arpa/inet.h>
+#include <assert.h>
+#include <ctype.h>
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
@@ -32,6 +39,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "abi/ringctl.h"
+#include "common/cbpf.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/util.h"
@@ -42,7 +51,6 @@
 #define N_CONSUMERS	16
 #define QUEUE_SIZE	(64u << 20)	/* octets a consumer may be behind: half a second at 1 Gbit/s */
 #define FLUSH_MAX	(1u << 20)	/* octets written at once, then the ring has its turn */
-#define REQUEST_MAX	512
 #define SNAPLEN_MIN	64
 #define END_WAIT_MS	500		/* at our end: for consumers to take the rest */
 #define BLOCK_MAX	256		/* octets of a block without packet data */
@@ -81,15 +89,19 @@ struct consumer {
 	uint16_t nodes;			/* set of Ring IDs */
 	uint32_t n_if;			/* interfaces so far */
 	uint32_t snaplen;
-	char request[REQUEST_MAX];
-	size_t n_request;
+	size_t n_request;		/* octets of the request, which stands in queue */
 	uint64_t start_ns;
-	uint64_t dropped;		/* since the last record that fitted */
+	struct sock_filter filter[JS_CAP_FILTER_MAX];
+	size_t n_filter;		/* instructions; 0: all frames */
+	uint64_t dropped[JS_N_RING_IDS];	/* since the interface's last record that fitted */
 	uint32_t if_index[JS_N_RING_IDS];
 	uint64_t if_recv[JS_N_RING_IDS], if_drop[JS_N_RING_IDS];
-	uint8_t *queue;			/* QUEUE_SIZE octets; head and tail count without wrapping */
+	uint8_t *queue;			/* QUEUE_SIZE octets; head and tail count without wrapping;
+					   empty while it holds the request */
 	uint64_t head, tail;		/* [head, tail) is to be written */
 };
+
+static_assert(JS_CAP_FILTER_MAX <= CBPF_MAX, "cbpf_ok() takes it");
 
 static struct consumer consumers[N_CONSUMERS];
 static struct loop_fd listener = { .fd = -1 };
@@ -293,7 +305,7 @@ static void write_idb(struct consumer *c, const struct station *s)
 	put_u32(&b, 0);
 	put_u16(&b, JS_DLT);
 	put_u16(&b, 0);
-	put_u32(&b, JS_CAP_SNAPLEN);
+	put_u32(&b, c->snaplen);
 	put_option(&b, IF_NAME, s->name, strlen(s->name));
 	put_option(&b, IF_DESCRIPTION, description, (size_t)n);
 	put_option(&b, IF_TSRESOL, "\x09", 1);	/* 10^-9 s */
@@ -352,8 +364,8 @@ static void epb_options(struct block *b, const struct consumer *c, uint32_t capl
 
 		put_option(b, EPB_PACKETID, &id, sizeof(id));
 	}
-	if (c->dropped)
-		put_option(b, EPB_DROPCOUNT, &c->dropped, sizeof(c->dropped));
+	if (c->dropped[facts->station])
+		put_option(b, EPB_DROPCOUNT, &c->dropped[facts->station], sizeof(c->dropped[0]));
 	put_option(b, OPT_END, "", 0);
 }
 
@@ -374,7 +386,7 @@ static void write_epb(struct consumer *c, const struct frame *f, const struct ca
 	total = (uint32_t)(28 + caplen + opts.len + 4);
 	c->if_recv[facts->station]++;
 	if (queue_room(c) < total) {
-		c->dropped++;
+		c->dropped[facts->station]++;
 		c->if_drop[facts->station]++;
 		stats.dropped++;
 		return;
@@ -395,8 +407,49 @@ static void write_epb(struct consumer *c, const struct frame *f, const struct ca
 	}
 	put_u32(&opts, total);
 	queue_put(c, opts.p, opts.len);
-	c->dropped = 0;
+	c->dropped[facts->station] = 0;
 	stats.records++;
+}
+
+/* A frame as filters see it: @v[0] its facts, then the SDU. */
+struct filter_view {
+	struct js_cap_facts facts;
+	struct iovec v[1 + FRAME_IOV];
+	int n;				/* pieces; 0: not made yet */
+};
+
+static void view_make(struct filter_view *w, const struct frame *f, const struct capture_facts *facts)
+{
+	uint8_t first = f->n_iov && f->iov[0].iov_len ? *(const uint8_t *)f->iov[0].iov_base : 0;
+
+	w->facts = (struct js_cap_facts) {
+		.vci_be = htons(f->vci),
+		.src = f->src,
+		.station = facts->station,
+		.dir = facts->dir,
+		.flags_be = htons(facts->flags),
+		.uucpi_be = htons(f->uucpi),
+		.proto_be = htons(js_cap_proto(f->vci, first)),
+	};
+	w->v[0] = (struct iovec) { &w->facts, sizeof(w->facts) };
+	memcpy(w->v + 1, f->iov, (size_t)f->n_iov * sizeof(f->iov[0]));
+	w->n = 1 + f->n_iov;
+}
+
+static bool wanted(const struct consumer *c, struct filter_view *w, const struct frame *f,
+		   const struct capture_facts *facts)
+{
+	if (!c->started || c->ending || !(c->nodes >> facts->station & 1))
+		return false;
+	if (facts->dir == JS_CAP_RX && !c->arrivals)
+		return false;
+	if (f->vci == vci_mcast(JS_STREAM_MGMT) && !c->tokens)
+		return false;
+	if (!c->n_filter)
+		return true;
+	if (!w->n)
+		view_make(w, f, facts);
+	return cbpf_run(c->filter, w->v, w->n, (uint32_t)sizeof(w->facts) + f->sdu_len);
 }
 
 /**
@@ -423,19 +476,15 @@ void capture_frame(const struct frame *f, const struct capture_facts *facts)
 	};
 	struct iovec hdr = { h, sizeof(h) };
 	struct iovec tail = { t, aal5_tail(t, f->sdu_len, f->uucpi, f->crc) };
+	struct filter_view view = { .n = 0 };
 
 	memcpy(h, &cap, sizeof(cap));
 	aal5_header(h + sizeof(cap), f->vci);
 	for (int i = 0; i < N_CONSUMERS; i++) {
 		struct consumer *c = &consumers[i];
 
-		if (!c->started || c->ending || !(c->nodes >> facts->station & 1))
-			continue;
-		if (facts->dir == JS_CAP_RX && !c->arrivals)
-			continue;
-		if (f->vci == vci_mcast(JS_STREAM_MGMT) && !c->tokens)
-			continue;
-		write_epb(c, f, facts, &hdr, &tail);
+		if (wanted(c, &view, f, facts))
+			write_epb(c, f, facts, &hdr, &tail);
 	}
 }
 
@@ -456,6 +505,36 @@ static bool parse_nodes(struct consumer *c, char *names)
 		c->nodes |= (uint16_t)(1u << s->ring_id);
 	}
 	return c->nodes;
+}
+
+/* Exactly @n hexadecimal digits at @p. */
+static bool hex(const char *p, int n, uint32_t *to)
+{
+	uint32_t v = 0;
+
+	for (; n; n--, p++) {
+		if (!isxdigit((unsigned char)*p))
+			return false;
+		v = v << 4 | (uint32_t)(isdigit((unsigned char)*p) ? *p - '0' : (*p | 0x20) - 'a' + 10);
+	}
+	*to = v;
+	return true;
+}
+
+/* Return: false if it is no program that may be run */
+static bool parse_filter(struct consumer *c, const char *p)
+{
+	c->n_filter = 0;
+	for (; *p; p += 16) {
+		uint32_t code, jt, jf, k;
+
+		/* Digits end at the 0 that ends the word: nothing behind it is read. */
+		if (c->n_filter == JS_CAP_FILTER_MAX || !hex(p, 4, &code) || !hex(p + 4, 2, &jt) ||
+		    !hex(p + 6, 2, &jf) || !hex(p + 8, 8, &k))
+			return false;
+		c->filter[c->n_filter++] = (struct sock_filter) { (uint16_t)code, (uint8_t)jt, (uint8_t)jf, k };
+	}
+	return cbpf_ok(c->filter, c->n_filter);
 }
 
 /* Return: NULL, or what is wrong with the request */
@@ -479,8 +558,11 @@ static const char *parse_request(struct consumer *c, char *line)
 			if (end == w + 8 || *end || v < SNAPLEN_MIN || v > JS_CAP_SNAPLEN)
 				return "snaplen= wants 64 to 131072 octets";
 			c->snaplen = (uint32_t)v;
+		} else if (!strncmp(w, "filter=", 7)) {
+			if (!parse_filter(c, w + 7))
+				return "filter= wants classic BPF, at most 512 instructions, no loop";
 		} else {
-			return "known words are nodes=, rx=, tokens= and snaplen=";
+			return "known words are nodes=, rx=, tokens=, snaplen= and filter=";
 		}
 	}
 	return NULL;
@@ -540,14 +622,13 @@ static void consumer_end(struct consumer *c)
 
 static void consumer_read(struct consumer *c)
 {
-	char junk[REQUEST_MAX];
-	char *newline;
+	char junk[512], *newline, *request = (char *)c->queue;
 	ssize_t n;
 
 	if (c->started)
 		n = read(c->lf.fd, junk, sizeof(junk));
 	else
-		n = read(c->lf.fd, c->request + c->n_request, sizeof(c->request) - c->n_request);
+		n = read(c->lf.fd, request + c->n_request, JS_CAP_REQUEST_MAX - c->n_request);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
@@ -561,11 +642,11 @@ static void consumer_read(struct consumer *c)
 	if (c->started)
 		return;
 	c->n_request += (size_t)n;
-	newline = memchr(c->request, '\n', c->n_request);
+	newline = memchr(request, '\n', c->n_request);
 	if (newline) {
 		*newline = '\0';
-		begin(c, c->request);
-	} else if (c->n_request == sizeof(c->request)) {
+		begin(c, request);
+	} else if (c->n_request == JS_CAP_REQUEST_MAX) {
 		stats.bad_requests++;
 		consumer_close(c);
 	}

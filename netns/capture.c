@@ -2,9 +2,12 @@
 /*
  * capture.c - record frames of the ring: capture; jet
  *
- * Passes jetringd's pcapng on, whole blocks only, so that a file or a pipe is
- * sound wherever we stop; counts records and drops on the way.
+ * Blocks of pcapng come from jetringd, or with -r from a file, and go through
+ * capfile.c; whole blocks only, so that a file is sound wherever we stop.
+ * Filter, snap length and queues are jetringd's part: it never waits for us,
+ * drops what we are too slow for, and says how much that was.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,127 +20,75 @@
 #include <unistd.h>
 
 #include "abi/capture.h"
+#include "abi/ringctl.h"
 #include "common/clock.h"
+#include "common/util.h"
+#include "netns/cap.h"
 #include "netns/jet.h"
 
 #define BUF_SIZE	(4u << 20)	/* several of the largest blocks */
 #define BLOCK_MIN	12		/* type, length, length */
 #define DRAIN_MS	2000		/* for the last statistics after we stopped */
+#define EXPR_MAX	8192		/* octets of a filter expression */
 
 #define PNG_SHB		0x0a0d0d0au
-#define PNG_ISB		5u
-#define PNG_EPB		6u
-#define PNG_EPB_DROPS	4u		/* option epb_dropcount */
-#define PNG_ISB_DROPS	5u		/* option isb_ifdrop */
 
 struct capture {
-	int in, out;
+	int in;
 	uint8_t *buf;
 	size_t n;			/* octets in buf */
-	uint64_t frames, limit;		/* limit 0: none */
-	uint64_t drops_epb;
-	uint64_t drops_isb[NODES_MAX + 16]; /* by interface: the last word */
-	bool has_isb;
+	uint64_t limit;			/* frames; 0: none */
 	bool enough;			/* limit reached */
+	const struct cap_filter *filter;	/* -r: nobody has applied it yet */
+	struct cap_out out;
 };
 
 static uint32_t u32(const uint8_t *p)
 {
 	uint32_t v;
 
-	memcpy(&v, p, sizeof(v));	/* jetringd writes this host's order */
+	memcpy(&v, p, sizeof(v));
 	return v;
-}
-
-/* The 64-bit option @code among the options from @p to @end; 0 if not there. */
-static uint64_t option64(const uint8_t *p, const uint8_t *end, unsigned int code)
-{
-	while (end - p >= 4) {
-		unsigned int what = u32(p) & 0xffff, len = u32(p) >> 16;
-		uint64_t v;
-
-		p += 4;
-		if (!what || len > (size_t)(end - p))
-			return 0;
-		if (what == code && len == sizeof(v)) {
-			memcpy(&v, p, sizeof(v));
-			return v;
-		}
-		if (((len + 3) & ~3u) > (size_t)(end - p))
-			return 0;
-		p += (len + 3) & ~3u;
-	}
-	return 0;
-}
-
-static void look_at(struct capture *c, const uint8_t *b, uint32_t len)
-{
-	const uint8_t *end = b + len - 4;
-
-	if (u32(b) == PNG_EPB && len >= 32) {
-		uint32_t cap = u32(b + 20);
-
-		c->frames++;
-		if (cap <= len - 32)
-			c->drops_epb += option64(b + 28 + ((cap + 3) & ~3u), end, PNG_EPB_DROPS);
-	} else if (u32(b) == PNG_ISB && len >= 24) {
-		uint32_t i = u32(b + 8);
-
-		c->has_isb = true;
-		if (i < sizeof(c->drops_isb) / sizeof(c->drops_isb[0]))
-			c->drops_isb[i] = option64(b + 20, end, PNG_ISB_DROPS);
-	}
-}
-
-static int write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n) {
-		ssize_t w = write(fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w < 0)
-			return -errno;
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
 }
 
 /* Write the whole blocks in buf, as far as wanted; keep the rest. */
 static int pass_blocks(struct capture *c)
 {
 	size_t at = 0;
-	int err;
+	int err = 0, flushed;
 
-	while (!c->enough && c->n - at >= BLOCK_MIN) {
-		uint32_t len = u32(c->buf + at + 4);
+	while (!err && !c->enough && c->n - at >= BLOCK_MIN) {
+		const uint8_t *b = c->buf + at;
+		uint32_t len = u32(b + 4);
 
-		if (len < BLOCK_MIN || len % 4 || len > BUF_SIZE)
-			return -EPROTO;
+		if (len < BLOCK_MIN || len % 4 || len > BUF_SIZE) {
+			err = -EPROTO;
+			break;
+		}
 		if (len > c->n - at)
 			break;
-		look_at(c, c->buf + at, len);
+		err = u32(b + len - 4) == len ? cap_block(&c->out, c->filter, b, len) : -EPROTO;
 		at += len;
-		c->enough = c->limit && c->frames >= c->limit;
+		c->enough = c->limit && c->out.frames >= c->limit;
 	}
-	err = write_all(c->out, c->buf, at);
+	/* Also what came before a bad block. */
+	flushed = cap_flush(&c->out);
 	memmove(c->buf, c->buf + at, c->n - at);
 	c->n -= at;
-	return err;
+	return err ? err : flushed;
 }
 
 /* 1 something came, 0 end of the stream or nothing within @ms, -Exxx. */
 static int more(struct capture *c, int ms)
 {
-	struct pollfd pfd[2] = { { .fd = c->in, .events = POLLIN }, { .fd = c->out, .events = 0 } };
+	struct pollfd pfd[2] = { { .fd = c->in, .events = POLLIN }, { .fd = c->out.fd, .events = 0 } };
 	ssize_t got;
 	int n = poll(pfd, 2, ms);
 
 	if (n < 0)
 		return errno == EINTR ? 1 : -errno;
 	/* The reader of our pipe went: do not wait for a frame to find out. */
-	if (c->out >= 0 && pfd[1].revents & (POLLERR | POLLNVAL))
+	if (c->out.fd >= 0 && pfd[1].revents & (POLLERR | POLLNVAL))
 		return -EPIPE;
 	if (!(pfd[0].revents & (POLLIN | POLLHUP | POLLERR)))
 		return n == 0 ? 0 : 1;
@@ -148,12 +99,59 @@ static int more(struct capture *c, int ms)
 	return got > 0;
 }
 
-static int request(const struct opts *o, struct lab *l, char *line, size_t size)
+/* Is the word the name of a node?  Such words stand before the filter. */
+static bool is_node(const char *word)
+{
+	return *word == 'n' && word[1] && !word[1 + strspn(word + 1, "0123456789")];
+}
+
+static int n_nodes(const struct opts *o)
+{
+	int i = 0;
+
+	while (i < o->n_args && is_node(o->args[i]))
+		i++;
+	return i;
+}
+
+/* The filter: with -r the nodes are part of it, else jetringd has them. */
+static int expression(const struct opts *o, char *to, size_t size)
+{
+	int nodes = n_nodes(o), i;
+	bool at = o->in && nodes;
+	size_t n = 0;
+
+	*to = '\0';
+	for (i = 0; at && i < nodes && n < size; i++)
+		n += (size_t)snprintf(to + n, size - n, "%sat %s", i ? " or " : "(", o->args[i]);
+	if (at && n < size)
+		n += (size_t)snprintf(to + n, size - n, ")%s", nodes < o->n_args ? " and (" : "");
+	for (i = nodes; i < o->n_args && n < size; i++)
+		n += (size_t)snprintf(to + n, size - n, "%s%s", i > nodes ? " " : "", o->args[i]);
+	if (at && nodes < o->n_args && n < size)
+		n += (size_t)snprintf(to + n, size - n, ")");
+	return n < size ? ST_OK : bad_usage("the filter is too long");
+}
+
+static int filter_of(const struct opts *o, struct cap_filter *f)
+{
+	char expr[EXPR_MAX], why[400] = "";
+	int st = expression(o, expr, sizeof(expr));
+
+	if (st)
+		return st;
+	if (capfilter_compile(f, expr, why, sizeof(why)))
+		return bad_usage("filter \"%s\": %s", expr, why);
+	return ST_OK;
+}
+
+/* The request to jetringd; abi/ringctl.h. */
+static int request(const struct opts *o, struct lab *l, const struct cap_filter *f, char *line, size_t size)
 {
 	size_t n = (size_t)snprintf(line, size, "capture");
 	int i;
 
-	for (i = 0; i < o->n_args; i++) {
+	for (i = 0; i < n_nodes(o); i++) {
 		unsigned int k = lab_node(l, o->args[i]);
 
 		if (!k)
@@ -162,9 +160,17 @@ static int request(const struct opts *o, struct lab *l, char *line, size_t size)
 			n += (size_t)snprintf(line + n, size - n, "%sn%u", i ? "," : " nodes=", k);
 	}
 	if (n < size)
-		n += (size_t)snprintf(line + n, size - n, "%s%s", o->rx ? " rx=1" : "", o->tokens ? " tokens=1" : "");
+		n += (size_t)snprintf(line + n, size - n, "%s%s", o->rx || f->arrivals ? " rx=1" : "",
+				      o->tokens || f->tokens ? " tokens=1" : "");
+	/* Ours counts from the frame's first octet. */
 	if (n < size && o->snaplen)
-		n += (size_t)snprintf(line + n, size - n, " snaplen=%u", o->snaplen);
+		n += (size_t)snprintf(line + n, size - n, " snaplen=%zu", o->snaplen + sizeof(struct js_cap_hdr));
+	if (n < size && f->n) {
+		char hex[CAP_FILTER_HEX];
+
+		capfilter_hex(f, hex);
+		n += (size_t)snprintf(line + n, size - n, " filter=%s", hex);
+	}
 	if (n < size)
 		n += (size_t)snprintf(line + n, size - n, "\n");
 	return n < size ? ST_OK : bad_usage("too many nodes");
@@ -224,78 +230,157 @@ static int copy(struct capture *c, double for_s)
 		if (r == 0 && now_us() < end)
 			return err;
 	}
-	if (err || c->enough)
+	if (err || c->enough || c->filter)
 		return err;
 	/* Say that we are done, and take what was on its way. */
 	got_signal = 0;
-	end = now_us() + DRAIN_MS * 1000ull;
+	c->out.ending = true;
 	shutdown(c->in, SHUT_WR);
-	while (!err && now_us() < end && !got_signal && (r = more(c, DRAIN_MS)) > 0)
+	while (!err && !got_signal && (r = more(c, DRAIN_MS)) > 0)
 		err = pass_blocks(c);
 	return err;
 }
 
-static void report(const struct capture *c)
+static void report(const struct capture *c, const char *what)
 {
-	uint64_t drops = 0;
-	size_t i;
+	say("%llu frames %s, %llu dropped because %s too slow", (unsigned long long)c->out.frames, what,
+	    (unsigned long long)cap_dropped(&c->out), c->filter ? "their capture was" : "we were");
+	if (c->out.left_out)
+		say("%llu frames left out: they hold nothing that format %s can",
+		    (unsigned long long)c->out.left_out, cap_format_names[c->out.format]);
+}
 
-	for (i = 0; i < sizeof(c->drops_isb) / sizeof(c->drops_isb[0]); i++)
-		drops += c->drops_isb[i];
-	if (!c->has_isb)
-		drops = c->drops_epb;
-	say("%llu frames captured, %llu dropped because we were too slow",
-	    (unsigned long long)c->frames, (unsigned long long)drops);
+/* -w, --format, --ring, -c into @c; ST_*. */
+static int set_output(struct capture *c, const struct opts *o)
+{
+	c->limit = o->count;
+	c->out.fd = -1;
+	c->out.path = o->out ? o->out : "-";
+	c->out.snaplen = o->snaplen ? o->snaplen + (uint32_t)sizeof(struct js_cap_hdr) : 0;
+	if (o->format) {
+		unsigned int f = 0;
+
+		while (f < CAP_N_FORMATS && strcmp(o->format, cap_format_names[f]))
+			f++;
+		if (f == CAP_N_FORMATS)
+			return bad_usage("--format is \"%s\", but should be pcapng, pcap, sunatm or raw", o->format);
+		c->out.format = (enum cap_format)f;
+	}
+	if (o->ring && !cap_parse_ring(o->ring, &c->out.ring_files, &c->out.ring_size))
+		return bad_usage("--ring is \"%s\", but should be like files:4,size:10m", o->ring);
+	if (strcmp(c->out.path, "-"))
+		return ST_OK;
+	if (o->ring)
+		return bad_usage("--ring wants a name for its files: -w FILE");
+	if (isatty(1))
+		return bad_usage("a capture is no text for a terminal: give -w FILE, or \"| wireshark -k -i -\"");
+	return ST_OK;
+}
+
+/* Open the output, copy until the end, close, report. */
+static int run(struct capture *c, double for_s, const char *what)
+{
+	int err = cap_open(&c->out), closed, st = ST_OK;
+
+	if (err) {
+		st = fail("cannot write %s: %s", c->out.name ? c->out.name : c->out.path, strerror(-err));
+		cap_close(&c->out);
+		return st;
+	}
+	if (!c->filter)
+		say("%s; Ctrl-C ends it", what);
+	err = copy(c, for_s);
+	closed = cap_close(&c->out);
+	err = err ? err : closed;
+	/* Who read our output has read enough. */
+	if (err == -ETIMEDOUT)
+		st = fail("gave up: who reads our output does not take it");
+	else if (err == -EPROTO && c->filter)
+		st = fail("this is no pcapng of this machine's byte order, or it is damaged, after %llu frames",
+			  (unsigned long long)c->out.frames);
+	else if (err && err != -EPIPE)
+		st = fail("capture stopped: %s", strerror(-err));
+	else if (c->filter && c->n && !c->enough && !err)
+		st = fail("the file is cut short after %llu frames", (unsigned long long)c->out.frames);
+	report(c, c->filter ? "taken" : "captured");
+	return st;
+}
+
+/* Scripts run us in the background and end us with INT. */
+static void prepare(void)
+{
+	catch_signals(true);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int convert(struct capture *c, const struct opts *o, struct cap_filter *f)
+{
+	int st;
+
+	if (o->for_s > 0 || o->snaplen || o->rx)
+		return bad_usage("-s, --rx and --duration are for frames of a ring, not of a file");
+	prepare();
+	c->filter = f;
+	c->in = strcmp(o->in, "-") ? open(o->in, O_RDONLY | O_CLOEXEC) : 0;
+	if (c->in < 0)
+		return fail("cannot read %s: %s", o->in, strerror(errno));
+	st = run(c, 0, o->in);
+	if (c->in)
+		close(c->in);
+	return st;
+}
+
+static int record(struct capture *c, const struct opts *o, const struct cap_filter *f)
+{
+	char line[JS_CAP_REQUEST_MAX], what[300];
+	struct lab l;
+	int st = lab_need(o, &l, true);
+
+	if (st)
+		return st;
+	st = request(o, &l, f, line, sizeof(line));
+	if (st)
+		goto out;
+	prepare();
+	c->out.live = true;
+	c->in = capture_connect(&l, line);
+	if (c->in < 0) {
+		st = c->in == -EACCES ? fail("you may not capture: be root, or in the group wireshark") :
+			fail("cannot connect to %s/capture.sock: %s", l.dir, strerror(-c->in));
+		goto out;
+	}
+	snprintf(what, sizeof(what), "capturing lab %s%s%s", l.name, strcmp(c->out.path, "-") ? " to " : "",
+		 strcmp(c->out.path, "-") ? c->out.path : "");
+	st = first_block(c);
+	if (!st)
+		st = run(c, o->for_s, what);
+	close(c->in);
+out:
+	lab_close(&l);
+	return st;
 }
 
 int verb_capture(const struct opts *o)
 {
-	struct capture c = { .in = -1, .out = -1, .limit = o->count };
-	const char *to = o->out ? o->out : "-";
-	bool to_stdout = !strcmp(to, "-");
-	char line[256];
-	struct lab l;
-	int err, st = lab_need(o, &l, true);
+	struct capture *c = calloc(1, sizeof(*c));
+	struct cap_filter *f = calloc(1, sizeof(*f));
+	int st = ST_FAILED;
 
-	if (st)
-		return st;
-	st = request(o, &l, line, sizeof(line));
-	if (st)
-		return st;
-	if (to_stdout && isatty(1))
-		return bad_usage("a capture is no text for a terminal: give -w FILE, or \"| wireshark -k -i -\"");
-	/* Scripts run us in the background and end us with INT. */
-	catch_signals(true);
-	signal(SIGPIPE, SIG_IGN);
-	c.buf = malloc(BUF_SIZE);
-	if (!c.buf)
-		return fail("out of memory");
-	c.in = capture_connect(&l, line);
-	if (c.in < 0) {
-		st = c.in == -EACCES ? fail("you may not capture: be root, or in the group wireshark") :
-			fail("cannot connect to %s/capture.sock: %s", l.dir, strerror(-c.in));
+	if (c)
+		c->buf = malloc(BUF_SIZE);
+	if (!c || !f || !c->buf) {
+		fail("out of memory");
 		goto out;
 	}
-	st = first_block(&c);
-	if (st)
-		goto out;
-	c.out = to_stdout ? 1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (c.out < 0) {
-		st = fail("cannot write %s: %s", to, strerror(errno));
-		goto out;
-	}
-	say("capturing lab %s%s%s; Ctrl-C ends it", l.name, to_stdout ? "" : " to ", to_stdout ? "" : to);
-	err = copy(&c, o->for_s);
-	/* Who read our output has read enough. */
-	if (err && err != -EPIPE)
-		st = fail("capture stopped: %s", strerror(-err));
-	if (!to_stdout && close(c.out) < 0)
-		st = fail("cannot write %s: %s", to, strerror(errno));
-	report(&c);
+	st = filter_of(o, f);
+	if (!st)
+		st = set_output(c, o);
+	if (!st)
+		st = o->in ? convert(c, o, f) : record(c, o, f);
 out:
-	if (c.in >= 0)
-		close(c.in);
-	free(c.buf);
-	lab_close(&l);
+	if (c)
+		free(c->buf);
+	free(c);
+	free(f);
 	return got_signal && st ? 128 + got_signal : st;
 }

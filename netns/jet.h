@@ -9,7 +9,7 @@
  *	up.c down.c	make and unmake a lab
  *	status.c	status, list
  *	exec.c		exec, run, shell
- *	capture.c link.c ping.c check.c bench.c	a verb each
+ *	capture.c link.c ping.c check.c bench.c	a verb each; capture has cap*.c, see cap.h
  *	topo.c		what a lab should be: topology files
  *	lab.c		what a lab is: its directory, lock, record
  *	ns.c		namespaces: make, recognise, enter, delete
@@ -74,10 +74,11 @@ struct opts {
 	const char *lab;		/* -n; NULL: not given */
 	const char *topo;		/* -t */
 	const char *rate, *user, *out;	/* --rate --user -w */
+	const char *in, *format, *ring;	/* -r --format --ring */
 	unsigned int nodes;		/* --nodes; 0 not given */
-	double timeout_s, for_s;	/* -T --for; 0 none */
+	double timeout_s, for_s;	/* -T --duration; 0 none */
 	uint64_t count;			/* -c; 0 none */
-	unsigned int snaplen;		/* --snaplen; 0 whole frames */
+	unsigned int snaplen;		/* -s: octets of a frame; 0 all */
 	unsigned int runs;		/* --runs; 0 not given */
 	double seconds;			/* --seconds; 0 not given */
 	bool quick;			/* --quick */

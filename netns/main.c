@@ -24,7 +24,7 @@ enum {
 	O_TOPO		= 1 << 3,	/* -t --nodes --rate --kernel-only */
 	O_CMD		= 1 << 4,	/* -T --user */
 	O_FALLBACK	= 1 << 5,
-	O_CAPTURE	= 1 << 6,	/* -w --rx --tokens --for --snaplen */
+	O_CAPTURE	= 1 << 6,	/* -w -r --format --ring --rx --tokens --duration -s */
 	O_COUNT		= 1 << 7,
 	O_BENCH		= 1 << 8,	/* --quick --runs --seconds */
 	O_ALL		= ~0,
@@ -38,8 +38,8 @@ struct option_row {
 	const char *help;
 };
 
-enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_KERNEL, K_USER, K_FALLBACK, K_RX, K_TOKENS, K_FOR, K_SNAPLEN,
-       K_QUICK, K_RUNS, K_SECONDS };
+enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_KERNEL, K_USER, K_FALLBACK, K_RX, K_TOKENS, K_DURATION, K_FORMAT,
+       K_RING, K_QUICK, K_RUNS, K_SECONDS };
 
 static const struct option_row options[] = {
 	{ "lab",	 'n',	     "LAB",	O_LAB,	    "the lab's name; \"lab\" if not given" },
@@ -52,11 +52,14 @@ static const struct option_row options[] = {
 	{ "timeout",	 'T',	     "SECONDS", O_CMD,	    "end the command after that time, with status 124" },
 	{ "user",	 K_USER,     "NAME",	O_CMD,	    "run it as this user" },
 	{ "fallback",	 K_FALLBACK, NULL,	O_FALLBACK, "use the kernel's TCP if ours is not there" },
-	{ "write",	 'w',	     "FILE",	O_CAPTURE,  "pcapng file to write, \"-\" (the default) for standard output" },
+	{ "write",	 'w',	     "FILE",	O_CAPTURE,  "file to write, \"-\" (the default) for standard output" },
+	{ "read",	 'r',	     "FILE",	O_CAPTURE,  "take frames from this capture, not from a lab" },
+	{ "format",	 K_FORMAT,   "FORMAT",	O_CAPTURE,  "pcapng (the default); pcap, sunatm, raw for other tools" },
+	{ "ring",	 K_RING,     "files:N,size:S", O_CAPTURE, "begin a new file at S KiB (or 10m, 1g); N stay" },
 	{ "rx",		 K_RX,	     NULL,	O_CAPTURE,  "record arrivals as well as departures" },
 	{ "tokens",	 K_TOKENS,   NULL,	O_CAPTURE,  "record token and management frames, too" },
-	{ "snaplen",	 K_SNAPLEN,  "N",	O_CAPTURE,  "the first N octets of each frame only" },
-	{ "for",	 K_FOR,	     "SECONDS", O_CAPTURE,  "stop after that time" },
+	{ "snaplen",	 's',	     "N",	O_CAPTURE,  "the first N octets of each frame only" },
+	{ "duration",	 K_DURATION, "SECONDS", O_CAPTURE,  "stop after that time" },
 	{ "count",	 'c',	     "N",	O_COUNT,    "stop after N (frames captured; pings of each pair)" },
 	{ "runs",	 K_RUNS,     "N",	O_BENCH,    "measure each case N times; figures are medians" },
 	{ "seconds",	 K_SECONDS,  "S",	O_BENCH,    "how long one of them takes" },
@@ -89,8 +92,8 @@ static const struct verb verbs[] = {
 	  "run a command in a node, with TCP in user space", "jet run n1 -- iperf3 -c 10.74.0.2" },
 	{ "shell", "NODE", verb_shell, O_LAB | O_CMD, "a shell in a node", "jet shell n1" },
 	{ "ping", "", verb_ping, O_LAB | O_JSON | O_COUNT, "ping each node from each other", "jet ping" },
-	{ "capture", "[NODE…]", verb_capture, O_LAB | O_CAPTURE | O_COUNT, "record frames, for Wireshark",
-	  "jet capture -w ring.pcapng   or   jet capture | wireshark -k -i -" },
+	{ "capture", "[NODE…] [FILTER…]", verb_capture, O_LAB | O_CAPTURE | O_COUNT, "record frames, for Wireshark",
+	  "jet capture -w ring.pcapng node n1 and tcp port 80   or   jet capture | wireshark -k -i -" },
 	{ "link", "show | set LINK KEY=VALUE… | reset [LINK] | rule ACTION LINK data=K | token lose|duplicate", verb_link, O_LAB | O_JSON,
 	  "impairments: delay, loss, errors and more; show them, set them",
 	  "jet link set 'n1->n2' delay=20ms loss=1% seed=7" },
@@ -206,6 +209,7 @@ static int set_option(struct opts *o, int key, const char *arg)
 		break;
 	case 't':	o->topo = arg; break;
 	case 'w':	o->out = arg; break;
+	case 'r':	o->in = arg; break;
 	case 'q':	talk_quiet = true; break;
 	case K_RATE:	o->rate = arg; break;
 	case K_USER:	o->user = arg; break;
@@ -216,7 +220,9 @@ static int set_option(struct opts *o, int key, const char *arg)
 	case K_RX:	o->rx = true; break;
 	case K_TOKENS:	o->tokens = true; break;
 	case 'T':	return number("timeout", arg, 0.001, 1e7, false, &o->timeout_s);
-	case K_FOR:	return number("for", arg, 0.001, 1e7, false, &o->for_s);
+	case K_FORMAT:	o->format = arg; break;
+	case K_RING:	o->ring = arg; break;
+	case K_DURATION: return number("duration", arg, 0.001, 1e7, false, &o->for_s);
 	case K_QUICK:	o->quick = true; break;
 	case K_RUNS:
 		st = number("runs", arg, 1, 1000, true, &v);
@@ -227,8 +233,8 @@ static int set_option(struct opts *o, int key, const char *arg)
 		st = number("nodes", arg, 1, NODES_MAX, true, &v);
 		o->nodes = (unsigned int)v;
 		break;
-	case K_SNAPLEN:
-		st = number("snaplen", arg, 64, JS_CAP_SNAPLEN, true, &v);
+	case 's':
+		st = number("snaplen", arg, 32, JS_CAP_SNAPLEN - sizeof(struct js_cap_hdr), true, &v);
 		o->snaplen = (unsigned int)v;
 		break;
 	case 'c':

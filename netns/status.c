@@ -73,7 +73,7 @@ static void connd_text(struct json_object *node, char buf[32])
 
 static void table(const struct lab *l, struct json_object *j)
 {
-	struct json_object *nodes = find(j, "nodes");
+	struct json_object *nodes = find(j, "nodes"), *cap;
 	char rate[32];
 	size_t i;
 
@@ -93,6 +93,10 @@ static void table(const struct lab *l, struct json_object *j)
 		       connd, count(n, "tx_frames"), count(n, "rx_frames"), count(n, "lost"),
 		       count(n, "corrupted"), count(n, "rx_bad_crc"), dropped(n));
 	}
+	cap = find(j, "capture");
+	if (cap && (count(cap, "consumers") || count(cap, "dropped")))
+		printf("\ncaptures: %llu running; %llu frames recorded, %llu dropped by slow ones\n",
+		       count(cap, "consumers"), count(cap, "records"), count(cap, "dropped"));
 }
 
 /* What the record says, if there is nobody to ask. */

@@ -8,30 +8,6 @@
 # No user-space TCP here: "up --kernel-only".
 load helper
 
-# start_capture FILE [ARG...]: returns when it has begun; its pid is $CAPTURE.
-start_capture() {
-	local file=$1
-	shift
-	bg "$JET" capture -n "$LAB" -w "$file" "$@"
-	CAPTURE=$!
-	wait_for 5 grep -q 'capturing lab' "bg.$((${#BG[@]} - 1))"
-}
-
-end_capture() {
-	kill -INT "$CAPTURE"
-	wait "$CAPTURE"
-}
-
-# frames FILE FILTER FIELD...: one line a frame.
-frames() {
-	local file=$1 filter=$2 args=() f
-	shift 2
-	for f; do
-		args+=(-e "$f")
-	done
-	"$SRC/tests/lib/tshark" -n -r "$file" -Y "$filter" -T fields "${args[@]}" 2>tshark.err
-}
-
 # send_file FROM TO ADDRESS FILE: by TCP; the other end's copy is FILE.got.
 send_file() {
 	local from=$1 to=$2 addr=$3 file=$4
@@ -203,13 +179,13 @@ random_file() { head -c "$2" /dev/urandom >"$1"; }
 	done
 }
 
-@test "capture: -c, --for, nodes, standard output and a reader that goes away" {
+@test "capture: -c, --duration, nodes, standard output and a reader that goes away" {
 	jet up --kernel-only --nodes 3
 	bg_on n1 ping -n -q -i 0.01 10.74.0.2
 	jet capture -c 5 2>err >five.pcapng
 	[ "$(frames five.pcapng jetstream frame.number | wc -l)" -eq 5 ]
 	grep '5 frames captured' err
-	jet capture --for 0.3 -w n1.pcapng n1
+	jet capture --duration 0.3 -w n1.pcapng n1
 	[ "$(frames n1.pcapng jetstream jetstream.src | sort -u)" = n1 ]
 	jet capture -q --rx -c 20 -w rx.pcapng
 	[ "$(frames rx.pcapng 'jetstream.cap.dir == 2' frame.number | wc -l)" -ge 5 ]
