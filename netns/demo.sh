@@ -329,7 +329,7 @@ say "Four nodes on a $rate ring; $n_files files in a tar of $(($(stat -c %s "$tm
 say
 # shellcheck disable=SC2059
 printf "$row" PAIRING RING WHAT BYTES SECONDS MBIT/S FRAMES RETRANS LOST SHA-256
-capture "$out/transfers.pcapng" --snaplen 320
+capture "$out/transfers.pcapng" -s 320
 all_pairings clean
 "$jet" link set -n "$lab" all loss=1% seed=1995
 all_pairings '1% lost'

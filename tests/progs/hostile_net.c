@@ -206,6 +206,7 @@ static size_t make_line(char *buf, size_t size)
 		"data=99999999999", "tx-vci", "n1", "auto", "ip", "rate", "0", "-1", "1e999",
 		"unlimited", "capture", "nodes=", "nodes=n1,,n2", "rx=2", "snaplen=0",
 		"snaplen=-1", "snaplen=99999999999", "\xff\xfe", "%s%n", "ping",
+		"filter=", "filter=0006", "filter=000600000000000100", "filter=000500ffffffffff",
 	};
 	size_t len = 0;
 
