@@ -25,6 +25,8 @@
  *	rate BPS|unlimited		change the ring's rate
  *	token lose|duplicate		a fault of the ring: its token is lost when it
  *					is next released, or there are two
+ *	node add K=NETNS[,ADDR/LEN]	a node comes: node nK with TAP jet0 in NETNS
+ *	node del NODE			it leaves the ring, at once; never the last one
  *	stop				orderly end of the lab
  *
  * The ring knows no TCP, so a rule's "with payload" is a matter of length: an

@@ -33,10 +33,33 @@ extern struct lab lab;
 /* The station of node @name ("n1"), or NULL. */
 struct station *lab_station(const char *name);
 
+/* A node as it is asked for: "K[=NETNS[,ADDR/LEN]]". */
+struct lab_node {
+	unsigned int k;			/* 1 to 16; Ring ID K mod 16 */
+	char netns[64];			/* path of its namespace, "" none */
+	char addr[LAB_ADDR_MAX];	/* ADDR/LEN */
+};
+
+/* Those that may fail put a sentence into @why (LAB_WHY_MAX octets). */
+#define LAB_WHY_MAX	256
+
+int lab_node_parse(const char *arg, struct lab_node *n, char *why);	/* 0, -EINVAL */
+/*
+ * Put a node on the ring, also a running one: adapter, TAP, nK.sock.  Its
+ * connection server is spawn_start()'s.  0; -EEXIST it is there; other -Exxx:
+ * nothing has changed.
+ */
+int lab_join(const struct lab_node *n, char *why);
+/* Take it off the ring, at once.  Its ports are told that the ring has ended;
+ * its connection server ends; the frame that it sends is cut. */
+void lab_leave(struct station *s);
+
 /* --- run.c ----------------------------------------------------------------- */
 
 /* Until lab.ending. */
 void run_loop(void);
+/* The same until @is_done() or ring time @limit_ns; whether it is done. */
+bool run_until(bool (*is_done)(void), uint64_t limit_ns);
 
 /* --- tap.c ------------------------------------------------------------------- */
 
@@ -54,7 +77,9 @@ const char *tap_state(const struct station *s);		/* "up", "gone", "none" */
 
 /* Start what is not running; 0, or -ENOENT: there is no jetconnd. */
 int spawn_start(void);
-/* Ask all to end, wait a little, then kill. */
+/* Ask a node's to end; killed if it does not.  Does not wait. */
+void spawn_end(const struct station *s);
+/* The same for all, and wait for them: ports are served meanwhile. */
 void spawn_stop(void);
 const char *spawn_state(const struct station *s, int *pid, unsigned int *n_restarts);
 

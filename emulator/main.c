@@ -119,39 +119,20 @@ static void tell_ready(void)
 
 /* --- options ------------------------------------------------------------------------ */
 
-/* "K[=NETNS[,ADDR/LEN]]".  Returns 0 or an exit status. */
+/* By Ring ID; k 0: none. */
+static struct lab_node nodes[JS_N_RING_IDS];
+
+/* Returns 0 or an exit status. */
 static int add_node(const char *arg)
 {
-	char *end;
-	unsigned long k = strtoul(arg, &end, 10);
-	unsigned int id = (unsigned int)k % JS_N_RING_IDS;
-	struct station *s = &stations[id];
-	const char *comma;
-	size_t n_path;
+	struct lab_node n;
+	char why[LAB_WHY_MAX];
 
-	if (end == arg || (*end && *end != '=') || k < 1 || k > JS_N_RING_IDS)
-		return usage_error("--node wants K[=NETNS[,ADDR/LEN]] with K from 1 to 16, not \"%s\"", arg);
-	if (s->used)
-		return usage_error("--node %lu is given twice", k);
-	s->used = true;
-	s->ring_id = (uint8_t)id;
-	lab.node[id] = (unsigned int)k;
-	snprintf(s->name, sizeof(s->name), "n%lu", k);
-	snprintf(lab.addr[id], sizeof(lab.addr[id]), "10.74.0.%lu/24", k);
-	if (!*end)
-		return 0;
-	end++;
-	comma = strchr(end, ',');
-	n_path = comma ? (size_t)(comma - end) : strlen(end);
-	if (!n_path || n_path >= sizeof(s->netns))
-		return usage_error("--node %lu: the path of the namespace has 1 to %zu characters",
-				   k, sizeof(s->netns) - 1);
-	memcpy(s->netns, end, n_path);
-	if (!comma)
-		return 0;
-	if (!strchr(comma + 1, '/') || strlen(comma + 1) >= sizeof(lab.addr[id]))
-		return usage_error("--node %lu: \"%s\" is not ADDR/LEN", k, comma + 1);
-	strcpy(lab.addr[id], comma + 1);
+	if (lab_node_parse(arg, &n, why))
+		return usage_error("--node: %s", why);
+	if (nodes[n.k % JS_N_RING_IDS].k)
+		return usage_error("--node %u is given twice", n.k);
+	nodes[n.k % JS_N_RING_IDS] = n;
 	return 0;
 }
 
@@ -279,7 +260,7 @@ static int parse_options(int argc, char **argv, uint64_t *rate_bps)
 	if (optind < argc)
 		return usage_error("\"%s\" is no option", argv[optind]);
 	for (int i = 0; i < JS_N_RING_IDS; i++)
-		any |= stations[i].used;
+		any |= nodes[i].k != 0;
 	if (!lab.name[0] || !lab.run[0] || !any)
 		return usage_error("--lab, --run and at least one --node are needed");
 	return 0;
@@ -356,32 +337,11 @@ static int start_process(void)
 	return 0;
 }
 
-static int start_station(struct station *s)
-{
-	const char *what = "";
-	char name[32], path[128];
-	int err;
-
-	vcitab_init(s);
-	err = tap_open(s, &what);
-	if (err)
-		return failed("%s: cannot %s in %s: %s%s", s->name, what, s->netns, strerror(-err),
-			      err == -EBUSY ? " (is another lab using the namespace?)" :
-			      err == -EPERM || err == -EACCES ? " (are you root?)" : "");
-	snprintf(name, sizeof(name), "%s.sock", s->name);
-	run_path(path, sizeof(path), name);
-	err = ports_start(s, path);
-	if (err)
-		return failed("%s: cannot listen on %s: %s", s->name, path, strerror(-err));
-	station_start(&lab.ring, s);
-	return 0;
-}
-
 static int start_lab(uint64_t rate_bps)
 {
 	struct ring_params params;
 	struct timespec wall;
-	char path[128];
+	char path[128], why[LAB_WHY_MAX];
 	int err;
 
 	if (mkdir(lab.run, 0755) < 0 && errno != EEXIST)
@@ -397,12 +357,9 @@ static int start_lab(uint64_t rate_bps)
 	ring_params_default(&params);
 	params.rate_bps = rate_bps;
 	ring_init(&lab.ring, &station_ops, &params, lab.start_ns);
-	for (int i = 0; i < JS_N_RING_IDS; i++) {
-		int status = stations[i].used ? start_station(&stations[i]) : 0;
-
-		if (status)
-			return status;
-	}
+	for (int i = 0; i < JS_N_RING_IDS; i++)
+		if (nodes[i].k && lab_join(&nodes[i], why))
+			return failed("%s", why);
 	run_path(path, sizeof(path), "capture.sock");
 	err = capture_start(path);
 	if (err)
@@ -435,19 +392,9 @@ static void stop_lab(void)
 {
 	spawn_stop();
 	ringctl_stop();
-	for (int i = 0; i < JS_N_RING_IDS; i++) {
-		struct station *s = &stations[i];
-		char name[32];
-
-		if (!s->used)
-			continue;
-		station_stop(s);
-		ports_stop(s);
-		tap_close(s);
-		vcitab_fini(s);
-		snprintf(name, sizeof(name), "%s.sock", s->name);
-		unlink_in_run(name);
-	}
+	for (int i = 0; i < JS_N_RING_IDS; i++)
+		if (stations[i].used)
+			lab_leave(&stations[i]);
 	delayq_fini();
 	capture_stop();
 	unlink_in_run("capture.sock");

@@ -315,6 +315,34 @@ static void do_rate(char **word, int n_words)
 	say("ok");
 }
 
+static void do_node(char **word, int n_words)
+{
+	struct station *s;
+	struct lab_node n;
+	char why[LAB_WHY_MAX];
+
+	if (n_words == 3 && !strcmp(word[1], "add")) {
+		if (lab_node_parse(word[2], &n, why) || lab_join(&n, why))
+			fail("%s", why);
+		else
+			say("ok");
+		return;
+	}
+	if (n_words != 3 || strcmp(word[1], "del")) {
+		fail("node wants add K=NETNS,ADDR/LEN or del nK");
+		return;
+	}
+	s = lab_station(word[2]);
+	if (!s) {
+		fail("\"%.20s\" is no node of this lab", word[2]);
+	} else if (lab.ring.stations == 1u << s->ring_id) {
+		fail("%s is the last node of this lab: stop it instead", s->name);
+	} else {
+		lab_leave(s);
+		say("ok");
+	}
+}
+
 static void do_token(char **word, int n_words)
 {
 	enum ring_fault fault;
@@ -642,6 +670,7 @@ static const struct {
 	{ "tx-vci", true, do_tx_vci },
 	{ "rate", true, do_rate },
 	{ "token", true, do_token },
+	{ "node", true, do_node },
 	{ "stop", false, do_stop },
 };
 
@@ -678,12 +707,16 @@ const char *ringctl_command(char *line, size_t len, size_t *reply_octets)
 			fail("%s takes no words behind it", word[0]);
 			goto out;
 		}
-		verbs[i].run(word, n);
+		if (lab.ending && verbs[i].run != do_ping && verbs[i].run != do_status &&
+		    verbs[i].run != do_stop)
+			fail("the lab is ending");
+		else
+			verbs[i].run(word, n);
 		if (reply_full)
 			fail("the answer is longer than %d octets", JS_CTL_REPLY_MAX);
 		goto out;
 	}
-	fail("\"%.20s\" is no command: ping start status link rule tx-vci rate token stop",
+	fail("\"%.20s\" is no command: ping start status link rule tx-vci rate token node stop",
 	     n ? word[0] : "");
 out:
 	*reply_octets = reply_len;

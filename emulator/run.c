@@ -94,30 +94,41 @@ static void sleep_until(uint64_t until_ns)
 			ports_wake(&stations[i]);
 }
 
+/* One look at everything, and a sleep if there was nothing: until @limit_ns at most. */
+static void turn(uint64_t limit_ns)
+{
+	static uint64_t worked_ns;
+	uint64_t ring_ns, timer_ns, now;
+	bool worked;
+
+	worked = loop_wait(0);
+	timer_ns = loop_timers(now_ns());
+	worked |= poll_ports();
+	/* Behind all that may ring_kick(): a kick is never slept over. */
+	worked |= run_ring(&ring_ns);
+	capture_flush();
+	now = now_ns();
+	if (worked) {
+		worked_ns = now;
+		return;
+	}
+	if (ring_ns != RING_IDLE)
+		ring_ns -= MIN(ring_ns, SLEEP_MARGIN_NS);
+	if (now - worked_ns < SPIN_NS || ring_ns <= now)
+		sched_yield();
+	else
+		sleep_until(MIN(ring_ns, MIN(timer_ns, limit_ns)));
+}
+
 void run_loop(void)
 {
-	uint64_t worked_ns = now_ns();
+	while (!lab.ending)
+		turn(LOOP_FOREVER);
+}
 
-	while (!lab.ending) {
-		uint64_t ring_ns, timer_ns, now;
-		bool worked;
-
-		worked = loop_wait(0);
-		timer_ns = loop_timers(now_ns());
-		worked |= poll_ports();
-		/* Behind all that may ring_kick(): a kick is never slept over. */
-		worked |= run_ring(&ring_ns);
-		capture_flush();
-		now = now_ns();
-		if (worked) {
-			worked_ns = now;
-			continue;
-		}
-		if (ring_ns != RING_IDLE)
-			ring_ns -= MIN(ring_ns, SLEEP_MARGIN_NS);
-		if (now - worked_ns < SPIN_NS || ring_ns <= now)
-			sched_yield();
-		else
-			sleep_until(MIN(ring_ns, timer_ns));
-	}
+bool run_until(bool (*is_done)(void), uint64_t limit_ns)
+{
+	while (!is_done() && now_ns() < limit_ns)
+		turn(limit_ns);
+	return is_done();
 }

@@ -7,11 +7,13 @@
  * time up to BACKOFF_MAX_NS, and BACKOFF_MIN_NS again once it has lived for
  * LIVED_NS.  A node without a namespace gets none.
  *
+ * One that is to end is asked first (SIGTERM) and needs its port for that: it
+ * gives IP_DIVERT back.  So nobody waits for it but the loop.
+ *
  * Runs in jetringd.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,12 +33,14 @@
 #define BACKOFF_MIN_NS	100000000ull
 #define BACKOFF_MAX_NS	2000000000ull
 #define LIVED_NS	10000000000ull
-#define STOP_WAIT_MS	1000	/* from SIGTERM to SIGKILL */
+#define STOP_WAIT_NS	1000000000ull	/* from SIGTERM to SIGKILL */
+#define GONE_WAIT_NS	3000000000ull	/* from SIGTERM on, for the last of all */
 #define TIMERSLACK_NS	50000ul	/* the kernel's default */
 
 enum connd_state {
 	CONND_OFF,			/* not asked for, or the lab ends */
 	CONND_RUNNING,
+	CONND_ENDING,			/* asked to end; the timer kills it */
 	CONND_BACKOFF,			/* died; the timer starts it again */
 	CONND_MISSING,			/* there is no such program */
 	CONND_N_STATES
@@ -45,6 +49,7 @@ enum connd_state {
 static const char *const state_names[] = {
 	[CONND_OFF] = "off",
 	[CONND_RUNNING] = "running",
+	[CONND_ENDING] = "ending",
 	[CONND_BACKOFF] = "backoff",
 	[CONND_MISSING] = "missing",
 };
@@ -55,7 +60,8 @@ static_assert(ARRAY_SIZE(state_names) == CONND_N_STATES, "a name for each state"
 static struct connd {
 	enum connd_state state;
 	struct loop_fd pidfd;		/* readable: it has died */
-	struct loop_timer again;	/* CONND_BACKOFF */
+	struct loop_timer timer;	/* CONND_BACKOFF: start it again; CONND_ENDING: kill it */
+	bool wanted;			/* CONND_ENDING: its node has come back, start another */
 	pid_t pid;
 	unsigned int n_restarts;
 	uint64_t started_ns, backoff_ns;
@@ -117,7 +123,7 @@ static void back_off(struct connd *c)
 	if (!c->backoff_ns || now - c->started_ns > LIVED_NS)
 		c->backoff_ns = BACKOFF_MIN_NS;
 	c->state = CONND_BACKOFF;
-	loop_timer_set(&c->again, now + c->backoff_ns);
+	loop_timer_set(&c->timer, now + c->backoff_ns);
 	c->backoff_ns = MIN(c->backoff_ns * 2, BACKOFF_MAX_NS);
 }
 
@@ -126,6 +132,7 @@ static void died(struct loop_fd *lf, uint32_t events)
 {
 	struct connd *c = container_of(lf, struct connd, pidfd);
 	const char *name = station_of(c)->name;
+	pid_t pid = c->pid;
 	int status;
 
 	(void)events;
@@ -134,21 +141,34 @@ static void died(struct loop_fd *lf, uint32_t events)
 	loop_del(lf);
 	close(lf->fd);
 	lf->fd = -1;
+	c->pid = 0;
+	if (c->state == CONND_ENDING) {
+		loop_timer_del(&c->timer);
+		c->state = CONND_OFF;
+		if (c->wanted)
+			start(c);
+		return;
+	}
 	if (WIFSIGNALED(status))
 		log_warn("%s: jetconnd (%d) was killed by signal %d, starting it again", name,
-			 (int)c->pid, WTERMSIG(status));
+			 (int)pid, WTERMSIG(status));
 	else
 		log_warn("%s: jetconnd (%d) exited with status %d, starting it again", name,
-			 (int)c->pid, WEXITSTATUS(status));
-	c->pid = 0;
+			 (int)pid, WEXITSTATUS(status));
 	back_off(c);
 }
 
-static void start_again(struct loop_timer *lt, uint64_t now)
+/* The timer has fired. */
+static void on_timer(struct loop_timer *lt, uint64_t now)
 {
-	struct connd *c = container_of(lt, struct connd, again);
+	struct connd *c = container_of(lt, struct connd, timer);
 
 	(void)now;
+	if (c->state == CONND_ENDING) {
+		log_warn("n%u: jetconnd (%d) did not end, killed", lab.node[c - connds], (int)c->pid);
+		kill(c->pid, SIGKILL);
+		return;
+	}
 	c->n_restarts++;
 	start(c);
 }
@@ -158,8 +178,9 @@ static void start(struct connd *c)
 	struct station *s = station_of(c);
 	pid_t parent = getpid();
 
+	c->timer.fire = on_timer;
 	c->started_ns = now_ns();
-	c->again.fire = start_again;
+	c->wanted = false;
 	if (access(lab.connd, X_OK) < 0) {
 		if (c->state != CONND_MISSING)
 			log_error("%s: cannot start jetconnd: %s: %s", s->name, lab.connd,
@@ -204,7 +225,11 @@ int spawn_start(void)
 			continue;
 		if (c->state == CONND_RUNNING)
 			continue;
-		loop_timer_del(&c->again);
+		if (c->state == CONND_ENDING) {
+			c->wanted = true;
+			continue;
+		}
+		loop_timer_del(&c->timer);
 		start(c);
 		if (c->state == CONND_MISSING)
 			return -ENOENT;
@@ -212,41 +237,40 @@ int spawn_start(void)
 	return 0;
 }
 
-/* Wait until @pidfd's process is gone or it is @until_ns; whether it is gone. */
-static bool wait_gone(int pidfd, uint64_t until_ns)
+void spawn_end(const struct station *s)
 {
-	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
-	uint64_t now = now_ns();
-	int ms = now < until_ns ? (int)((until_ns - now) / 1000000) : 0;
+	struct connd *c = &connds[s->ring_id];
 
-	return poll(&pfd, 1, ms) > 0;
+	c->wanted = false;
+	if (c->state == CONND_ENDING)
+		return;
+	loop_timer_del(&c->timer);
+	c->n_restarts = 0;
+	c->backoff_ns = 0;
+	if (c->state != CONND_RUNNING) {
+		c->state = CONND_OFF;
+		return;
+	}
+	c->state = CONND_ENDING;
+	kill(c->pid, SIGTERM);
+	loop_timer_set(&c->timer, now_ns() + STOP_WAIT_NS);
+}
+
+static bool all_gone(void)
+{
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+		if (connds[id].pid)
+			return false;
+	return true;
 }
 
 void spawn_stop(void)
 {
-	uint64_t until_ns = now_ns() + STOP_WAIT_MS * 1000000ull;
-
-	for (unsigned int id = 0; id < JS_N_RING_IDS; id++) {
-		loop_timer_del(&connds[id].again);
-		if (connds[id].state == CONND_RUNNING)
-			kill(connds[id].pid, SIGTERM);
-	}
-	for (unsigned int id = 0; id < JS_N_RING_IDS; id++) {
-		struct connd *c = &connds[id];
-
-		if (c->state == CONND_RUNNING) {
-			if (!wait_gone(c->pidfd.fd, until_ns)) {
-				log_warn("%s: jetconnd (%d) did not end, killed", stations[id].name,
-					 (int)c->pid);
-				kill(c->pid, SIGKILL);
-			}
-			waitpid(c->pid, NULL, 0);
-			loop_del(&c->pidfd);
-			close(c->pidfd.fd);
-			c->pid = 0;
-		}
-		c->state = CONND_OFF;
-	}
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+		if (stations[id].used)
+			spawn_end(&stations[id]);
+	if (!run_until(all_gone, now_ns() + GONE_WAIT_NS))
+		log_error("a jetconnd does not end, left behind");
 }
 
 const char *spawn_state(const struct station *s, int *pid, unsigned int *n_restarts)

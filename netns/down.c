@@ -5,6 +5,9 @@
  * In this order, so that being killed half-way leaves what the next down
  * finds: jetringd, other processes in the namespaces, the namespaces, and the
  * directory with the record last.
+ *
+ * With nodes named, only these go, from a ring that goes on: off the ring, the
+ * processes, the namespace, the record.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -101,6 +104,76 @@ static int dry_run(const char *name)
 	return ST_OK;
 }
 
+/* Off the ring; one that is not there is no error. */
+static int leave_ring(struct lab *l, unsigned int k)
+{
+	char cmd[32], *reply = NULL;
+	int err, st = ST_OK;
+
+	if (!proc_alive(&l->ringd))
+		return ST_OK;
+	snprintf(cmd, sizeof(cmd), "node del n%u", k);
+	err = ringd_ask(l, cmd, &reply);
+	if (err && !(err == -EREMOTEIO && strstr(reply, "is no node")))
+		st = fail("jetringd does not let n%u go: %s", k, reply ? reply : strerror(-err));
+	free(reply);
+	return st;
+}
+
+static int node_unmake(struct lab *l, unsigned int k)
+{
+	struct ns_id id;
+	bool ours = ns_look(l, k, &id) == NS_OURS || unnamed_is_ours(l, k, &id);
+	int err, st = leave_ring(l, k);
+
+	if (st)
+		return st;
+	if (ours)
+		procs_end_in(&id, 1);
+	err = ns_delete(l, k);
+	if (err && err != -EPERM)
+		return fail("cannot remove the namespace of n%u: %s", k, strerror(-err));
+	l->topo.node[k].absent = true;
+	while (l->topo.n_nodes && l->topo.node[l->topo.n_nodes].absent) {
+		memset(&l->topo.node[l->topo.n_nodes], 0, sizeof(l->topo.node[0]));
+		l->topo.n_nodes--;
+	}
+	err = topo_write(&l->topo, l->dir_fd, "topology.ini");
+	if (err)
+		return fail("cannot write to %s: %s", l->dir, strerror(-err));
+	say("n%u has left lab %s", k, l->name);
+	return ST_OK;
+}
+
+/* The nodes that are named, one after the other. */
+static int nodes_down(const struct opts *o, struct lab *l)
+{
+	bool go[NODES_MAX + 1] = { false };
+	unsigned int k, n = 0;
+	int i, st = ST_OK;
+
+	if (!l->has_topo)
+		return fail("lab %s has no record of its nodes; \"jet down -n %s\" ends it whole", l->name, l->name);
+	for (i = 0; i < o->n_args; i++) {
+		k = lab_node(l, o->args[i]);
+		if (!k)
+			return ST_FAILED;
+		n += !go[k];
+		go[k] = true;
+	}
+	if (n == topo_count(&l->topo))
+		return fail("these are all nodes of lab %s; \"jet down -n %s\" ends it", l->name, l->name);
+	for (k = 1; k <= NODES_MAX && !st; k++) {
+		if (!go[k])
+			continue;
+		if (o->dry_run)
+			printf("take n%u off the ring, end its processes, delete its namespace\n", k);
+		else
+			st = node_unmake(l, k);
+	}
+	return st;
+}
+
 int verb_down(const struct opts *o)
 {
 	char name[LAB_NAME_MAX + 1];
@@ -108,14 +181,12 @@ int verb_down(const struct opts *o)
 	struct lab l;
 	int err, st;
 
-	if (o->n_args)
-		return bad_usage("down takes no \"%s\"; name the lab with -n", o->args[0]);
 	st = need_root();
 	if (!st)
 		st = lab_wanted(o, name);
 	if (st)
 		return st;
-	if (o->dry_run)
+	if (o->dry_run && !o->n_args)
 		return dry_run(name);
 	/* From here on a signal does not stop us: half a lab serves nobody. */
 	catch_signals(false);
@@ -124,6 +195,13 @@ int verb_down(const struct opts *o)
 		return 128 + got_signal;
 	if (err && err != -ENOENT)
 		return fail("cannot lock %s: %s", l.dir, strerror(-err));
+	if (o->n_args && !err) {
+		st = nodes_down(o, &l);
+		lab_close(&l);
+		return st;
+	}
+	if (o->n_args)
+		return fail("lab %s is not up", name);
 	if (err && !namespaces(&l, ids)) {
 		say("lab %s is not up; there is nothing to do", name);
 		return ST_OK;

@@ -106,6 +106,7 @@ int verb_version(const struct opts *o);
 
 struct topo_node {
 	struct in_addr addr;
+	bool absent;			/* taken off the ring: jet down nK */
 	char tx_vci[12];		/* auto, ip, ip_divert; "" not said */
 };
 
@@ -119,7 +120,7 @@ struct topo_link {			/* in the order of the file: later ones win */
 struct topo {
 	char name[LAB_NAME_MAX + 1];
 	bool name_given;
-	unsigned int n_nodes;		/* nodes are n1 to n<n_nodes> */
+	unsigned int n_nodes;		/* nodes are n1 to n<n_nodes>, but those absent */
 	uint64_t rate_bps;		/* 0 unlimited */
 	struct in_addr prefix;
 	unsigned int prefix_len;
@@ -138,7 +139,10 @@ int topo_read(struct topo *t, const char *path);
 /* Addresses for nodes that have none; after n_nodes and prefix are known. */
 int topo_finish(struct topo *t);
 int topo_write(const struct topo *t, int dir_fd, const char *name);	/* 0, -Exxx */
-/* "" or what differs, for a sentence: "has 2 nodes, not 4". */
+/* Is node @k one of them? */
+bool topo_has(const struct topo *t, unsigned int k);
+unsigned int topo_count(const struct topo *t);
+/* What of @is a lab that runs cannot become: "" or for a sentence, "with 4 nodes, not 2". */
 const char *topo_differs(const struct topo *is, const struct topo *wanted);
 int parse_rate(const char *s, uint64_t *bps);	/* 0, -EINVAL */
 const char *rate_text(uint64_t bps, char buf[32]);

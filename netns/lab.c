@@ -217,8 +217,12 @@ unsigned int lab_node(const struct lab *l, const char *word)
 	unsigned long k = strtoul(digits, &end, 10);
 	unsigned int i;
 
-	if (*digits >= '1' && *digits <= '9' && !*end && k <= l->topo.n_nodes)
+	if (*digits >= '1' && *digits <= '9' && !*end && topo_has(&l->topo, (unsigned int)k))
 		return (unsigned int)k;
+	if (*digits >= '1' && *digits <= '9' && !*end && k <= l->topo.n_nodes) {
+		fail("n%lu has left lab %s; \"jet up --nodes %u\" brings it back", k, l->name, l->topo.n_nodes);
+		return 0;
+	}
 	for (i = 0; i < l->topo.n_nodes; i++) {
 		snprintf(names[i], sizeof(names[i]), "n%u", i + 1);
 		list[i] = names[i];

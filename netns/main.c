@@ -82,7 +82,8 @@ static int verb_help(const struct opts *o);
 static const struct verb verbs[] = {
 	{ "up", "", verb_up, O_LAB | O_TOPO | O_DRY, "make a lab, or mend what is broken of it",
 	  "jet up --nodes 4" },
-	{ "down", "", verb_down, O_LAB | O_DRY, "end a lab; nothing of it stays", "jet down" },
+	{ "down", "[NODE…]", verb_down, O_LAB | O_DRY,
+	  "end a lab, or take nodes off its ring; nothing of them stays", "jet down   or   jet down n3" },
 	{ "list", "", verb_list, O_JSON, "the labs of this machine", "jet list" },
 	{ "status", "", verb_status, O_LAB | O_JSON, "nodes of a lab, and what went over its ring",
 	  "jet status --json" },

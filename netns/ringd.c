@@ -165,6 +165,8 @@ static void cmdline_make(struct cmdline *c, const struct lab *l, const char *con
 	c->argv[n++] = (char *)"--ready-fd";
 	c->argv[n++] = c->fd;
 	for (k = 1; k <= l->topo.n_nodes; k++) {
+		if (!topo_has(&l->topo, k))
+			continue;
 		ns_path(l->name, k, path);
 		snprintf(c->text[k - 1], sizeof(c->text[0]), "%u=%s,%s/%u", k, path,
 			 inet_ntoa(l->topo.node[k].addr), l->topo.prefix_len);

@@ -77,8 +77,8 @@ static void table(const struct lab *l, struct json_object *j)
 	char rate[32];
 	size_t i;
 
-	printf("lab %s: up, %u node%s, %s, jetringd is process %d\n\n", l->name, l->topo.n_nodes,
-	       l->topo.n_nodes == 1 ? "" : "s", rate_text(count(j, "rate_bps"), rate), (int)l->ringd.pid);
+	printf("lab %s: up, %u node%s, %s, jetringd is process %d\n\n", l->name, topo_count(&l->topo),
+	       topo_count(&l->topo) == 1 ? "" : "s", rate_text(count(j, "rate_bps"), rate), (int)l->ringd.pid);
 	printf("%-5s %-15s %-4s %-16s %10s %10s %7s %9s %7s %7s\n", "NODE", "ADDRESS", "RING", "CONND",
 	       "SENT", "RECEIVED", "LOST", "CORRUPTED", "BAD-CRC", "DROPPED");
 	for (i = 0; nodes && i < json_object_array_length(nodes); i++) {
@@ -111,9 +111,12 @@ static struct json_object *from_record(const struct lab *l)
 			       json_object_new_int(proc_alive(&l->ringd) ? (int)l->ringd.pid : 0));
 	json_object_object_add(j, "rate_bps", json_object_new_int64((int64_t)l->topo.rate_bps));
 	for (k = 1; k <= l->topo.n_nodes; k++) {
-		struct json_object *n = json_object_new_object();
+		struct json_object *n;
 		char name[64];
 
+		if (!topo_has(&l->topo, k))
+			continue;
+		n = json_object_new_object();
 		snprintf(name, sizeof(name), "n%u", k);
 		json_object_object_add(n, "name", json_object_new_string(name));
 		json_object_object_add(n, "address", json_object_new_string(inet_ntoa(l->topo.node[k].addr)));
@@ -196,7 +199,7 @@ int verb_list(const struct opts *o)
 			if (!o->json && !shown++)
 				printf("%-24s %5s %-10s %s\n", "LAB", "NODES", "RATE", "STATE");
 			if (!o->json)
-				printf("%-24s %5u %-10s %s\n", l.name, l.topo.n_nodes,
+				printf("%-24s %5u %-10s %s\n", l.name, topo_count(&l.topo),
 				       rate_text(l.topo.rate_bps, rate), proc_alive(&l.ringd) ? "up" : "dead");
 			json_object_array_add(all, from_record(&l));
 			lab_close(&l);

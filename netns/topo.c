@@ -12,6 +12,7 @@
  *
  *	[node n2]
  *	address = 10.74.0.20
+ *	absent = no			; yes: it has left the ring
  *	kernel-tx-vci = ip		; auto, ip or ip_divert
  *
  *	[link n1->n2]			; or n1<->n2, n1, *->n2, ring
@@ -192,7 +193,7 @@ static int lab_key(struct reading *r, const char *key, const char *value)
 
 static int node_key(struct reading *r, const char *name, const char *key, const char *value)
 {
-	static const char *const keys[] = { "address", "kernel-tx-vci" };
+	static const char *const keys[] = { "address", "absent", "kernel-tx-vci" };
 	struct topo_node *node = &r->t->node[node_number(name)];
 
 	if (!strcmp(key, "address")) {
@@ -201,6 +202,10 @@ static int node_key(struct reading *r, const char *name, const char *key, const 
 		if (!in_prefix(r->t, node->addr))
 			return wrong(r, "%s is no host's address in %s/%u, the lab's prefix", value,
 				     inet_ntoa(r->t->prefix), r->t->prefix_len);
+	} else if (!strcmp(key, "absent")) {
+		if (strcmp(value, "yes") && strcmp(value, "no"))
+			return wrong(r, "absent is \"%s\", but should be yes or no", value);
+		node->absent = !strcmp(value, "yes");
 	} else if (!strcmp(key, "kernel-tx-vci")) {
 		if (strcmp(value, "auto") && strcmp(value, "ip") && strcmp(value, "ip_divert"))
 			return wrong(r, "kernel-tx-vci is \"%s\", but should be auto, ip or ip_divert", value);
@@ -361,6 +366,10 @@ int topo_read(struct topo *t, const char *path)
 		r.line = r.highest_line;
 		wrong(&r, "n%u, but [lab] says nodes = %u", r.highest, t->n_nodes);
 	}
+	if (!r.bad && !topo_count(t)) {
+		r.line = 1;
+		wrong(&r, "every node is absent");
+	}
 	return r.bad ? ST_FAILED : topo_finish(t);
 }
 
@@ -395,6 +404,8 @@ int topo_write(const struct topo *t, int dir_fd, const char *name)
 		t->kernel_only ? "yes" : "no");
 	for (i = 1; i <= t->n_nodes; i++) {
 		fprintf(f, "\n[node n%u]\naddress = %s\n", i, inet_ntoa(t->node[i].addr));
+		if (t->node[i].absent)
+			fprintf(f, "absent = yes\n");
 		if (*t->node[i].tx_vci)
 			fprintf(f, "kernel-tx-vci = %s\n", t->node[i].tx_vci);
 	}
@@ -405,13 +416,28 @@ int topo_write(const struct topo *t, int dir_fd, const char *name)
 	return 0;
 }
 
+bool topo_has(const struct topo *t, unsigned int k)
+{
+	return k >= 1 && k <= t->n_nodes && !t->node[k].absent;
+}
+
+unsigned int topo_count(const struct topo *t)
+{
+	unsigned int k, n = 0;
+
+	for (k = 1; k <= t->n_nodes; k++)
+		n += topo_has(t, k);
+	return n;
+}
+
 const char *topo_differs(const struct topo *is, const struct topo *wanted)
 {
 	static char text[128];
 	char a[INET_ADDRSTRLEN], b[INET_ADDRSTRLEN];
 	unsigned int k;
 
-	if (is->n_nodes != wanted->n_nodes) {
+	/* Nodes may come by themselves; who goes takes processes along. */
+	if (is->n_nodes > wanted->n_nodes) {
 		snprintf(text, sizeof(text), "with %u node%s, not %u", is->n_nodes,
 			 is->n_nodes == 1 ? "" : "s", wanted->n_nodes);
 		return text;
@@ -494,7 +520,7 @@ int verb_validate(const struct opts *o)
 		return st;
 	if (!asked)
 		return fail("there is no %s here; name a file", &TOPO_DEFAULT_FILE[2]);
-	printf("lab %s: %u nodes, %s, %s/%u, %u link setting%s\n", t.name, t.n_nodes,
+	printf("lab %s: %u nodes, %s, %s/%u, %u link setting%s\n", t.name, topo_count(&t),
 	       rate_text(t.rate_bps, rate), inet_ntoa(t.prefix), t.prefix_len, t.n_links,
 	       t.n_links == 1 ? "" : "s");
 	return ST_OK;

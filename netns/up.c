@@ -3,12 +3,13 @@
  * up.c - make a lab, or mend it; jet
  *
  * up converges: what is there and right is left alone, what is missing is
- * made.  All that can be refused is refused before anything is changed; when
+ * made, nodes too: they join the ring that runs.  All that can be refused is refused before anything is changed; when
  * something fails later, or INT, TERM or HUP comes, what this run made goes.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <limits.h>
 #include <linux/if_tun.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct up {
 	bool rate_given;
 	char connd[PATH_MAX];		/* "": not there */
 	bool made[NODES_MAX + 1];	/* namespaces of this run */
+	bool joined[NODES_MAX + 1];	/* by this run, on a ring that went on */
 };
 
 /* What can be seen without touching anything. */
@@ -57,6 +59,8 @@ static int up_may(struct up *u)
 		u->connd[0] = '\0';
 	lab_open(&u->l, u->want.name);
 	for (k = 1; k <= u->want.n_nodes && !st; k++) {
+		if (!topo_has(&u->want, k))
+			continue;
 		ns_name(u->want.name, k, name);
 		if (ns_look(&u->l, k, NULL) == NS_FOREIGN)
 			st = fail("there is a namespace %s that jet did not make; delete it (ip netns del %s) "
@@ -90,8 +94,8 @@ static int up_fits(struct up *u)
 	}
 	how = topo_differs(&u->l.topo, &u->want);
 	if (*how)
-		return fail("lab %s is already up %s; \"jet down -n %s\" first, or choose another name with -n",
-			    u->l.name, how, u->l.name);
+		return fail("lab %s is already up %s; \"jet down -n %s%s\" first, or choose another name with -n",
+			    u->l.name, how, u->l.name, u->l.topo.n_nodes > u->want.n_nodes ? " NODE…" : "");
 	return ST_OK;
 }
 
@@ -120,6 +124,8 @@ static int up_links(struct up *u)
 	for (k = 1; k <= u->want.n_nodes; k++) {
 		struct node_link n = { &u->want, u->l.name, k };
 
+		if (!topo_has(&u->want, k))
+			continue;
 		ns_path(u->l.name, k, path);
 		err = ns_call(path, node_link, &n);
 		if (got_signal)
@@ -156,7 +162,7 @@ static int up_settings(struct up *u)
 		st = links_converge(&u->l, &u->want);
 	for (i = 1; i <= u->want.n_nodes && !st; i++) {
 		snprintf(cmd, sizeof(cmd), "tx-vci n%u %s", i, u->want.node[i].tx_vci);
-		if (*u->want.node[i].tx_vci)
+		if (*u->want.node[i].tx_vci && topo_has(&u->want, i))
 			st = up_tell(u, cmd);
 	}
 	return st;
@@ -181,7 +187,7 @@ static int up_connd(struct up *u)
 	while (k <= u->want.n_nodes) {
 		if (got_signal)
 			return ST_FAILED;
-		if (ns_has_connd(u->l.name, k)) {
+		if (!topo_has(&u->want, k) || ns_has_connd(u->l.name, k)) {
 			k++;
 			continue;
 		}
@@ -206,6 +212,25 @@ static void end_orphans(struct up *u)
 			procs_end_exe_in(&id, u->connd);
 }
 
+/* The namespace of node @k, if it is missing. */
+static int make_ns(struct up *u, unsigned int k)
+{
+	enum ns_state is = ns_look(&u->l, k, NULL);
+	int err;
+
+	if (is == NS_OURS)
+		return ST_OK;
+	if (is == NS_LEFT)
+		ns_delete(&u->l, k);
+	u->made[k] = true;
+	err = ns_make(&u->l, k);
+	if (!err)
+		return ST_OK;
+	return got_signal ? ST_FAILED :
+		fail("cannot make the namespace of n%u: %s%s", k, strerror(-err),
+		     err == -EPERM ? "; in a container, network namespaces need CAP_SYS_ADMIN" : "");
+}
+
 /* Namespaces and jetringd, where they are missing. */
 static int up_make(struct up *u)
 {
@@ -220,20 +245,10 @@ static int up_make(struct up *u)
 	if (err)
 		return fail("cannot write to %s: %s", u->l.dir, strerror(-err));
 	for (k = 1; k <= u->want.n_nodes; k++) {
-		enum ns_state is = ns_look(&u->l, k, NULL);
-
 		if (got_signal)
 			return ST_FAILED;
-		if (is == NS_OURS)
-			continue;
-		if (is == NS_LEFT)
-			ns_delete(&u->l, k);
-		u->made[k] = true;
-		err = ns_make(&u->l, k);
-		if (err)
-			return got_signal ? ST_FAILED :
-				fail("cannot make the namespace of n%u: %s%s", k, strerror(-err),
-				     err == -EPERM ? "; in a container, network namespaces need CAP_SYS_ADMIN" : "");
+		if (topo_has(&u->want, k) && make_ns(u, k))
+			return ST_FAILED;
 	}
 	u->l.topo = u->want;
 	return ringd_start(&u->l, *u->connd ? u->connd : NULL, u->want.rate_bps);
@@ -254,20 +269,105 @@ static void up_undo(struct up *u)
 			ns_delete(&u->l, k);
 }
 
-static bool all_there(struct up *u)
+/* What jetringd says of a node. */
+enum on_ring { OFF_RING, ON_RING, TAP_GONE };
+
+/* By node; ST_*. */
+static int ask_nodes(struct up *u, enum on_ring is[NODES_MAX + 1])
+{
+	struct json_object *j = NULL, *nodes = NULL, *v;
+	char *reply = NULL;
+	size_t i;
+	int err = ringd_ask(&u->l, "status", &reply);
+
+	memset(is, 0, (NODES_MAX + 1) * sizeof(*is));
+	if (!err)
+		j = json_tokener_parse(reply);
+	free(reply);
+	if (!json_object_object_get_ex(j, "nodes", &nodes) || !json_object_is_type(nodes, json_type_array)) {
+		json_object_put(j);
+		return fail("jetringd does not tell its nodes");
+	}
+	for (i = 0; i < json_object_array_length(nodes); i++) {
+		struct json_object *n = json_object_array_get_idx(nodes, i);
+		const char *name = json_object_object_get_ex(n, "name", &v) ? json_object_get_string(v) : "";
+		unsigned int k = *name == 'n' ? (unsigned int)atoi(name + 1) : 0;
+		bool gone = json_object_object_get_ex(n, "tap", &v) && !strcmp(json_object_get_string(v), "gone");
+
+		if (k >= 1 && k <= NODES_MAX)
+			is[k] = gone ? TAP_GONE : ON_RING;
+	}
+	json_object_put(j);
+	return ST_OK;
+}
+
+/* Node @k is not on the ring, or without a namespace or a TAP. */
+static int join(struct up *u, unsigned int k, bool is_on_ring)
+{
+	char cmd[160], path[64];
+	int st = ST_OK;
+
+	snprintf(cmd, sizeof(cmd), "node del n%u", k);
+	if (is_on_ring)
+		st = up_tell(u, cmd);
+	if (!st)
+		st = make_ns(u, k);
+	if (st)
+		return st;
+	ns_path(u->l.name, k, path);
+	snprintf(cmd, sizeof(cmd), "node add %u=%s,%s/%u", k, path, inet_ntoa(u->want.node[k].addr),
+		 u->want.prefix_len);
+	u->joined[k] = true;
+	st = up_tell(u, cmd);
+	if (!st)
+		say("n%u joins the ring", k);
+	return st;
+}
+
+/*
+ * The nodes of a ring that runs.  One alone cannot leave it and come back: then
+ * *alone is set and the lab has to be made anew.
+ */
+static int up_nodes(struct up *u, bool *alone)
+{
+	enum on_ring is[NODES_MAX + 1];
+	unsigned int k, n = 0;
+	int st = ask_nodes(u, is);
+
+	for (k = 1; k <= NODES_MAX; k++)
+		n += is[k] != OFF_RING;
+	for (k = 1; k <= u->want.n_nodes && !st; k++) {
+		if (!topo_has(&u->want, k) || (is[k] == ON_RING && ns_look(&u->l, k, NULL) == NS_OURS))
+			continue;
+		if (is[k] != OFF_RING && n == 1) {
+			*alone = true;
+			return ST_OK;
+		}
+		st = join(u, k, is[k] != OFF_RING);
+	}
+	return st;
+}
+
+/* What this run brought to a ring that goes on. */
+static void up_leave(struct up *u)
 {
 	unsigned int k;
+	char cmd[32], *reply;
 
-	for (k = 1; k <= u->want.n_nodes; k++)
-		if (ns_look(&u->l, k, NULL) != NS_OURS)
-			return false;
-	return true;
+	for (k = 1; k <= u->want.n_nodes; k++) {
+		snprintf(cmd, sizeof(cmd), "node del n%u", k);
+		if (u->joined[k] && !ringd_ask(&u->l, cmd, &reply))
+			free(reply);
+		if (u->made[k])
+			ns_delete(&u->l, k);
+	}
 }
 
 /* The lab runs already: only what may be changed on a running ring. */
 static int up_again(struct up *u)
 {
 	char cmd[64], rate[32];
+	bool any_joined = memchr(u->joined, true, sizeof(u->joined));
 	int st = up_links(u);
 
 	if (!st && u->want.rate_bps != u->l.topo.rate_bps) {
@@ -276,7 +376,7 @@ static int up_again(struct up *u)
 		if (!st)
 			say("rate is now %s", rate_text(u->want.rate_bps, rate));
 	}
-	if (!st && u->asked)
+	if (!st && (u->asked || any_joined))
 		st = up_settings(u);
 	if (!st)
 		st = up_connd(u);
@@ -289,23 +389,28 @@ static int dry_run(struct up *u)
 {
 	char name[64], rate[32];
 	unsigned int k;
-	bool alive;
+	bool alive, any = false;
 
 	lab_open(&u->l, u->want.name);
 	if (up_fits(u))
 		return ST_FAILED;
-	alive = u->repair && ringd_healthy(&u->l) && all_there(u);
-	if (alive)
-		printf("nothing to make: lab %s is up\n", u->want.name);
+	alive = u->repair && ringd_healthy(&u->l);
 	for (k = 1; k <= u->want.n_nodes; k++) {
 		ns_name(u->want.name, k, name);
-		if (ns_look(&u->l, k, NULL) != NS_OURS)
-			printf("make namespace %s\n", name);
+		if (!topo_has(&u->want, k) || ns_look(&u->l, k, NULL) == NS_OURS)
+			continue;
+		printf("make namespace %s\n", name);
+		if (alive)
+			printf("put n%u on the ring\n", k);
+		any = true;
 	}
+	if (alive && !any)
+		printf("nothing to make: lab %s is up\n", u->want.name);
 	if (!alive)
 		printf("start jetringd at %s\n", rate_text(u->want.rate_bps, rate));
 	for (k = 1; k <= u->want.n_nodes && !alive; k++)
-		printf("set jet0 of n%u up with %s/%u\n", k, inet_ntoa(u->want.node[k].addr),
+		if (topo_has(&u->want, k))
+			printf("set jet0 of n%u up with %s/%u\n", k, inet_ntoa(u->want.node[k].addr),
 		       u->want.prefix_len);
 	if (!alive && *u->connd && !u->want.kernel_only)
 		printf("start the connection servers\n");
@@ -321,12 +426,20 @@ static int up_locked(struct up *u)
 
 	if (st)
 		return st;
-	if (u->repair && ringd_healthy(&u->l) && all_there(u)) {
-		st = up_again(u);
-		if (!st)
-			say("lab %s is already up: %u node%s", u->l.name, u->want.n_nodes,
-			    u->want.n_nodes == 1 ? "" : "s");
-		return got_signal ? 128 + got_signal : st;
+	if (u->repair && ringd_healthy(&u->l)) {
+		bool alone = false;
+
+		st = up_nodes(u, &alone);
+		if (!st && !alone)
+			st = up_again(u);
+		if (st || got_signal)
+			up_leave(u);
+		else if (!alone)
+			say("lab %s is %sup: %u node%s", u->l.name,
+			    memchr(u->joined, true, sizeof(u->joined)) ? "" : "already ",
+			    topo_count(&u->want), topo_count(&u->want) == 1 ? "" : "s");
+		if (st || got_signal || !alone)
+			return got_signal ? 128 + got_signal : st;
 	}
 	if (u->repair)
 		say("lab %s is broken; mending it", u->l.name);
@@ -344,7 +457,7 @@ static int up_locked(struct up *u)
 	if (strcmp(u->l.name, "lab"))
 		snprintf(n, sizeof(n), " -n %s", u->l.name);
 	say("lab %s is up: %u node%s, %s; next: jet ping%s, jet exec%s n1 -- COMMAND", u->l.name,
-	    u->want.n_nodes, u->want.n_nodes == 1 ? "" : "s", rate_text(u->want.rate_bps, rate), n, n);
+	    topo_count(&u->want), topo_count(&u->want) == 1 ? "" : "s", rate_text(u->want.rate_bps, rate), n, n);
 	return ST_OK;
 }
 

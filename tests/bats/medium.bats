@@ -119,6 +119,86 @@ end_send() {
 	[ "$(frames c.pcapng 'jetstream.mgmt.reason == 2' jetstream.mgmt.type | uniq -c | tr -s ' ')" = ' 8 3' ]
 }
 
+@test "nodes come and go while others talk: not an octet is lost, captures have them all" {
+	jet up
+	pid=$(ringd_pid)
+	start_capture c.pcapng
+	head -c 60000000 /dev/urandom >f
+	start_send n1 n2 10.74.0.2 f
+	run -0 --separate-stderr jet up --nodes 4
+	[[ $stderr == *'n3 joins the ring'*'n4 joins the ring'* ]]
+	run -0 on n4 ping -n -q -c 1 -W 2 10.74.0.3
+	bg_on n3 sleep 100
+	run -0 jet down n3
+	wait_for 5 is_gone "${BG[-1]}"
+	[ ! -e "/run/netns/jet-$LAB-n3" ]
+	run -0 jet up --nodes 5
+	end_send
+	run -0 jet ping -c 1
+	[ "$(wc -l <<<"$output")" -eq 21 ]
+	[ "$(ringd_pid)" = "$pid" ]
+	[ "$(stat_of n1 tx_cut)" -eq 0 ]
+	[ "$(stat_of n2 tx_cut)" -eq 0 ]
+	[ "$(ring_stat tokens_lost)" -eq 0 ]
+	end_capture
+	[ "$(frames c.pcapng jetstream frame.interface_name | sort -u | paste -sd' ')" = 'n1 n2 n3 n4 n5' ]
+	jet down
+	[ -z "$(ours)" ]
+}
+
+@test "the monitor leaves: the next one claims; what goes to a leaver is counted" {
+	jet up --nodes 3
+	start_capture c.pcapng --tokens
+	bg_on n2 socat -u -b1000 OPEN:/dev/zero UDP4-SENDTO:10.74.0.1:5001
+	wait_for 5 eval '[ "$(stat_of n1 rx_frames)" -gt 100 ]'
+	jet down n1
+	[ "$(jet status --json | jq -r .ring.monitor)" = n2 ]
+	wait_for 5 eval '[ "$(stat_of n2 tx_not_copied)" -gt 0 ]'
+	run -0 on n3 ping -n -q -c 1 -W 2 10.74.0.2
+	run -125 jet exec n1 true
+	[[ $output == *'n1 has left lab'* ]]
+	run -1 jet down n2 n3
+	[[ $output == *'these are all nodes'* ]]
+	run -0 jet up --nodes 3
+	[ "$(jet status --json | jq -r .ring.monitor)" = n1 ]
+	run -0 jet ping -c 1
+	end_capture
+	[ "$(frames c.pcapng 'jetstream.mgmt.type == 2' jetstream.mgmt.src jetstream.mgmt.reason |
+		paste -sd' ')" = $'2\t3 1\t3' ]
+}
+
+@test "a node that left and came back has both TCPs again, and a namespace that is pulled is mended" {
+	jet up --nodes 3
+	jet down n2
+	jet up --nodes 3
+	head -c 1000000 /dev/urandom >f
+	bg "$JET" run -n "$LAB" n2 -- socat -u TCP-LISTEN:7000,reuseaddr CREATE:got
+	server=$!
+	wait_for 5 is_listening n2 7000
+	run -0 "$JET" run -n "$LAB" n1 -- socat -u OPEN:f TCP:10.74.0.2:7000
+	wait_for 10 is_gone "$server"
+	cmp f got
+	pid=$(ringd_pid)
+	ip netns del "jet-$LAB-n2"
+	run -0 on n1 ping -n -q -c 1 -W 2 10.74.0.3
+	jet up
+	run -0 jet ping -c 1
+	on n3 ip link del jet0
+	run -0 on n1 ping -n -q -c 1 -W 2 10.74.0.2
+	wait_for 5 eval '[ "$(jet status --json | jq -r ".nodes[2].tap")" = gone ]'
+	jet up
+	run -0 jet ping -c 1
+	[ "$(ringd_pid)" = "$pid" ]
+}
+
+@test "sixteen nodes: each reaches each" {
+	jet up --nodes 16
+	run -0 jet ping -c 1
+	[ "$(wc -l <<<"$output")" -eq 241 ]
+	[ "$(jet status --json | jq -r .ring.monitor)" = n16 ]
+	[ "$(ring_stat round_ns)" -eq $((16 * 250)) ]
+}
+
 @test "faults of the token: bad input is one sentence" {
 	jet up --kernel-only
 	run -2 --separate-stderr jet link token
