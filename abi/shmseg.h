@@ -35,14 +35,15 @@
 #define JS_N_SOCKS		1024	/* sockets of a stack */
 #define JS_N_POOLS		4096	/* pool ids of a port that a stack can name */
 #define JS_N_SLOTS		17	/* of a control block: live, next, and one for each process that may be fenced; untouched ones cost no page */
-#define JS_SND_ENTRIES		512	/* buffers of so_snd, a power of two: at most 2 MiB */
-#define JS_RCV_ENTRIES		1024	/* pieces of so_rcv, a power of two */
+#define JS_SND_ENTRIES		2048	/* buffers of so_snd, a power of two: at most 8 MiB */
+#define JS_RCV_ENTRIES		4096	/* pieces of so_rcv, a power of two */
 #define JS_OOO_ENTRIES		64	/* segments kept out of order */
 #define JS_BLOCK_SIZE		1024
 #define JS_TCPCB_SIZE		832
 
 #define JS_SOCK_NONE		0xffffffffu
-#define JS_BUF_DEFAULT		245760	/* octets of so_snd and so_rcv; paper, section 5 */
+#define JS_BUF_DEFAULT		245760	/* octets of so_snd and so_rcv at the start; paper, section 5 */
+#define JS_BUF_MAX		(8u << 20)	/* octets: as far as they grow, and the largest SO_*BUF */
 
 /* --- blocks --------------------------------------------------------------- */
 
@@ -80,8 +81,19 @@ struct js_so {
 	uint64_t snd_copied, rcv_copied; /* octets copied for that, also to compact */
 	uint32_t dropped;		/* segments not accepted */
 	uint32_t fence_seen;		/* js_sock.fences when snd_last was begun: else a fenced process may write there */
-	uint32_t resv[2];
+	uint32_t urg_seq;		/* sequence number of the urgent octet, if urg */
+	uint32_t urg;			/* JS_URG_* | the octet */
+	uint32_t segs_out, segs_in;	/* segments, for TCP_INFO */
+	uint32_t data_segs_out, data_segs_in; /* of them with payload */
+	uint64_t rcvq_us;		/* auto-tuning: since then, */
+	uint32_t rcvq_bytes;		/* when rcv_bytes was this, low half */
+	uint32_t rcvq_space;		/* octets taken in the best round trip so far */
 };
+
+/* js_so.urg: one octet out of band, as sockets have it */
+#define JS_URG_NOTYET		0x100	/* announced, has not arrived */
+#define JS_URG_VALID		0x200	/* the octet is in the low bits */
+#define JS_URG_READ		0x400	/* recv(MSG_OOB) took it */
 
 #define JS_SOF_CONNECTING	0x0001	/* connect() was called, no answer yet */
 #define JS_SOF_CONNECTED	0x0002	/* has been ESTABLISHED */
@@ -91,6 +103,9 @@ struct js_so {
 #define JS_SOF_CLOSED		0x0020	/* TCP is CLOSED after having been something */
 #define JS_SOF_ORPHAN		0x0040	/* no descriptor is left */
 #define JS_SOF_LISTENING	0x0080
+#define JS_SOF_DEFER		0x0100	/* TCP_DEFER_ACCEPT: the child waits for data */
+#define JS_SOF_SNDBUF		0x0200	/* SO_SNDBUF was set: no auto-tuning */
+#define JS_SOF_RCVBUF		0x0400	/* SO_RCVBUF was set */
 
 static_assert(sizeof(struct js_so) <= JS_BLOCK_SIZE - JS_TCPCB_SIZE, "js_so fits");
 
@@ -126,6 +141,24 @@ static_assert(sizeof(struct js_ooo) == 48, "js_ooo layout");
 #define JS_SO_QUICKACK		0x0100
 #define JS_SO_RENO		0x1000	/* TCP_CONGESTION: "reno", not "cubic" */
 
+/* js_sock.topt: numbers that options set; 0 is the default */
+enum {
+	JS_TOPT_KEEPIDLE,	/* s */
+	JS_TOPT_KEEPINTVL,	/* s */
+	JS_TOPT_KEEPCNT,
+	JS_TOPT_USER_TIMEOUT,	/* ms */
+	JS_TOPT_SYNCNT,
+	JS_TOPT_LINGER2,	/* s; JS_TOPT_AT_ONCE */
+	JS_TOPT_MAXSEG,		/* octets */
+	JS_TOPT_WINDOW_CLAMP,	/* octets */
+	JS_TOPT_NOTSENT_LOWAT,	/* octets */
+	JS_TOPT_DEFER_ACCEPT,	/* s */
+	JS_TOPT_TOS,		/* IP_TOS, IPV6_TCLASS */
+	JS_TOPT_TTL,		/* IP_TTL, IPV6_UNICAST_HOPS */
+	JS_N_TOPTS
+};
+#define JS_TOPT_AT_ONCE		0xffffffffu
+
 /* js_sock.notify, and which of two futex words */
 #define JS_WAIT_RX		0	/* data, EOF, error, a state */
 #define JS_WAIT_TX		1	/* room, connected, error */
@@ -149,7 +182,7 @@ struct js_sock {
 	uint32_t resv0;
 	_Atomic uint32_t pending;		/* [A] output was cut short: queue full, or no buffer */
 	_Atomic uint64_t deadline_us;		/* [A] tcp_poll_at() of the last commit */
-	uint64_t keep[4];			/* [A] TCP_KEEPIDLE and others, later */
+	_Atomic uint32_t topt[JS_N_TOPTS];	/* [A] JS_TOPT_* */
 	struct js_block slot[JS_N_SLOTS];	/* [B] */
 	struct js_piece snd[JS_SND_ENTRIES];	/* [L] append-only between head and tail */
 	struct js_piece rcv[JS_RCV_ENTRIES];	/* [L] */

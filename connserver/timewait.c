@@ -246,7 +246,7 @@ static void answer(struct cs_server *cs, const struct record *r, struct tcp_seg 
 	tcp_len = (unsigned int)tcp_seg_build(seg, th);
 	csum = ip_csum_fold(ip_csum_add(ip_pseudo_sum(&pair, tcp_len), th, tcp_len));
 	memcpy(th + 16, &csum, sizeof(csum));
-	ip_len = (unsigned int)ip_build(hdr, &pair, tcp_len, 0, 0);
+	ip_len = (unsigned int)ip_build(hdr, &pair, tcp_len, 0, 0, 0);
 	memcpy(hdr + ip_len, th, tcp_len);
 	if (cs->sink->answer(cs, hdr, ip_len + tcp_len,
 			     vci_make(r->ring_id, JS_STREAM_IP_DIVERT)))

@@ -192,6 +192,36 @@ static ssize_t recv_peek(struct usock *u, const struct pos *p, size_t target, in
 	return n;
 }
 
+/* recv(MSG_OOB): one octet, whatever is asked for. */
+static ssize_t recv_oob(struct usock *u, const struct pos *p, int flags)
+{
+	struct iovec win[WINDOW];
+	uint8_t octet;
+	int n, i;
+
+	if (!usock_may_enter())
+		return -EAGAIN;
+	n = so_recv_oob(u->stk, u->sock, u->gen, &octet, flags & MSG_PEEK);
+	if (n <= 0)
+		return n;
+	for (i = 0, n = pos_window(p, win); i < n; i++) {
+		if (!win[i].iov_len)
+			continue;
+		if (!(flags & MSG_TRUNC))
+			*(uint8_t *)win[i].iov_base = octet;
+		break;
+	}
+	return 1;
+}
+
+/* recv() does not go on beyond the urgent mark. */
+static bool is_at_mark(struct usock *u)
+{
+	struct so_info info;
+
+	return so_info(u->stk, u->sock, u->gen, &info) == 0 && info.at_mark;
+}
+
 ssize_t usock_recv(struct usock *u, const struct iovec *iov, size_t n_iov, int flags)
 {
 	size_t target, done = 0;
@@ -206,7 +236,7 @@ ssize_t usock_recv(struct usock *u, const struct iovec *iov, size_t n_iov, int f
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
 	if (flags & MSG_OOB)
-		return -EINVAL;		/* there never is urgent data */
+		return recv_oob(u, &p, flags);
 	if (!usock_may_enter())
 		return -EAGAIN;
 	/* sock_rcvlowat() */
@@ -225,6 +255,8 @@ ssize_t usock_recv(struct usock *u, const struct iovec *iov, size_t n_iov, int f
 			return (ssize_t)done;	/* end of file, or nothing was wanted */
 		}
 		if (!p.left || (n > 0 && done >= target))
+			return (ssize_t)done;
+		if (n > 0 && is_at_mark(u))
 			return (ssize_t)done;
 		if (n == -EAGAIN)
 			n = recv_wait(u, seq, &deadline, flags);

@@ -23,7 +23,6 @@
 #include "stack/api/api.h"
 
 #define BUF_MIN		4608		/* octets: SOCK_MIN_SNDBUF, about */
-#define BUF_MAX		(2u << 20)	/* JS_SND_ENTRIES buffers */
 #define US_MAX		(UINT64_MAX / 4)
 
 /* --- what was set ------------------------------------------------------------------- */
@@ -141,7 +140,7 @@ static int buf_set(struct usock *u, uint16_t type, int octets)
 	struct cm_msg m = usock_msg(u, type);
 
 	/* sock_setsockopt() is silent about both bounds. */
-	m.n = octets < 0 || (uint32_t)octets > BUF_MAX ? BUF_MAX : MAX((uint32_t)octets, BUF_MIN);
+	m.n = octets < 0 || (uint32_t)octets > JS_BUF_MAX ? JS_BUF_MAX : MAX((uint32_t)octets, BUF_MIN);
 	return link_simple(&m);
 }
 
@@ -154,17 +153,11 @@ static int reuseaddr_set(struct usock *u, bool on)
 	return link_simple(&m);
 }
 
-/* Nagle's algorithm and corking; setting NODELAY sends what was held back,
- * clearing CORK too. */
-static int nodelay_set(struct usock *u, uint32_t bit, bool on)
+/* The engine looks at what was set.  Not connected yet: the child looks when it
+ * opens. */
+static int changed(struct usock *u)
 {
-	int r;
-
-	if (usock_opt_bit(u, bit, on) == on && on)
-		return 0;
-	r = so_nodelay(u->stk, u->sock, u->gen, usock_opts(u) & JS_SO_NODELAY);
-	/* Not connected yet: the child reads the bit when it opens. */
-	return r == -EBADF || r == -ENETDOWN ? r : 0;
+	return usock_is_listener(u) ? 0 : so_opts_changed(u->stk, u->sock, u->gen);
 }
 
 /* TCP_CONGESTION: a name, not always with its NUL.  As Linux: ENOENT. */
@@ -188,15 +181,55 @@ static int congestion_set(struct usock *u, const void *val, socklen_t len)
 	return r == -EBADF || r == -ENETDOWN ? r : 0;
 }
 
-static int keep_set(struct usock *u, int name, int v)
+static int flag_set(struct usock *u, uint32_t bit, bool on)
 {
-	const int slot[] = { TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT };
+	/* What does not change sends nothing, but NODELAY flushes a cork. */
+	if (usock_opt_bit(u, bit, on) == on && !(bit == JS_SO_NODELAY && on))
+		return 0;
+	return changed(u);
+}
+
+static int quickack_set(struct usock *u, int v)
+{
+	usock_opt_bit(u, JS_SO_QUICKACK, v);
+	return usock_is_listener(u) ? 0 : so_quickack(u->stk, u->sock, u->gen, v);
+}
+
+/* Numbers that the engine or so_output() look at: js_sock.topt. */
+static const struct topt {
+	int level, name;
+	unsigned int slot;
+} topts[] = {
+	{ IPPROTO_TCP, TCP_KEEPIDLE, JS_TOPT_KEEPIDLE },
+	{ IPPROTO_TCP, TCP_KEEPINTVL, JS_TOPT_KEEPINTVL },
+	{ IPPROTO_TCP, TCP_KEEPCNT, JS_TOPT_KEEPCNT },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT, JS_TOPT_USER_TIMEOUT },
+	{ IPPROTO_TCP, TCP_SYNCNT, JS_TOPT_SYNCNT },
+	{ IPPROTO_TCP, TCP_LINGER2, JS_TOPT_LINGER2 },
+	{ IPPROTO_TCP, TCP_MAXSEG, JS_TOPT_MAXSEG },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, JS_TOPT_WINDOW_CLAMP },
+	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, JS_TOPT_NOTSENT_LOWAT },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, JS_TOPT_DEFER_ACCEPT },
+	{ IPPROTO_IP, IP_TOS, JS_TOPT_TOS },
+	{ IPPROTO_IP, IP_TTL, JS_TOPT_TTL },
+	{ IPPROTO_IPV6, IPV6_TCLASS, JS_TOPT_TOS },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, JS_TOPT_TTL },
+};
+
+static int topt_set(struct usock *u, int level, int name, int v)
+{
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(slot); i++)
-		if (slot[i] == name)
-			u->js->keep[i] = (uint64_t)v;
-	return 0;
+	for (i = 0; i < ARRAY_SIZE(topts) &&
+		    (topts[i].level != level || topts[i].name != name); i++)
+		;
+	if (i == ARRAY_SIZE(topts))
+		return 0;
+	/* TTL and class of -1 are the default. */
+	if (v < 0)
+		v = name == TCP_LINGER2 && level == IPPROTO_TCP ? (int)JS_TOPT_AT_ONCE : 0;
+	atomic_store(&u->js->topt[topts[i].slot], (uint32_t)v);
+	return changed(u);
 }
 
 /* What is ours of an option the kernel has accepted.  @v: its int. */
@@ -207,8 +240,7 @@ static int set_ours(struct usock *u, int level, int name, int v)
 		case SO_REUSEADDR:
 			return reuseaddr_set(u, v);
 		case SO_KEEPALIVE:
-			usock_opt_bit(u, JS_SO_KEEPALIVE, v);
-			return 0;
+			return flag_set(u, JS_SO_KEEPALIVE, v);
 		case SO_OOBINLINE:
 			usock_opt_bit(u, JS_SO_OOBINLINE, v);
 			return 0;
@@ -224,17 +256,16 @@ static int set_ours(struct usock *u, int level, int name, int v)
 		}
 	}
 	if (level != IPPROTO_TCP)
-		return 0;
+		return topt_set(u, level, name, v);
 	switch (name) {
 	case TCP_NODELAY:
-		return nodelay_set(u, JS_SO_NODELAY, v);
+		return flag_set(u, JS_SO_NODELAY, v);
 	case TCP_CORK:
-		return nodelay_set(u, JS_SO_CORK, v);
+		return flag_set(u, JS_SO_CORK, v);
 	case TCP_QUICKACK:
-		usock_opt_bit(u, JS_SO_QUICKACK, v);
-		return 0;
+		return quickack_set(u, v);
 	default:
-		return keep_set(u, name, v);
+		return topt_set(u, level, name, v);
 	}
 }
 
@@ -305,8 +336,6 @@ void opt_inherit(struct usock *u, const struct usock *listener)
 	atomic_store(&u->js->linger_s, atomic_load(&listener->js->linger_s));
 	atomic_store(&u->js->rcvtimeo_us, atomic_load(&listener->js->rcvtimeo_us));
 	atomic_store(&u->js->sndtimeo_us, atomic_load(&listener->js->sndtimeo_us));
-	if (usock_opts(u) & JS_SO_NODELAY)
-		so_nodelay(u->stk, u->sock, u->gen, true);
 	if (usock_opts(u) & JS_SO_RENO)
 		so_congestion(u->stk, u->sock, u->gen, TCP_CC_RENO);
 }
@@ -403,7 +432,7 @@ static int get_socket(struct usock *u, int name, void *val, socklen_t *len)
 
 static int get_tcp(struct usock *u, int name, void *val, socklen_t *len)
 {
-	struct tcp_info ti;
+	struct so_tcp_info ti;
 	char cc[16];
 	int r;
 
@@ -414,14 +443,14 @@ static int get_tcp(struct usock *u, int name, void *val, socklen_t *len)
 		return put_int(val, len, !!(usock_opts(u) & JS_SO_CORK));
 	case TCP_INFO:
 		memset(&ti, 0, sizeof(ti));
-		ti.tcpi_state = TCP_LISTEN;
+		ti.base.tcpi_state = TCP_LISTEN;
 		r = usock_is_listener(u) ? 0 : so_tcp_info(u->stk, u->sock, u->gen, &ti);
 		return r ? r : put(val, len, &ti, sizeof(ti));
 	case TCP_MAXSEG:
 		if (usock_is_listener(u) || so_tcp_info(u->stk, u->sock, u->gen, &ti) ||
-		    ti.tcpi_state == TCP_CLOSE)
+		    ti.base.tcpi_state == TCP_CLOSE)
 			return 1;
-		return put_int(val, len, (int)ti.tcpi_snd_mss);
+		return put_int(val, len, (int)ti.base.tcpi_snd_mss);
 	case TCP_CONGESTION:
 		/* Linux fills all of TCP_CA_NAME_MAX octets. */
 		memset(cc, 0, sizeof(cc));
@@ -488,14 +517,16 @@ int usock_ioctl(struct usock *u, unsigned long req, void *arg)
 			return r;
 		if (!arg)
 			return -EFAULT;
-		/* What was not sent yet is not told apart from what was not
-		 * acknowledged. */
-		*(int *)arg = (int)(req == FIONREAD ? info.rcv_cc : info.snd_cc);
+		*(int *)arg = (int)(req == FIONREAD ? info.rcv_inq :
+				    req == SIOCOUTQ ? info.snd_cc : info.unsent);
 		return 0;
 	case SIOCATMARK:
 		if (!arg)
 			return -EFAULT;
-		*(int *)arg = 0;
+		r = usock_is_listener(u) ? -EINVAL : so_info(u->stk, u->sock, u->gen, &info);
+		if (r)
+			return r;
+		*(int *)arg = info.at_mark;
 		return 0;
 	case FIOCLEX:
 	case FIONCLEX:

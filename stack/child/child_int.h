@@ -61,6 +61,7 @@ struct csock {
 	uid_t uid;			/* of who made it */
 	bool reuse;
 	uint32_t snd_buf, rcv_buf;	/* octets */
+	uint32_t fixed;			/* JS_SOF_SNDBUF, JS_SOF_RCVBUF: the user has set them */
 	struct cm_addr local, peer;
 	bool has_pool;
 	uint16_t pool;
@@ -70,6 +71,7 @@ struct csock {
 	bool delivered;			/* accept() has it, or may have */
 	bool is_complete;		/* was ESTABLISHED: not to be evicted */
 	uint64_t born_us;
+	uint64_t defer_us;		/* TCP_DEFER_ACCEPT: without data it is delivered then; 0 */
 	uint64_t orphan_us;		/* no descriptor: look then whether its peer lives; 0 */
 	uint64_t orphan_heard;		/* tcpcb.heard_us when we looked last */
 	bool summed;			/* its line is in the log */

@@ -31,6 +31,7 @@
 #define BURY_MAX_US	1000000		/* a pool waits so long for its last SEND to leave */
 #define ORPHAN_US	300000000	/* no descriptor, and nothing heard from the peer */
 #define EVICT_US	20000		/* a handshake may take so long, also when SYNs pour in */
+#define DEFER_MAX_S	3600		/* TCP_DEFER_ACCEPT, seconds */
 #define JUNK_READS	16		/* of what must not come over an anchor, at a time */
 #define HANDOVER_US	10000		/* the server has much to read: offer again then */
 
@@ -67,6 +68,8 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	atomic_store(&sh->rcvtimeo_us, 0);
 	atomic_store(&sh->sndtimeo_us, 0);
 	atomic_store(&sh->linger_s, 0);
+	for (int i = 0; i < JS_N_TOPTS; i++)
+		atomic_store(&sh->topt[i], 0);
 	atomic_store(&sh->pending, 0);
 	atomic_store(&sh->deadline_us, UINT64_MAX);
 	/* store-release: who sees the generation sees the rest */
@@ -157,7 +160,9 @@ static void make_template(const struct csock *s, struct js_template *t)
 
 static uint32_t rx_limit(const struct csock *s)
 {
-	return 2 * s->rcv_buf / JS_BUF_SIZE + RX_EXTRA;
+	uint32_t octets = s->fixed & JS_SOF_RCVBUF ? s->rcv_buf : JS_BUF_MAX;
+
+	return 2 * octets / JS_BUF_SIZE + RX_EXTRA;
 }
 
 /* Pool, private stream, template and flow rule: one crossing. */
@@ -268,6 +273,8 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 	uint32_t mark = poolc_tail(&c->stk.q);
 	uint64_t now = now_us();
 	struct tcp_config cfg = c->wishes;
+	uint32_t maxseg = so_topt(sh, JS_TOPT_MAXSEG);
+	struct tcp_user_opts opts;
 	struct so_txn t;
 	uint32_t iss;
 	int err = make_pool(c, s);
@@ -278,8 +285,12 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 	cfg.mss_default = is_v4(&s->local) ? 0 : MSS_DEFAULT_V6;
 	cfg.eff_mss_max = MSS_SENT;
 	cfg.rcv_buf = s->rcv_buf;
-	cfg.nodelay = atomic_load(&sh->opts) & JS_SO_NODELAY;
+	cfg.rcv_buf_max = s->fixed & JS_SOF_RCVBUF ? s->rcv_buf : JS_BUF_MAX;
 	cfg.cc = atomic_load(&sh->opts) & JS_SO_RENO ? TCP_CC_RENO : TCP_CC_CUBIC;
+	if (maxseg && maxseg < cfg.mss) {
+		cfg.mss = (uint16_t)maxseg;
+		cfg.mss_binds = true;
+	}
 	s->kind = CK_CONN;
 	write_guard(c, idx);
 	if (active)
@@ -291,6 +302,11 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 	err = so_begin(sh, &t);
 	if (!err) {
 		tcp_init(&t.tcb, &cfg);
+		so_user_opts(sh, &opts);
+		tcp_user_opts(&t.tcb, &opts, now);
+		if (s->defer_us)
+			t.s.flags |= JS_SOF_DEFER;
+		t.s.flags |= s->fixed;
 		t.s.snd_hiwat = s->snd_buf;
 		t.s.rcv_hiwat = s->rcv_buf;
 		t.s.ev_seq = 0;
@@ -366,6 +382,14 @@ void conn_release(struct child *c, uint32_t idx)
 
 static void deliver(struct child *c, uint32_t idx);
 
+/* TCP_DEFER_ACCEPT: nobody is told of a connection before it has brought
+ * something, or time is up. */
+static bool is_deferred(const struct csock *s, const struct so_txn *t)
+{
+	return s->defer_us && !t->s.rcv_cc && !(t->s.flags & (JS_SOF_EOF | JS_SOF_CLOSED)) &&
+	       now_us() < s->defer_us;
+}
+
 /* A connection has done its work: one line that adds it up. */
 static void sum_up(struct child *c, uint32_t idx, const struct so_txn *t)
 {
@@ -432,7 +456,8 @@ void conn_review(struct child *c, uint32_t idx)
 			release(c, idx);
 		return;
 	}
-	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED) {
+	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED &&
+	    !is_deferred(s, &t)) {
 		s->is_complete = true;
 		deliver(c, idx);
 	}
@@ -716,6 +741,7 @@ void conn_syn(struct child *c, const struct cm_msg *m)
 	struct cm_msg r = { .type = CM_DIVERT, .id = m->id, .local = m->local, .peer = m->peer };
 	struct csock *l = m->sock < JS_N_SOCKS ? &c->socks[m->sock] : NULL;
 	struct csock *s;
+	uint32_t defer_s;
 	int idx = -1, err = 0;
 
 	if (!l || l->kind != CK_LISTENER || l->gen != m->gen)
@@ -738,8 +764,15 @@ void conn_syn(struct child *c, const struct cm_msg *m)
 		s->iss = m->n;
 		s->snd_buf = l->snd_buf;
 		s->rcv_buf = l->rcv_buf;
+		s->fixed = l->fixed;
 		atomic_store(&c->stk.socks[idx].opts,
 			     atomic_load(&c->stk.socks[m->sock].opts) & ~(uint32_t)JS_SO_NONBLOCK);
+		for (int i = 0; i < JS_N_TOPTS; i++)
+			atomic_store(&c->stk.socks[idx].topt[i],
+				     so_topt(&c->stk.socks[m->sock], (unsigned int)i));
+		defer_s = so_topt(&c->stk.socks[idx], JS_TOPT_DEFER_ACCEPT);
+		if (defer_s)
+			s->defer_us = now_us() + MIN(defer_s, (uint32_t)DEFER_MAX_S) * 1000000ull;
 		err = conn_open(c, (uint32_t)idx, false);
 		if (err) {
 			s->parent = JS_SOCK_NONE;
@@ -748,6 +781,7 @@ void conn_syn(struct child *c, const struct cm_msg *m)
 			child_unlock(c);
 		} else {
 			l->n_waiting++;
+			conn_timer_set(c, (uint32_t)idx);
 			r.vci = s->rxvci;
 			r.sock = (uint32_t)idx;
 			r.gen = s->gen;
@@ -787,6 +821,8 @@ static uint64_t timer_of(const struct child *c, uint32_t idx)
 
 	if (c->socks[idx].kind != CK_CONN)
 		return UINT64_MAX;
+	if (c->socks[idx].defer_us)
+		at = MIN(at, c->socks[idx].defer_us);
 	return c->socks[idx].orphan_us ? MIN(at, c->socks[idx].orphan_us) : at;
 }
 
@@ -822,6 +858,11 @@ void conn_timers(struct child *c, uint64_t now)
 	while ((i = wheel_expire(&c->wheel, now)) != WHEEL_NONE) {
 		if (c->socks[i].kind == CK_CONN && c->socks[i].orphan_us)
 			look_after_orphan(c, i, now);
+		if (c->socks[i].kind == CK_CONN && c->socks[i].defer_us &&
+		    now >= c->socks[i].defer_us) {
+			c->socks[i].defer_us = 0;
+			conn_review(c, i);
+		}
 		if (c->socks[i].kind == CK_CONN &&
 		    atomic_load_explicit(&c->stk.socks[i].deadline_us, memory_order_relaxed) <= now)
 			one_timer(c, i, now);
@@ -855,11 +896,11 @@ void conn_scan_pending(struct child *c)
 int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx)
 {
 	struct csock *s = &c->socks[idx];
-	uint32_t max = (tx ? JS_SND_ENTRIES : JS_RCV_ENTRIES / 2) * JS_BUF_SIZE;
 	struct so_txn t;
 	int err;
 
-	octets = MIN(MAX(octets, (uint32_t)JS_BUF_SIZE), max);
+	octets = MIN(MAX(octets, (uint32_t)JS_BUF_SIZE), JS_BUF_MAX);
+	s->fixed |= tx ? JS_SOF_SNDBUF : JS_SOF_RCVBUF;
 	if (tx)
 		s->snd_buf = octets;
 	else
@@ -874,10 +915,13 @@ int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx)
 	child_lock(c);
 	err = so_begin(&c->stk.socks[idx], &t);
 	if (!err) {
-		if (tx)
+		t.s.flags |= s->fixed;
+		if (tx) {
 			t.s.snd_hiwat = octets;
-		else
+		} else {
 			t.s.rcv_hiwat = octets;
+			tcp_user_rcv_buf(&t.tcb, octets);
+		}
 		err = so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q), 0);
 	}
 	child_unlock(c);

@@ -124,7 +124,7 @@ static uint32_t get16(const uint8_t *p)
 }
 
 static int build_v4(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, uint8_t tos,
-		    uint16_t id)
+		    uint8_t ttl, uint16_t id)
 {
 	uint16_t csum;
 
@@ -134,7 +134,7 @@ static int build_v4(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, u
 	put16(ip + 2, IP4_LEN + tcp_len);
 	put16(ip + 4, id);
 	ip[6] = IP4_DF;
-	ip[8] = IP_HOPS;
+	ip[8] = ttl ? ttl : IP_HOPS;
 	ip[9] = IP_PROTO_TCP;
 	memcpy(ip + 12, pair->src + 12, 4);
 	memcpy(ip + 16, pair->dst + 12, 4);
@@ -143,16 +143,17 @@ static int build_v4(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, u
 	return IP4_LEN;
 }
 
-int ip_build(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, uint8_t tos, uint16_t id)
+int ip_build(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, uint8_t tos,
+	     uint8_t ttl, uint16_t id)
 {
 	if (is_v4(pair))
-		return build_v4(ip, pair, tcp_len, tos, id);
+		return build_v4(ip, pair, tcp_len, tos, ttl, id);
 	memset(ip, 0, 4);
 	ip[0] = (uint8_t)(0x60 | tos >> 4);
 	ip[1] = (uint8_t)(tos << 4);
 	put16(ip + 4, tcp_len);
 	ip[6] = IP_PROTO_TCP;
-	ip[7] = IP_HOPS;
+	ip[7] = ttl ? ttl : IP_HOPS;
 	memcpy(ip + 8, pair->src, 16);
 	memcpy(ip + 24, pair->dst, 16);
 	return IP6_LEN;

@@ -104,7 +104,8 @@ struct tcp_config {
 	uint16_t mss;		/* octets we can receive in a segment: announced */
 	uint16_t eff_mss_max;	/* octets we send at most in a segment, before options; 0: no such bound */
 	uint16_t mss_default;	/* the peer's MSS if it names none: 1220 for IPv6; 0: 536 */
-	uint32_t rcv_buf;	/* octets of so_rcv: the largest window, decides the scale */
+	uint32_t rcv_buf;	/* octets of so_rcv: the largest window now */
+	uint32_t rcv_buf_max;	/* to which it may grow: decides the scale; 0: rcv_buf */
 	uint32_t rto_min_us;	/* 0: 200000 as Linux */
 	uint32_t msl_us;	/* 0: 30 s: TIME-WAIT lasts twice this */
 	uint32_t fin_wait_2_us;	/* 0: 60 s, for a closed socket */
@@ -112,6 +113,7 @@ struct tcp_config {
 	uint8_t data_retries;	/* 0: 15 */
 	bool no_sack, no_ts, no_ws;
 	bool nodelay;		/* TCP_NODELAY: Nagle off */
+	bool mss_binds;		/* mss is TCP_MAXSEG: what we send is not larger either */
 	uint32_t ts_offset;	/* added to TSval (RFC 7323, 5.4) */
 	uint8_t cc;		/* enum tcp_cc_algo */
 };
@@ -126,6 +128,8 @@ struct tcp_run {
 #define RUN_SACKED	1
 #define RUN_LOST	2	/* and not sent again yet */
 #define RUN_AGAIN	4	/* sent more than once */
+
+#define TCP_SSTHRESH_INF (65535u << 14)	/* snd_ssthresh before any loss */
 
 #define TCPCB_MAX	832	/* octets; the rest of the 1 KiB block is the owner's */
 
@@ -153,6 +157,7 @@ struct tcp_view {
 #define TCP_EV_CLOSED		0x0080	/* CLOSED was entered: release everything */
 #define TCP_EV_TIME_WAIT	0x0100	/* TIME-WAIT was entered */
 #define TCP_EV_FIN_ACKED	0x0200	/* our FIN was acknowledged */
+#define TCP_EV_URG		0x0800	/* rcv_up, behind the last urgent octet, moved on */
 #define TCP_EV_DROP		0x0400	/* the segment, or its data, was not acceptable: count it */
 
 /*
@@ -184,6 +189,9 @@ int tcp_user_send(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us);
 /* RECEIVE: the application took octets; a window update may be due.  0. */
 int tcp_user_recv(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us);
 
+/* so_rcv holds @octets now: what a window update is measured by. */
+void tcp_user_rcv_buf(struct tcpcb *tp, uint32_t octets);
+
 /* CLOSE (the sending direction): FIN after all of so_snd.  0, -ENOTCONN. */
 int tcp_user_close(struct tcpcb *tp, uint64_t now_us);
 
@@ -194,13 +202,41 @@ void tcp_user_abort(struct tcpcb *tp, uint64_t now_us);
 /* TCP_CONGESTION: @algo is an enum tcp_cc_algo.  In any state. */
 void tcp_user_congestion(struct tcpcb *tp, uint8_t algo);
 
-/* TCP_NODELAY changes. */
+/* SEND with MSG_MORE: what does not fill a segment waits for more, until the
+ * next SEND, an ACK, or RTO. */
+void tcp_user_more(struct tcpcb *tp);
+
+/* SEND of urgent data: all of so_snd is urgent up to its end now (RFC 9293,
+ * 3.8.5; RFC 6093).  After the octets were appended. */
+void tcp_user_urgent(struct tcpcb *tp, const struct tcp_view *v);
+
+/* TCP_NODELAY changes; on: what Nagle or cork held back goes. */
 void tcp_user_nodelay(struct tcpcb *tp, bool on);
 
-/* SO_KEEPALIVE: probe after @idle_us of silence, every @intvl_us (0: @idle_us), give
- * up after @count unanswered.  @idle_us 0: off.  May be called in any state. */
-void tcp_user_keepalive(struct tcpcb *tp, uint32_t idle_us, uint32_t intvl_us, uint8_t count,
+/* TCP_QUICKACK: on: an ACK that waits goes, and the next are not delayed;
+ * off: they are. */
+void tcp_user_quickack(struct tcpcb *tp, bool on);
+
+/* SO_KEEPALIVE: probe after @idle_us of silence, every @intvl_us (0:
+ * @idle_us), give up after @count unanswered.  @idle_us 0: off.  Milliseconds count, 32767 s at most.
+ * May be called in any state. */
+void tcp_user_keepalive(struct tcpcb *tp, uint64_t idle_us, uint64_t intvl_us, uint8_t count,
 			uint64_t now_us);
+
+/* What the user may wish for at any time.  0 members mean the default. */
+struct tcp_user_opts {
+	bool nodelay, cork;		/* TCP_NODELAY, TCP_CORK */
+	uint64_t keep_idle_us;		/* as above; 0: no keep-alive */
+	uint64_t keep_intvl_us;
+	uint8_t keep_count;
+	uint8_t syn_retries;		/* TCP_SYNCNT */
+	uint32_t user_timeout_ms;	/* TCP_USER_TIMEOUT (RFC 9293, 3.8.3, R2) */
+	uint32_t fin_wait_2_us;		/* TCP_LINGER2 */
+	uint32_t window_clamp;		/* TCP_WINDOW_CLAMP, octets */
+};
+
+/* Only what differs from before takes effect: a call for one changes no other. */
+void tcp_user_opts(struct tcpcb *tp, const struct tcp_user_opts *o, uint64_t now_us);
 
 /* An heir takes the block over from an owner that died: so_snd and so_rcv are
  * intact, what was kept out of order is gone, what was sent may not have left. */
@@ -316,9 +352,12 @@ struct ip_pair {
  * ip_build() - Write an IPv4 or IPv6 header for TCP
  * @ip:		At least 40 octets
  * @tcp_len:	Octets of TCP header and payload
+ * @tos:	DSCP and ECN
+ * @ttl:	Time to live, hop limit; 0: 64
  * Return: octets written: 20 or 40
  */
-int ip_build(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, uint8_t tos, uint16_t id);
+int ip_build(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, uint8_t tos,
+	     uint8_t ttl, uint16_t id);
 
 /**
  * ip_parse() - Check an IP header that should carry TCP

@@ -25,7 +25,8 @@ static bool seq_within(uint32_t from, uint32_t seq, uint32_t to)
 static bool limits_ok(const struct tcpcb *tp)
 {
 	return tp->state < TCPS_NSTATES && tp->ca_state < TCP_CA_NSTATES &&
-	       !(tp->flags & ~TF_ALL) &&
+	       !(tp->flags & ~TF_ALL) && !(tp->uflags & ~TU_ALL) &&
+	       tp->keep_idle_ms <= TCP_KEEP_MAX_MS && tp->keep_intvl_ms <= TCP_KEEP_MAX_MS &&
 	       tp->snd_scale <= TCP_WSCALE_MAX && tp->rcv_scale <= TCP_WSCALE_MAX &&
 	       tp->n_runs <= TCP_N_RUNS && tp->n_ooo <= TCP_N_OOO &&
 	       tp->quickack <= TCP_QUICKACKS && tp->cc_algo < TCP_CC_N &&
@@ -49,7 +50,7 @@ static bool times_ok(const struct tcpcb *tp)
 	       tp->srtt_us <= TCP_RTT_MAX_US && tp->rttvar_us <= TCP_RTT_MAX_US &&
 	       tp->msl_us && tp->msl_us <= TCP_TIME_MAX_US &&
 	       tp->fin_wait_2_us && tp->fin_wait_2_us <= TCP_TIME_MAX_US &&
-	       (tp->keep_intvl_us || !tp->keep_idle_us);
+	       (tp->keep_intvl_ms || !tp->keep_idle_ms);
 }
 
 /* What is outstanding is in so_snd, but for SYN and FIN. */

@@ -16,12 +16,12 @@
  *	  check_rst()		second (third is security)
  *	  check_syn()		fourth
  *	  check_ack()		fifth
+ *	  check_urg()		sixth
  *	  process_text()	seventh
  *	  process_fin()		eighth
  *
- * Supported standards: RFC 9293, 5961, 7323, 2018, 2883, 5681, 6582, 6675.
- * Not done: urgent data (sixth step) is delivered in line and TH_URG ignored;
- * data and FIN on a SYN are not taken, the peer sends them again.
+ * Supported standards: RFC 9293, 5961, 6093, 7323, 2018, 2883, 5681, 6582, 6675.
+ * Not done: data and FIN on a SYN are not taken, the peer sends them again.
  */
 #include <string.h>
 
@@ -82,6 +82,8 @@ static void take_syn(struct arrival *a)
 	/* Without the option it stays what tcp_init() made it (MUST-15). */
 	if (seg->mss)
 		tp->snd_mss = seg->mss > TCP_MSS_MIN ? seg->mss : TCP_MSS_MIN;
+	if ((tp->uflags & TU_MSS) && tp->snd_mss > tp->rcv_mss && tp->rcv_mss >= TCP_MSS_MIN)
+		tp->snd_mss = tp->rcv_mss;
 	tp->flags &= ~(TF_SACK | TF_TS | TF_WS);
 	if ((tp->flags & TF_REQ_SACK) && seg->sack_permitted)
 		tp->flags |= TF_SACK;
@@ -344,6 +346,9 @@ static void advance_una(struct arrival *a, struct tcp_ack *ack)
 	bool fin = tcp_fin_outstanding(tp) && a->seg->ack == tp->snd_nxt;
 
 	tp->snd_una = a->seg->ack;
+	tp->uflags &= ~TU_MORE;
+	if ((tp->uflags & TU_SND_UP) && seq_leq(tp->snd_up, tp->snd_una))
+		tp->uflags &= ~TU_SND_UP;
 	/* A window probe was accepted. */
 	tp->snd_nxt = seq_max(tp->snd_nxt, tp->snd_una);
 
@@ -469,6 +474,28 @@ static void acknowledge(struct arrival *a, uint32_t len)
 	}
 }
 
+/*
+ * Sixth, check the URG bit: RCV.UP <- max(RCV.UP, SEG.UP), and the user is told
+ * once.  SEG.UP points behind the last urgent octet (RFC 6093, 3.1); 0 does not
+ * mean anything, and is taken for 1 as everyone does.
+ */
+static void check_urg(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	uint32_t up = a->seq + (a->seg->up ? a->seg->up : 1);
+
+	if (!(a->flags & TH_URG) || !tcps_may_receive(tp->state))
+		return;
+	/* What was passed already, or FIN stands before it */
+	if (seq_leq(up, tp->rcv_nxt) || ((tp->flags & TF_RCVFIN) && seq_gt(up, tp->rcv_fin)))
+		return;
+	if ((tp->uflags & TU_RCV_UP) && seq_leq(up, tp->rcv_up))
+		return;
+	tp->uflags |= TU_RCV_UP;
+	tp->rcv_up = up;
+	a->rx->events |= TCP_EV_URG;
+}
+
 /* [start, end) of the segment is new and in the window. */
 static void take_text(struct arrival *a, uint32_t start, uint32_t end)
 {
@@ -487,6 +514,8 @@ static void take_text(struct arrival *a, uint32_t start, uint32_t end)
 		tp->rcv_nxt = end;
 		tcp_reass_advance(tp);
 		a->rx->advance = tp->rcv_nxt - old;
+		if ((tp->uflags & TU_RCV_UP) && seq_leq(tp->rcv_up, tp->rcv_nxt))
+			tp->uflags &= ~TU_RCV_UP;
 		tp->rcv_wnd -= min_u32(tp->rcv_wnd, a->rx->advance);
 		if (had_hole)
 			ack_now(a);
@@ -615,6 +644,7 @@ static void input_others(struct arrival *a)
 	take_timestamp(a);
 	if (!check_ack(a))
 		return;
+	check_urg(a);
 	if (process_text(a))
 		note_fin(a);
 	process_fin(a);

@@ -94,8 +94,12 @@ static uint32_t sendable(const struct tcpcb *tp, const struct tcp_view *v, uint3
 	/* RFC 9293, 3.8.6.2.1: (1) a full segment, */
 	if (len == mss || *fin)
 		return len;
-	/* (2) all there is, unless Nagle says otherwise, */
+	/* (2) all there is, unless cork or Nagle say otherwise, */
 	if (len == avail) {
+		if (tp->uflags & (TU_SND_UP | TU_PUSH))
+			return len;
+		if (tp->uflags & (TU_CORK | TU_MORE))
+			return 0;
 		if ((tp->flags & TF_NODELAY) || seq_leq(tp->snd_sml, tp->snd_una) ||
 		    seq_gt(tp->snd_sml, tp->snd_nxt))
 			return len;
@@ -135,8 +139,10 @@ uint32_t tcp_sendable(const struct tcpcb *tp, const struct tcp_view *v, bool *fi
 uint32_t tcp_select_window(const struct tcpcb *tp, const struct tcp_view *v)
 {
 	uint32_t space = min_u32(v->rcv_space, 65535u << tp->rcv_scale);
+	uint32_t clamp = tp->window_clamp ? tp->window_clamp : UINT32_MAX;
 	uint32_t step = min_u32(tp->rcv_mss, tp->rcv_buf / 2);
 
+	space = min_u32(space, clamp);
 	if (space <= tp->rcv_wnd || space - tp->rcv_wnd < step)
 		return tp->rcv_wnd;
 	return space;
@@ -186,6 +192,16 @@ static void fill_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 	tp->last_ack_sent = tp->rcv_nxt;
 	tp->flags &= ~(TF_ACKNOW | TF_SHORT);
 	tcp_timer_ack_sent(tp);
+}
+
+/* RFC 9293, 3.8.5: while urgent data is outstanding, whatever precedes it says
+ * where it ends. */
+static void fill_urg(const struct tcpcb *tp, struct tcp_seg *out)
+{
+	if (!(tp->uflags & TU_SND_UP) || seq_geq(out->seq, tp->snd_up))
+		return;
+	out->flags |= TH_URG;
+	out->up = (uint16_t)min_u32(tp->snd_up - out->seq, 65535);
 }
 
 static int send_rst(struct tcpcb *tp, struct tcp_seg *out)
@@ -253,9 +269,10 @@ static int send_data(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 	out->off = seq - tp->snd_una;
 	if (fin)
 		out->flags |= TH_FIN;
-	/* Nothing follows in so_snd. */
-	if (len && out->off + len == v->snd_cc)
+	/* Nothing follows in so_snd, nor soon. */
+	if (len && out->off + len == v->snd_cc && !(tp->uflags & TU_MORE))
 		out->flags |= TH_PUSH;
+	fill_urg(tp, out);
 	fill_ack(tp, v, now_us, out);
 
 	out->is_rexmt = seq_lt(seq, tp->snd_max);
@@ -271,6 +288,7 @@ static int send_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 		    struct tcp_seg *out, uint32_t seq)
 {
 	out->seq = seq;
+	fill_urg(tp, out);
 	fill_ack(tp, v, now_us, out);
 	return 1;
 }
@@ -387,6 +405,7 @@ static int output_window_probe(struct tcpcb *tp, const struct tcp_view *v, uint6
 	tcp_timer_window_open(tp);
 	send_data(tp, v, now_us, out, tp->snd_nxt, len, false);
 	tcp_loss_sent(tp, tp->snd_nxt, tp->snd_nxt + len, false, now_us);
+	out->flags |= TH_PUSH;
 	tp->snd_nxt += len;
 	tp->snd_max = seq_max(tp->snd_max, tp->snd_nxt);
 	tp->snd_sml = tp->snd_nxt;

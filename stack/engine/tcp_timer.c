@@ -33,6 +33,21 @@ static void timed_out(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 	rx->events |= TCP_EV_TIMEDOUT | TCP_EV_CLOSED;
 }
 
+/* The user's bound on how long there may be no progress (RFC 9293, 3.8.3, R2). */
+static bool is_too_long(const struct tcpcb *tp, uint64_t now_us)
+{
+	return tp->user_timeout_ms && now_us > tp->stuck_us &&
+	       now_us - tp->stuck_us >= tp->user_timeout_ms * 1000ull;
+}
+
+/* @at, or when the user's patience ends, if that is earlier. */
+static uint64_t before_too_long(const struct tcpcb *tp, uint64_t at, uint64_t now_us)
+{
+	uint64_t end = tp->stuck_us + tp->user_timeout_ms * 1000ull;
+
+	return tp->user_timeout_ms && end > now_us && end < at ? end : at;
+}
+
 static void count_expiry(struct tcpcb *tp)
 {
 	if (tp->n_rto < UINT8_MAX)
@@ -53,13 +68,14 @@ static uint64_t persist_interval(const struct tcpcb *tp)
  * answers (MUST-37): any acceptable ACK sets n_unanswered to 0. */
 static void persist_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 {
-	if (tp->n_unanswered >= tp->data_retries) {
+	if (is_too_long(tp, now_us) ||
+	    (!tp->user_timeout_ms && tp->n_unanswered >= tp->data_retries)) {
 		timed_out(tp, now_us, rx);
 		return;
 	}
 	count_expiry(tp);
 	tp->flags |= TF_PROBE_DUE;
-	tp->t_rexmt_us = now_us + persist_interval(tp);
+	tp->t_rexmt_us = before_too_long(tp, now_us + persist_interval(tp), now_us);
 }
 
 /* RFC 6298, 5.4 to 5.7 */
@@ -71,14 +87,16 @@ static void rexmt_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 	if (!is_outstanding(tp))
 		return;
 	/* RFC 9293, 3.8.3: R2 */
-	if (tp->n_unanswered >= (is_syn ? tp->syn_retries : tp->data_retries)) {
+	if (is_too_long(tp, now_us) ||
+	    (is_syn && tp->n_unanswered >= tp->syn_retries) ||
+	    (!is_syn && !tp->user_timeout_ms && tp->n_unanswered >= tp->data_retries)) {
 		timed_out(tp, now_us, rx);
 		return;
 	}
 	count_expiry(tp);
 	tp->n_rto_total++;
 	tcp_rtt_backoff(tp);
-	tp->t_rexmt_us = now_us + tp->rto_us;
+	tp->t_rexmt_us = before_too_long(tp, now_us + tp->rto_us, now_us);
 	tp->t_loss_us = TCP_NEVER;
 	tp->flags &= ~TF_REO;
 	if (is_syn) {
@@ -104,24 +122,36 @@ static void loss_expired(struct tcpcb *tp, const struct tcp_view *v, uint64_t no
 	}
 }
 
+/* Has the peer been silent for too long?  As Linux: the user's patience counts
+ * instead of the number of probes, if there is such a bound. */
+static bool is_dead(const struct tcpcb *tp, uint64_t now_us)
+{
+	if (!tp->user_timeout_ms)
+		return tp->n_keep >= tp->keep_count;
+	return tp->n_keep && now_us > tp->heard_us &&
+	       now_us - tp->heard_us >= tp->user_timeout_ms * 1000ull;
+}
+
 static void keep_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 {
+	uint64_t idle_us = tp->keep_idle_ms * 1000ull;
+
 	tp->t_keep_us = TCP_NEVER;
-	if (!tcps_synchronized(tp->state) || tp->state == TCPS_TIME_WAIT || !tp->keep_idle_us)
+	if (!tcps_synchronized(tp->state) || tp->state == TCPS_TIME_WAIT || !tp->keep_idle_ms)
 		return;
 	/* Outstanding data has a timer of its own. */
 	if (is_outstanding(tp)) {
-		tp->t_keep_us = now_us + tp->keep_idle_us;
-	} else if (now_us < tp->heard_us || now_us - tp->heard_us < tp->keep_idle_us) {
-		tp->t_keep_us = now_us + tp->keep_idle_us;
+		tp->t_keep_us = now_us + idle_us;
+	} else if (now_us < tp->heard_us || now_us - tp->heard_us < idle_us) {
+		tp->t_keep_us = now_us + idle_us;
 		if (now_us > tp->heard_us)
 			tp->t_keep_us -= now_us - tp->heard_us;
-	} else if (tp->n_keep >= tp->keep_count) {
+	} else if (is_dead(tp, now_us)) {
 		timed_out(tp, now_us, rx);
 	} else {
 		tp->n_keep++;
 		tp->flags |= TF_KEEP_DUE;
-		tp->t_keep_us = now_us + tp->keep_intvl_us;
+		tp->t_keep_us = now_us + tp->keep_intvl_ms * 1000ull;
 	}
 }
 
@@ -229,8 +259,10 @@ static void loss_timer_set(struct tcpcb *tp, uint64_t now_us)
 /* A segment with data or SYN or FIN was sent.  RFC 6298, 5.1 */
 void tcp_timer_data_sent(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us)
 {
-	if (tp->t_rexmt_us == TCP_NEVER)
-		tp->t_rexmt_us = now_us + tp->rto_us;
+	if (tp->t_rexmt_us == TCP_NEVER) {
+		tp->stuck_us = now_us;
+		tp->t_rexmt_us = before_too_long(tp, now_us + tp->rto_us, now_us);
+	}
 	tp->sent_us = now_us;
 	if (!seg->is_rexmt || (tp->flags & TF_TLP_OUT) || tp->ca_state == TCP_CA_RECOVERY)
 		loss_timer_set(tp, now_us);
@@ -247,8 +279,10 @@ void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us)
 {
 	tp->n_rto = 0;
 	tp->n_unanswered = 0;
+	tp->stuck_us = now_us;
 	tp->flags &= ~(TF_PERSIST | TF_PROBE_DUE);
-	tp->t_rexmt_us = is_outstanding(tp) ? now_us + tp->rto_us : TCP_NEVER;
+	tp->t_rexmt_us = is_outstanding(tp) ?
+		before_too_long(tp, now_us + tp->rto_us, now_us) : TCP_NEVER;
 	if (!is_outstanding(tp))
 		tp->flags &= ~TF_REO;
 	loss_timer_set(tp, now_us);
@@ -292,7 +326,8 @@ void tcp_timer_window_shut(struct tcpcb *tp, uint64_t now_us)
 	tp->flags |= TF_PERSIST;
 	tp->n_rto = 0;
 	tp->n_unanswered = 0;
-	tp->t_rexmt_us = now_us + persist_interval(tp);
+	tp->stuck_us = now_us;
+	tp->t_rexmt_us = before_too_long(tp, now_us + persist_interval(tp), now_us);
 }
 
 /* ... no longer. */
@@ -325,8 +360,15 @@ void tcp_timer_keep(struct tcpcb *tp, uint64_t now_us)
 {
 	tp->t_keep_us = TCP_NEVER;
 	tp->n_keep = 0;
-	if (tp->keep_idle_us && tcps_synchronized(tp->state) && tp->state != TCPS_TIME_WAIT)
-		tp->t_keep_us = now_us + tp->keep_idle_us;
+	if (tp->keep_idle_ms && tcps_synchronized(tp->state) && tp->state != TCPS_TIME_WAIT)
+		tp->t_keep_us = now_us + tp->keep_idle_ms * 1000ull;
+}
+
+/* The user's patience has changed. */
+void tcp_timer_user(struct tcpcb *tp, uint64_t now_us)
+{
+	if (tp->t_rexmt_us != TCP_NEVER)
+		tp->t_rexmt_us = before_too_long(tp, tp->t_rexmt_us, now_us);
 }
 
 /* Deadlines were perhaps not set by us: none is later than we would set it. */

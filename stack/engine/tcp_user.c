@@ -22,6 +22,8 @@ static uint32_t or_default(uint32_t value, uint32_t dflt, uint32_t max)
  */
 void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
 {
+	uint32_t max;
+
 	memset(tp, 0, sizeof(*tp));
 	tp->state = TCPS_CLOSED;
 	tp->rcv_mss = cfg->mss ? cfg->mss : TCP_MSS_DEFAULT;
@@ -31,6 +33,8 @@ void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
 	tp->snd_mss = cfg->mss_default ? cfg->mss_default : TCP_MSS_DEFAULT;
 	if (tp->snd_mss < TCP_MSS_MIN)
 		tp->snd_mss = TCP_MSS_MIN;
+	if (cfg->mss_binds)
+		tp->uflags |= TU_MSS;
 	tp->rcv_buf = min_u32(cfg->rcv_buf, TCP_WND_MAX);
 	tp->rcv_seg = min_u32(TCP_MSS_DEFAULT, tp->rcv_mss);
 	tp->quickack = TCP_QUICKACKS;
@@ -51,7 +55,8 @@ void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
 		tp->flags |= TF_REQ_TS;
 	if (!cfg->no_ws) {
 		tp->flags |= TF_REQ_WS;
-		while (tp->rcv_scale < TCP_WSCALE_MAX && (65535u << tp->rcv_scale) < tp->rcv_buf)
+		max = min_u32(max_u32(cfg->rcv_buf_max, cfg->rcv_buf), TCP_WND_MAX);
+		while (tp->rcv_scale < TCP_WSCALE_MAX && (65535u << tp->rcv_scale) < max)
 			tp->rcv_scale++;
 	}
 	tcp_timer_init(tp);
@@ -97,6 +102,7 @@ int tcp_user_send(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 {
 	(void)v;
 	(void)now_us;
+	tp->uflags &= ~(TU_PUSH | TU_MORE);
 	switch (tp->state) {
 	case TCPS_SYN_SENT:
 	case TCPS_SYN_RECEIVED:
@@ -137,6 +143,11 @@ int tcp_user_recv(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 	if (more / 2 >= tp->rcv_mss || more >= tp->rcv_buf / 2 || tp->rcv_wnd < tp->rcv_mss)
 		tp->flags |= TF_ACKNOW;
 	return 0;
+}
+
+void tcp_user_rcv_buf(struct tcpcb *tp, uint32_t octets)
+{
+	tp->rcv_buf = min_u32(octets, TCP_WND_MAX);
 }
 
 /* RFC 9293, 3.10.4 */
@@ -185,27 +196,89 @@ void tcp_user_abort(struct tcpcb *tp, uint64_t now_us)
 	tcp_set_state(tp, TCPS_CLOSED, now_us);
 }
 
+void tcp_user_more(struct tcpcb *tp)
+{
+	tp->uflags |= TU_MORE;
+}
+
+void tcp_user_urgent(struct tcpcb *tp, const struct tcp_view *v)
+{
+	/* Before our SYN is acknowledged, SND.UNA is the SYN's. */
+	tp->snd_up = tp->snd_una + v->snd_cc + !tcps_synchronized(tp->state);
+	tp->uflags |= TU_SND_UP;
+}
+
 void tcp_user_nodelay(struct tcpcb *tp, bool on)
 {
 	tp->flags &= ~TF_NODELAY;
-	if (on)
+	if (on) {
 		tp->flags |= TF_NODELAY;
+		tp->uflags |= TU_PUSH;
+	}
 }
 
-void tcp_user_keepalive(struct tcpcb *tp, uint32_t idle_us, uint32_t intvl_us, uint8_t count,
+static void user_cork(struct tcpcb *tp, bool on)
+{
+	tp->uflags &= ~TU_CORK;
+	if (on)
+		tp->uflags |= TU_CORK;
+	else
+		tp->uflags |= TU_PUSH;
+}
+
+void tcp_user_quickack(struct tcpcb *tp, bool on)
+{
+	if (on) {
+		tp->quickack = TCP_QUICKACKS;
+		tp->flags &= ~TF_PINGPONG;
+		if (tp->t_delack_us != TCP_NEVER)
+			tp->flags |= TF_ACKNOW;
+	} else {
+		tp->quickack = 0;
+		tp->flags |= TF_PINGPONG;
+	}
+}
+
+static uint32_t keep_ms(uint64_t us)
+{
+	if (us >= TCP_KEEP_MAX_MS * 1000ull)
+		return TCP_KEEP_MAX_MS;
+	return us ? max_u32((uint32_t)(us / 1000), 1) : 0;
+}
+
+void tcp_user_keepalive(struct tcpcb *tp, uint64_t idle_us, uint64_t intvl_us, uint8_t count,
 			uint64_t now_us)
 {
-	tp->keep_idle_us = idle_us;
-	tp->keep_intvl_us = intvl_us ? intvl_us : idle_us;
+	tp->keep_idle_ms = keep_ms(idle_us);
+	tp->keep_intvl_ms = intvl_us ? keep_ms(intvl_us) : tp->keep_idle_ms;
 	tp->keep_count = count;
 	tcp_timer_keep(tp, now_us);
+}
+
+void tcp_user_opts(struct tcpcb *tp, const struct tcp_user_opts *o, uint64_t now_us)
+{
+	if (o->nodelay != !!(tp->flags & TF_NODELAY))
+		tcp_user_nodelay(tp, o->nodelay);
+	if (o->cork != !!(tp->uflags & TU_CORK))
+		user_cork(tp, o->cork);
+	if (keep_ms(o->keep_idle_us) != tp->keep_idle_ms ||
+	    keep_ms(o->keep_intvl_us) != tp->keep_intvl_ms || o->keep_count != tp->keep_count)
+		tcp_user_keepalive(tp, o->keep_idle_us, o->keep_intvl_us, o->keep_count, now_us);
+	tp->syn_retries = o->syn_retries ? o->syn_retries : TCP_SYN_RETRIES;
+	tp->fin_wait_2_us = or_default(o->fin_wait_2_us, TCP_FIN_WAIT_2_US, TCP_TIME_MAX_US);
+	tp->window_clamp = o->window_clamp;
+	if (tp->user_timeout_ms != o->user_timeout_ms) {
+		tp->user_timeout_ms = o->user_timeout_ms;
+		tcp_timer_user(tp, now_us);
+	}
 }
 
 void tcp_disown(struct tcpcb *tp, uint64_t now_us)
 {
 	tp->rto_min_us = TCP_RTO_MIN_US;
 	tp->msl_us = TCP_MSL_US;
-	tp->fin_wait_2_us = TCP_FIN_WAIT_2_US;
+	tp->fin_wait_2_us = min_u32(tp->fin_wait_2_us, TCP_FIN_WAIT_2_US);
+	tp->uflags &= ~(TU_CORK | TU_MORE);
 	tp->syn_retries = TCP_SYN_RETRIES;
 	tp->data_retries = TCP_ORPHAN_RETRIES;
 	tp->rto_us = min_u32(tp->rto_us, TCP_RTO_SYN_US);

@@ -20,6 +20,7 @@
 #define TCP_WND_MAX		(65535u << 14)	/* RFC 7323, 2.3 */
 #define TCP_WSCALE_MAX		14		/* RFC 7323, 2.3 */
 #define TCP_CWND_MAX		TCP_WND_MAX	/* more could not be in flight */
+static_assert(TCP_SSTHRESH_INF == TCP_CWND_MAX, "no loss yet");
 
 #define TCP_RTO_INIT_US		1000000u	/* RFC 6298, 2.1 */
 #define TCP_RTO_SYN_US		3000000u	/* RFC 6298, 5.7 */
@@ -36,6 +37,7 @@
 #define TCP_QUICKACKS		16		/* segments acknowledged at once after the start */
 #define TCP_MSL_US		30000000u	/* TIME-WAIT of 60 s, as Linux */
 #define TCP_FIN_WAIT_2_US	60000000u	/* as Linux */
+#define TCP_KEEP_MAX_MS		32767000u	/* as Linux: MAX_TCP_KEEPIDLE, in ms */
 #define TCP_OOW_US		500000u		/* RFC 5961, 7: at most two answers a second */
 #define TCP_PAWS_IDLE_US	(24ull * 86400 * 1000000)	/* RFC 7323, 5.5 */
 #define TCP_PTO_MIN_US		10000u		/* RFC 8985, 7.2; below it we measure the scheduler */
@@ -81,6 +83,7 @@ void tcp_timer_window_open(struct tcpcb *tp);
 void tcp_timer_orphan(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_peer_fin_again(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_keep(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_user(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_inherited(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_bound(struct tcpcb *tp, uint64_t now_us);
 

@@ -75,6 +75,15 @@ enum tcp_frto {
 	FRTO_N
 };
 
+/* uflags: what the user asked for, and urgent data */
+#define TU_CORK		0x00000001u	/* TCP_CORK: no segment below SMSS, for RTO at most */
+#define TU_MORE		0x00000002u	/* MSG_MORE: likewise, until the next SEND or ACK */
+#define TU_PUSH		0x00000004u	/* neither Nagle nor cork until the next SEND */
+#define TU_SND_UP	0x00000008u	/* snd_up is valid: we are in urgent mode */
+#define TU_RCV_UP	0x00000010u	/* rcv_up is valid, and not below RCV.NXT */
+#define TU_MSS		0x00000020u	/* rcv_mss was the user's wish: it binds sending, too */
+#define TU_ALL		0x0000003fu
+
 /* ca_state: what the congestion window is about */
 enum tcp_ca {
 	TCP_CA_OPEN,		/* nothing is known to be lost */
@@ -89,6 +98,7 @@ struct tcpcb {
 	uint8_t snd_scale;		/* Snd.Wind.Shift, RFC 7323, 2.2 */
 	uint8_t rcv_scale;		/* Rcv.Wind.Shift */
 	uint32_t flags;			/* TF_* */
+	uint32_t uflags;		/* TU_* */
 
 	/* Send sequence variables, RFC 9293, 3.3.1 */
 	uint32_t snd_una;		/* oldest unacknowledged */
@@ -105,6 +115,7 @@ struct tcpcb {
 
 	/* More about sending */
 	uint32_t snd_max;		/* snd_nxt, or one more: a window probe was sent */
+	uint32_t snd_up;		/* SND.UP: behind the last urgent octet, if TU_SND_UP */
 	uint32_t snd_sml;		/* end of the last segment below SMSS: Nagle after Minshall */
 	uint32_t max_sndwnd;		/* largest window the peer ever offered */
 	uint16_t snd_mss;		/* peer's MSS option, or 536 */
@@ -117,6 +128,8 @@ struct tcpcb {
 	uint16_t rcv_mss;		/* from the configuration: announced */
 	uint32_t rcv_seg;		/* largest payload seen: what a full segment is */
 	uint32_t rcv_buf;		/* from the configuration: size of so_rcv */
+	uint32_t window_clamp;		/* octets never to be exceeded by rcv_wnd; 0: no such bound */
+	uint32_t rcv_up;		/* RCV.UP: behind the last urgent octet, if TU_RCV_UP */
 	uint32_t last_ack_sent;		/* Last.ACK.sent, RFC 7323, 4.3 */
 	uint32_t rcv_fin;		/* sequence number of the peer's FIN, if TF_RCVFIN */
 	uint32_t rst_seq, rst_ack;	/* of the RST owed */
@@ -191,8 +204,9 @@ struct tcpcb {
 	uint8_t n_keep;			/* keep-alive probes in a row */
 	uint32_t msl_us;		/* maximum segment lifetime */
 	uint32_t fin_wait_2_us;		/* how long FIN-WAIT-2 may last */
-	uint32_t keep_idle_us;		/* silence before the first probe; 0: no keep-alive */
-	uint32_t keep_intvl_us;		/* between probes */
+	uint32_t keep_idle_ms;		/* silence before the first probe; 0: no keep-alive */
+	uint32_t keep_intvl_ms;		/* between probes */
+	uint32_t user_timeout_ms;	/* the longest without progress; 0: the retries decide */
 
 	/* Deadlines, absolute; TCP_NEVER if not running.  tcp_timer.c's alone. */
 	uint64_t t_rexmt_us;		/* retransmission, or persist if TF_PERSIST */
@@ -204,6 +218,7 @@ struct tcpcb {
 	/* Moments, absolute */
 	uint64_t heard_us;		/* last segment from the peer */
 	uint64_t sent_us;		/* last data sent */
+	uint64_t stuck_us;		/* no progress since: what is oldest was sent, or window shut */
 	uint64_t oow_us;		/* no answer to an empty unacceptable segment before */
 
 	/* Counted for TCP_INFO */

@@ -19,6 +19,8 @@
 #include "stack/sock/sock.h"
 
 #define STALE_TRIES	16	/* fences during one call; then somebody writes there who has no business to: -ENETDOWN */
+#define TUNE_RTT_US	100000	/* a round trip, while it was not measured */
+#define TUNE_MIN_US	100	/* measure over so long at least */
 #define NOBUF_TRIES	25	/* crossings, when pool or node has no buffer left */
 
 /* Where the caller's octets come from, or go to. */
@@ -178,7 +180,7 @@ static int send_allowed(const struct so_txn *t)
 	return 0;
 }
 
-static int begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
+int so_txn_begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
 {
 	if (sock >= JS_N_SOCKS ||
 	    atomic_load_explicit(&stk->socks[sock].gen, memory_order_acquire) != gen)
@@ -192,14 +194,15 @@ static int begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
 }
 
 /* One attempt under the lock. */
-static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct cursor *c)
+static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct cursor *c,
+			   int flags)
 {
 	struct so_txn t;
 	struct tcp_view v;
-	uint32_t mark, room;
+	uint32_t mark, room, lowat;
 	uint64_t now;
 	ssize_t n;
-	int err = begin(stk, sock, gen, &t);
+	int err = so_txn_begin(stk, sock, gen, &t);
 
 	if (!err)
 		err = send_allowed(&t);
@@ -214,7 +217,8 @@ static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 	if (!c->left)
 		return 0;
 	room = t.s.snd_hiwat > t.s.snd_cc ? t.s.snd_hiwat - t.s.snd_cc : 0;
-	if (!room)
+	lowat = so_topt(t.so, JS_TOPT_NOTSENT_LOWAT);
+	if (!room || (lowat && so_unsent(&t) >= lowat))
 		return -EAGAIN;
 	n = append(stk, &t, c, room);
 	if (n <= 0)
@@ -223,6 +227,11 @@ static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 	now = now_us();
 	so_view(&t, &v);
 	tcp_user_send(&t.tcb, &v, now);
+	/* What did not fit follows at once: only the last octet is urgent. */
+	if (flags & MSG_OOB && !c->left)
+		tcp_user_urgent(&t.tcb, &v);
+	if (flags & MSG_MORE)
+		tcp_user_more(&t.tcb);
 	so_output(stk, sock, &t, now);
 	err = so_finish(stk, sock, &t, mark, 0);
 	return err ? err : n;
@@ -233,15 +242,13 @@ ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,
 {
 	int stale = 0, nobuf = 0;
 
-	if (flags & MSG_OOB)
-		return -EOPNOTSUPP;
 	for (;;) {
 		struct cursor c = cursor_of(iov, n_iov);
 		ssize_t n = stk_lock(stk);
 
 		if (n)
 			return n;
-		n = send_locked(stk, sock, gen, &c);
+		n = send_locked(stk, sock, gen, &c, flags);
 		if (n == -ESTALE)
 			stk_check_queue(stk);
 		stk_unlock(stk);
@@ -267,15 +274,18 @@ static struct js_piece rcv_piece(const struct so_txn *t, uint32_t i)
 }
 
 /*
- * Copy octets out of so_rcv; without @peek also take them.
- * Return: octets, or -EUCLEAN if the queue is not what the block says.
+ * Copy octets out of so_rcv; without MSG_PEEK also take them.
+ * @skip:	Pass over so many first
+ * Return: octets copied, or -EUCLEAN if the queue is not what the block says.
  */
-static ssize_t take(struct stk *stk, struct so_txn *t, struct cursor *c, int flags)
+static ssize_t take(struct stk *stk, struct so_txn *t, struct cursor *c, int flags,
+		    uint32_t skip)
 {
 	uint32_t i = t->s.rcv_head, off = t->s.rcv_head_off;
+	uint32_t skipped = skip;
 	size_t done = 0;
 
-	while (c->left && i != t->s.rcv_tail) {
+	while ((c->left || skip) && i != t->s.rcv_tail) {
 		struct js_piece p = rcv_piece(t, i);
 		const uint8_t *mem = poolc_buf(&stk->pc, p.buf);
 		uint8_t *dst;
@@ -283,7 +293,10 @@ static ssize_t take(struct stk *stk, struct so_txn *t, struct cursor *c, int fla
 
 		if (!mem || p.off + p.len > JS_BUF_SIZE || off > p.len)
 			return -EUCLEAN;
-		k = cursor_next(c, &dst, p.len - off);
+		k = MIN(skip, p.len - off);
+		off += (uint32_t)k;
+		skip -= (uint32_t)k;
+		k = cursor_next(c, &dst, MIN((size_t)(p.len - off), c->left));
 		if (!(flags & MSG_TRUNC) && k)
 			memcpy(dst, mem + p.off + off, k);
 		off += (uint32_t)k;
@@ -300,12 +313,45 @@ static ssize_t take(struct stk *stk, struct so_txn *t, struct cursor *c, int fla
 	if (!(flags & MSG_PEEK)) {
 		t->s.rcv_head = i;
 		t->s.rcv_head_off = off;
-		t->s.rcv_cc -= (uint32_t)MIN(done, t->s.rcv_cc);
-		t->s.rcv_bytes += done;
+		t->s.rcv_cc -= (uint32_t)MIN(done + skipped, t->s.rcv_cc);
+		t->s.rcv_bytes += done + skipped;
 		if (!(flags & MSG_TRUNC))
 			t->s.rcv_copied += done;
 	}
 	return (ssize_t)done;
+}
+
+/*
+ * so_rcv grows with what the application takes in a round trip: so that it is
+ * never the window that holds the sender back.  Twice that, and as much more as
+ * it grew since the last round trip, while the sender is in slow start.  As
+ * Linux's tcp_rcv_space_adjust() (dynamic right-sizing).
+ */
+static void rcv_tune(struct so_txn *t, uint64_t now)
+{
+	uint64_t rtt = t->tcb.flags & TF_SRTT ? t->tcb.srtt_us : TUNE_RTT_US;
+	uint64_t passed = now - t->s.rcvq_us, taken, want;
+
+	rtt = MAX(rtt, (uint64_t)TUNE_MIN_US);
+	if (t->s.flags & JS_SOF_RCVBUF || (t->s.rcvq_us && passed < rtt))
+		return;
+	taken = (uint32_t)t->s.rcv_bytes - t->s.rcvq_bytes;
+	if (t->s.rcvq_us) {
+		taken = MIN(taken * rtt / passed, (uint64_t)JS_BUF_MAX);
+		want = 2 * taken + 2 * t->tcb.rcv_seg;
+		if (t->s.rcvq_space && taken > t->s.rcvq_space)
+			want += 2 * want * (taken - t->s.rcvq_space) / t->s.rcvq_space;
+		want = MIN(want, (uint64_t)JS_BUF_MAX);
+		if (taken > t->s.rcvq_space && want > t->s.rcv_hiwat) {
+			t->s.rcv_hiwat = (uint32_t)want;
+			tcp_user_rcv_buf(&t->tcb, t->s.rcv_hiwat);
+		}
+		t->s.rcvq_space = MAX(t->s.rcvq_space, (uint32_t)taken);
+	} else {
+		t->s.rcvq_space = t->s.rcv_hiwat / 2;
+	}
+	t->s.rcvq_us = now;
+	t->s.rcvq_bytes = (uint32_t)t->s.rcv_bytes;
 }
 
 /* Why there is nothing to take: 0 end of file, or an error. */
@@ -330,27 +376,36 @@ static ssize_t recv_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 {
 	struct so_txn t;
 	struct tcp_view v;
-	uint32_t mark;
+	uint32_t mark, urg, skip;
 	uint64_t now;
 	ssize_t n;
-	int err = begin(stk, sock, gen, &t);
+	int err = so_txn_begin(stk, sock, gen, &t);
 
 	if (err)
 		return err;
 	if (!t.s.rcv_cc)
 		return recv_nothing(stk, sock, &t);
 	stk->defer_mark = stk->n_defer;
-	n = take(stk, &t, c, flags);
+	urg = so_urg_offset(&t);
+	skip = !urg && c->left && so_urg_is_out_of_line(&t);
+	/* No further than the mark. */
+	if (urg && c->left > urg)
+		c->left = urg;
+	n = take(stk, &t, c, flags, skip);
 	if (n < 0)
 		return -ENETDOWN;
-	if (flags & MSG_PEEK || !n)
-		return n;
+	if (flags & MSG_PEEK || !(n + skip))
+		return n ? n : skip ? -EAGAIN : 0;
+	so_urg_passed(&t);
 	mark = poolc_tail(&stk->q);
 	now = now_us();
+	rcv_tune(&t, now);
 	so_view(&t, &v);
 	tcp_user_recv(&t.tcb, &v, now);
 	so_output(stk, sock, &t, now);
 	err = so_finish(stk, sock, &t, mark, 0);
+	if (!err && !n)
+		return recv_nothing(stk, sock, &t);
 	return err ? err : n;
 }
 
@@ -379,7 +434,7 @@ static int shutdown_locked(struct stk *stk, uint32_t sock, uint32_t gen, int how
 	uint32_t mark = poolc_tail(&stk->q);
 	uint64_t now = now_us();
 	struct so_txn t;
-	int err = begin(stk, sock, gen, &t);
+	int err = so_txn_begin(stk, sock, gen, &t);
 
 	if (err)
 		return err;
@@ -411,26 +466,79 @@ int so_shutdown(struct stk *stk, uint32_t sock, uint32_t gen, int how)
 	return err == -ESTALE ? -ENETDOWN : err;
 }
 
-int so_nodelay(struct stk *stk, uint32_t sock, uint32_t gen, bool on)
+#define KEEP_IDLE_S	7200	/* as Linux: tcp_keepalive_time, _intvl, _probes */
+#define KEEP_INTVL_S	75
+#define KEEP_COUNT	9
+#define SECONDS_MAX	32767
+
+static uint64_t seconds_us(uint32_t s, uint32_t dflt)
 {
-	uint32_t mark;
+	return MIN(s ? s : dflt, (uint32_t)SECONDS_MAX) * 1000000ull;
+}
+
+void so_user_opts(const struct js_sock *so, struct tcp_user_opts *o)
+{
+	uint32_t opts = atomic_load_explicit(&so->opts, memory_order_relaxed);
+	uint32_t linger2 = so_topt(so, JS_TOPT_LINGER2);
+	uint32_t count = so_topt(so, JS_TOPT_KEEPCNT);
+
+	*o = (struct tcp_user_opts){
+		.nodelay = opts & JS_SO_NODELAY, .cork = opts & JS_SO_CORK,
+		.keep_intvl_us = seconds_us(so_topt(so, JS_TOPT_KEEPINTVL), KEEP_INTVL_S),
+		.keep_count = (uint8_t)MIN(count ? count : KEEP_COUNT, 127u),
+		.syn_retries = (uint8_t)MIN(so_topt(so, JS_TOPT_SYNCNT), 127u),
+		.user_timeout_ms = so_topt(so, JS_TOPT_USER_TIMEOUT),
+		.fin_wait_2_us = linger2 == JS_TOPT_AT_ONCE ? 1 :
+				 MIN(linger2, 60u) * 1000000,
+		.window_clamp = so_topt(so, JS_TOPT_WINDOW_CLAMP),
+	};
+	if (opts & JS_SO_KEEPALIVE)
+		o->keep_idle_us = seconds_us(so_topt(so, JS_TOPT_KEEPIDLE), KEEP_IDLE_S);
+}
+
+static int opts_locked(struct stk *stk, uint32_t sock, uint32_t gen, int quickack)
+{
+	uint32_t mark = poolc_tail(&stk->q);
+	uint64_t now = now_us();
+	struct tcp_user_opts o;
 	struct so_txn t;
-	int err = stk_lock(stk);
+	int err = so_txn_begin(stk, sock, gen, &t);
 
 	if (err)
 		return err;
-	err = begin(stk, sock, gen, &t);
-	if (!err) {
-		mark = poolc_tail(&stk->q);
-		if (on)
-			t.tcb.flags |= TF_NODELAY;
-		else
-			t.tcb.flags &= ~TF_NODELAY;
-		so_output(stk, sock, &t, now_us());
-		err = so_finish(stk, sock, &t, mark, 0);
+	if (quickack < 0) {
+		so_user_opts(t.so, &o);
+		tcp_user_opts(&t.tcb, &o, now);
+	} else {
+		tcp_user_quickack(&t.tcb, quickack);
 	}
-	stk_unlock(stk);
-	return err;
+	so_output(stk, sock, &t, now);
+	return so_finish(stk, sock, &t, mark, 0);
+}
+
+/* @quickack: 0 or 1; -1: the other options. */
+static int opts_change(struct stk *stk, uint32_t sock, uint32_t gen, int quickack)
+{
+	int err = -ESTALE;
+
+	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+		err = stk_lock(stk);
+		if (err)
+			return err;
+		err = opts_locked(stk, sock, gen, quickack);
+		stk_unlock(stk);
+	}
+	return err == -ESTALE ? -ENETDOWN : err;
+}
+
+int so_opts_changed(struct stk *stk, uint32_t sock, uint32_t gen)
+{
+	return opts_change(stk, sock, gen, -1);
+}
+
+int so_quickack(struct stk *stk, uint32_t sock, uint32_t gen, bool on)
+{
+	return opts_change(stk, sock, gen, on);
 }
 
 int so_congestion(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t algo)
@@ -440,7 +548,7 @@ int so_congestion(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t algo)
 
 	if (err)
 		return err;
-	err = begin(stk, sock, gen, &t);
+	err = so_txn_begin(stk, sock, gen, &t);
 	if (!err) {
 		tcp_user_congestion(&t.tcb, algo);
 		err = so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
@@ -456,7 +564,7 @@ int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen)
 
 	if (err)
 		return -err;
-	err = begin(stk, sock, gen, &t);
+	err = so_txn_begin(stk, sock, gen, &t);
 	if (!err && t.s.error) {
 		err = -t.s.error;
 		t.s.error = 0;

@@ -244,10 +244,18 @@ unsigned int so_note_events(struct so_txn *t, uint32_t ev)
 	return wake;
 }
 
-/* Writers are woken when a third of the buffer is free, not for each ACK. */
-static bool is_writable(const struct so_txn *t, uint32_t cc)
+/*
+ * so_snd grows while it, not the congestion window, is what holds the sender
+ * back: to twice cwnd, of which one half is in flight while the other is being
+ * written.  As Linux's tcp_new_space().
+ */
+static void snd_tune(struct so_txn *t)
 {
-	return cc <= t->s.snd_hiwat - t->s.snd_hiwat / 3;
+	uint32_t want = MIN(t->tcb.snd_cwnd, JS_BUF_MAX / 2) * 2;
+
+	if (!(t->s.flags & JS_SOF_SNDBUF) && want > t->s.snd_hiwat &&
+	    t->tcb.snd_nxt - t->tcb.snd_una < t->tcb.snd_cwnd)
+		t->s.snd_hiwat = want;
 }
 
 /* Run one packet through the engine.  0, -ESTALE, -EUCLEAN. */
@@ -258,6 +266,7 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 	uint64_t now = now_us();
 	uint16_t rest[JS_SDU_BUFS];
 	unsigned int n_rest = 0, wake;
+	bool was_writable = so_is_writable(t);
 	struct tcp_view v;
 	struct tcp_rx rx;
 	int err;
@@ -265,6 +274,8 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 	so_view(t, &v);
 	tcp_input(&t->tcb, &v, &p->seg, now, &rx);
 	t->s.ev_seq = p->ev.seq;
+	t->s.segs_in++;
+	t->s.data_segs_in += !!p->seg.len;
 	if (rx.acked)
 		so_snd_drop(stk, t, rx.acked, una);
 	if (rx.data_len) {
@@ -280,20 +291,31 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 	if (rx.events & TCP_EV_DROP)
 		t->s.dropped++;
 	wake = so_note_events(t, rx.events);
+	if (rx.events & TCP_EV_URG)
+		so_urg_announced(t);
 	if (rx.advance)
 		wake |= 1u << JS_WAIT_RX;
-	if (!is_writable(t, cc) && is_writable(t, t->s.snd_cc))
+	if (rx.advance && t->s.urg)
+		so_urg_arrived(stk, t);
+	so_output(stk, sock, t, now);
+	if (rx.acked && cc > t->s.snd_hiwat - t->s.snd_hiwat / 3)
+		snd_tune(t);
+	if (!was_writable && so_is_writable(t))
 		wake |= 1u << JS_WAIT_TX;
 	else if (cc && !t->s.snd_cc && t->s.flags & JS_SOF_WR_SHUT)
 		wake |= 1u << JS_WAIT_TX;	/* somebody lingers */
-	so_output(stk, sock, t, now);
 	for (int i = 0; i < p->ev.n_buf; i++) {
 		if (!(used >> i & 1))
 			rest[n_rest++] = p->ev.buf[i];
 	}
 	stk_free(stk, rest, n_rest);
+	if (rx.advance && t->s.flags & JS_SOF_DEFER) {
+		t->s.flags &= ~(uint32_t)JS_SOF_DEFER;
+		rx.events |= TCP_EV_CONNECTED;	/* the child has waited for this */
+	}
 	err = so_finish(stk, sock, t, mark, wake);
-	if (!err && rx.events & ~(uint32_t)(TCP_EV_ACKED | TCP_EV_DATA | TCP_EV_DROP)) {
+	if (!err && rx.events & ~(uint32_t)(TCP_EV_ACKED | TCP_EV_DATA | TCP_EV_DROP |
+					    TCP_EV_URG)) {
 		if (stk->on_event)
 			stk->on_event(stk->ctx, sock, rx.events);
 		else

@@ -40,6 +40,22 @@ void so_view(const struct so_txn *t, struct tcp_view *v)
 	}
 }
 
+uint32_t so_unsent(const struct so_txn *t)
+{
+	uint32_t out = t->tcb.snd_nxt - t->tcb.snd_una;
+
+	return t->s.snd_cc > out ? t->s.snd_cc - out : 0;
+}
+
+bool so_is_writable(const struct so_txn *t)
+{
+	uint32_t lowat = so_topt(t->so, JS_TOPT_NOTSENT_LOWAT);
+
+	/* Writers are woken when a third of the buffer is free, not for each ACK. */
+	return t->s.snd_cc <= t->s.snd_hiwat - t->s.snd_hiwat / 3 &&
+	       (!lowat || so_unsent(t) < lowat);
+}
+
 /* Piece @i (free-running) of so_snd as it is now. */
 static struct js_piece snd_piece(const struct so_txn *t, uint32_t i)
 {
@@ -49,33 +65,31 @@ static struct js_piece snd_piece(const struct so_txn *t, uint32_t i)
 }
 
 /*
- * Pieces for so_snd[off, off + len) and their partial checksum.  Walks from
- * the head: at most JS_SND_ENTRIES steps.
+ * Pieces for so_snd[off, off + len) and their partial checksum.  All pieces
+ * but the last fill their buffers, so the first one is found without looking.
  * Return: pieces, or -EUCLEAN if the queue does not hold that.
  */
 static int gather(const struct stk *stk, const struct so_txn *t, uint32_t off,
 		  uint32_t len, struct js_seg seg[JS_SDU_BUFS], uint64_t *sum)
 {
-	uint32_t skip = off, left = len, at = 0;
+	uint32_t from = (t->s.snd_head_off + off) % JS_BUF_SIZE;
+	uint32_t first = (t->s.snd_head_off + off) / JS_BUF_SIZE;
+	uint32_t left = len, at = 0;
 	int n = 0;
 
-	for (uint32_t i = t->s.snd_head; left && i != t->s.snd_tail; i++) {
+	if (first > t->s.snd_tail - t->s.snd_head)
+		return -EUCLEAN;
+	for (uint32_t i = t->s.snd_head + first; left && i != t->s.snd_tail; i++, from = 0) {
 		struct js_piece p = snd_piece(t, i);
-		uint32_t from = i == t->s.snd_head ? t->s.snd_head_off : 0;
 		const uint8_t *mem = poolc_buf(&stk->pc, p.buf);
 		uint64_t part;
 		uint32_t k;
 
-		if (!mem || p.off + p.len > JS_BUF_SIZE || from > p.len)
+		if (!mem || p.off + p.len > JS_BUF_SIZE || from >= p.len)
 			return -EUCLEAN;
-		k = p.len - from;
-		if (skip >= k) {
-			skip -= k;
-			continue;
-		}
-		from += skip;
-		k = MIN(k - skip, left);
-		skip = 0;
+		if (p.len != JS_BUF_SIZE && i != t->s.snd_tail - 1)
+			return -EUCLEAN;
+		k = MIN(p.len - from, left);
 		if (n == JS_SDU_BUFS)
 			return -EUCLEAN;
 		seg[n++] = (struct js_seg){ .buf = p.buf, .off = (uint16_t)(p.off + from),
@@ -117,7 +131,9 @@ static int emit(struct stk *stk, uint32_t sock, struct so_txn *t, struct tcp_seg
 		return n;
 	/* The TCP header first, behind room for the longest IP header. */
 	tcp_len = tcp_seg_build(seg, hdr + 40);
-	ip_len = ip_build(hdr, &pair, (uint32_t)tcp_len + seg->len, 0, 0);
+	ip_len = ip_build(hdr, &pair, (uint32_t)tcp_len + seg->len,
+			  (uint8_t)so_topt(t->so, JS_TOPT_TOS),
+			  (uint8_t)so_topt(t->so, JS_TOPT_TTL), 0);
 	memmove(hdr + ip_len, hdr + 40, (size_t)tcp_len);
 	sum += ip_pseudo_sum(&pair, (uint32_t)tcp_len + seg->len);
 	sum = ip_csum_add(sum, hdr + ip_len, (size_t)tcp_len);
@@ -171,6 +187,8 @@ void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
 			t->s.dropped++;
 			return;
 		}
+		t->s.segs_out++;
+		t->s.data_segs_out += !!seg.len;
 	}
 }
 

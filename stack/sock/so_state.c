@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/util.h"
 #include "stack/shm/commit.h"
 #include "stack/shm/lock.h"
@@ -40,12 +41,15 @@ unsigned int so_poll(struct stk *stk, uint32_t sock, uint32_t gen)
 		ev |= POLLHUP | POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM;
 	else if (!(t.s.flags & (JS_SOF_CONNECTED | JS_SOF_CONNECTING)))
 		return ev | POLLHUP | POLLOUT | POLLWRNORM;	/* as Linux: not connected */
-	if (t.s.rcv_cc)
+	if (t.s.urg & JS_URG_VALID)
+		ev |= POLLPRI;
+	/* An octet out of band is nothing to read. */
+	if (t.s.rcv_cc > (!so_urg_offset(&t) && so_urg_is_out_of_line(&t)))
 		ev |= POLLIN | POLLRDNORM;
 	if (t.s.flags & (JS_SOF_EOF | JS_SOF_RD_SHUT))
 		ev |= POLLIN | POLLRDNORM | POLLRDHUP;
 	if (t.s.flags & JS_SOF_CONNECTED &&
-	    (t.s.flags & JS_SOF_WR_SHUT || t.s.snd_cc <= t.s.snd_hiwat - t.s.snd_hiwat / 3))
+	    (t.s.flags & JS_SOF_WR_SHUT || so_is_writable(&t)))
 		ev |= POLLOUT | POLLWRNORM;
 	if (t.s.flags & JS_SOF_WR_SHUT && t.s.flags & (JS_SOF_EOF | JS_SOF_RD_SHUT))
 		ev |= POLLHUP;
@@ -56,13 +60,17 @@ int so_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_info *info)
 {
 	const struct js_guard_sock *g = &stk->guard->sock[sock % JS_N_SOCKS];
 	struct so_txn t;
+	uint32_t urg;
 	int err = look(stk, sock, gen, &t);
 
 	if (err)
 		return err;
+	urg = so_urg_offset(&t);
 	*info = (struct so_info){
 		.tcp_state = t.tcb.state, .flags = t.s.flags, .error = t.s.error,
-		.rcv_cc = t.s.rcv_cc, .snd_cc = t.s.snd_cc,
+		.rcv_cc = t.s.rcv_cc, .snd_cc = t.s.snd_cc, .unsent = so_unsent(&t),
+		.rcv_inq = so_urg_is_out_of_line(&t) ? MIN(urg, t.s.rcv_cc) : t.s.rcv_cc,
+		.at_mark = !urg,
 		.snd_hiwat = t.s.snd_hiwat, .rcv_hiwat = t.s.rcv_hiwat,
 	};
 	if (g->gen == gen) {
@@ -92,36 +100,98 @@ static uint8_t linux_state(uint8_t state)
 	return map[state % TCPS_NSTATES];
 }
 
-int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct tcp_info *ti)
+/* Linux's numbers of ca_state (enum tcp_ca_state of <linux/tcp.h>). */
+static uint8_t linux_ca_state(const struct tcpcb *tp)
+{
+	switch (tp->ca_state) {
+	case TCP_CA_LOSS:
+		return 4;	/* TCP_CA_Loss */
+	case TCP_CA_RECOVERY:
+		return 3;	/* TCP_CA_Recovery */
+	default:
+		return tp->sacked_out || tp->dupacks ? 1 : 0;	/* Disorder, Open */
+	}
+}
+
+static uint32_t ms_since(uint64_t then_us, uint64_t now)
+{
+	return then_us && now > then_us ? (uint32_t)((now - then_us) / 1000) : 0;
+}
+
+static uint32_t to_segments(uint32_t octets, uint32_t mss)
+{
+	return (octets + mss - 1) / mss;
+}
+
+/* What the first 104 octets are: the oldest part of the layout. */
+static void fill_base(struct tcp_info *ti, const struct so_txn *t, uint64_t now)
+{
+	const struct tcpcb *tp = &t->tcb;
+	uint32_t mss = MAX(tcp_eff_mss(tp), 1u), again = 0, left = tp->snd_una;
+
+	for (unsigned int i = 0; i < tp->n_runs; left = tp->run[i++].end)
+		if (tp->run[i].mark == RUN_AGAIN)
+			again += tp->run[i].end - left;
+	ti->tcpi_state = linux_state(tp->state);
+	ti->tcpi_ca_state = linux_ca_state(tp);
+	ti->tcpi_retransmits = tp->n_rto;
+	ti->tcpi_probes = tp->n_keep ? tp->n_keep :
+			  tp->flags & TF_PERSIST ? tp->n_unanswered : 0;
+	ti->tcpi_backoff = tp->n_rto;
+	if (tp->flags & TF_TS)
+		ti->tcpi_options |= TCPI_OPT_TIMESTAMPS;
+	if (tp->flags & TF_SACK)
+		ti->tcpi_options |= TCPI_OPT_SACK;
+	if (tp->flags & TF_WS)
+		ti->tcpi_options |= TCPI_OPT_WSCALE;
+	ti->tcpi_snd_wscale = tp->snd_scale & 0xf;
+	ti->tcpi_rcv_wscale = tp->rcv_scale & 0xf;
+	ti->tcpi_rto = tp->rto_us;
+	ti->tcpi_ato = 40000;
+	ti->tcpi_snd_mss = mss;
+	ti->tcpi_rcv_mss = MIN(tp->rcv_seg, (uint32_t)tp->rcv_mss);
+	ti->tcpi_unacked = tp->state == TCPS_LISTEN ? 0 :
+			   to_segments(tp->snd_nxt - tp->snd_una, mss);
+	ti->tcpi_sacked = to_segments(tp->sacked_out, mss);
+	ti->tcpi_lost = to_segments(tp->lost_out, mss);
+	ti->tcpi_retrans = to_segments(again, mss);
+	ti->tcpi_last_data_sent = ms_since(tp->sent_us, now);
+	ti->tcpi_last_data_recv = ms_since(tp->heard_us, now);
+	ti->tcpi_last_ack_recv = ms_since(tp->heard_us, now);
+	ti->tcpi_pmtu = JS_TCPI_PMTU;
+	ti->tcpi_rtt = tp->srtt_us;
+	ti->tcpi_rttvar = tp->rttvar_us;
+	ti->tcpi_snd_cwnd = tp->snd_cwnd / mss;
+	/* Not known yet: Linux's TCP_INFINITE_SSTHRESH. */
+	ti->tcpi_snd_ssthresh = tp->snd_ssthresh >= TCP_SSTHRESH_INF ? 0x7fffffff :
+				tp->snd_ssthresh / mss;
+	ti->tcpi_advmss = tp->rcv_mss;
+	ti->tcpi_reordering = 3;
+	ti->tcpi_rcv_space = t->s.rcv_hiwat;
+	ti->tcpi_total_retrans = tp->n_rexmt_total;
+}
+
+int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_tcp_info *ti)
 {
 	struct so_txn t;
-	uint32_t mss;
 	int err = look(stk, sock, gen, &t);
 
 	if (err)
 		return err;
-	mss = MAX(tcp_eff_mss(&t.tcb), 1u);
 	memset(ti, 0, sizeof(*ti));
-	ti->tcpi_state = linux_state(t.tcb.state);
-	if (t.tcb.flags & TF_TS)
-		ti->tcpi_options |= TCPI_OPT_TIMESTAMPS;
-	if (t.tcb.flags & TF_SACK)
-		ti->tcpi_options |= TCPI_OPT_SACK;
-	if (t.tcb.flags & TF_WS)
-		ti->tcpi_options |= TCPI_OPT_WSCALE;
-	ti->tcpi_snd_wscale = t.tcb.snd_scale & 0xf;
-	ti->tcpi_rcv_wscale = t.tcb.rcv_scale & 0xf;
-	ti->tcpi_rto = t.tcb.rto_us;
-	ti->tcpi_snd_mss = mss;
-	ti->tcpi_rcv_mss = t.tcb.rcv_mss;
-	ti->tcpi_unacked = (t.tcb.snd_nxt - t.tcb.snd_una + mss - 1) / mss;
-	ti->tcpi_rtt = t.tcb.srtt_us;
-	ti->tcpi_rttvar = t.tcb.rttvar_us;
-	ti->tcpi_snd_cwnd = t.tcb.snd_cwnd / mss;
-	ti->tcpi_snd_ssthresh = t.tcb.snd_ssthresh / mss;
-	ti->tcpi_rcv_space = t.s.rcv_hiwat;
-	ti->tcpi_total_retrans = t.s.rexmt_segs;
-	ti->tcpi_pmtu = JS_TCPI_PMTU;
+	fill_base(&ti->base, &t, now_us());
+	ti->pacing_rate = ti->max_pacing_rate = UINT64_MAX;	/* we do not pace */
+	ti->bytes_acked = t.s.snd_bytes - t.s.snd_cc;
+	ti->bytes_received = t.s.rcv_bytes + t.s.rcv_cc;
+	ti->segs_out = t.s.segs_out;
+	ti->segs_in = t.s.segs_in;
+	ti->data_segs_out = t.s.data_segs_out;
+	ti->data_segs_in = t.s.data_segs_in;
+	ti->notsent_bytes = so_unsent(&t);
+	ti->bytes_sent = t.s.snd_bytes - ti->notsent_bytes;
+	ti->rcv_ooopack = (uint32_t)__builtin_popcountll(t.s.ooo_map);
+	ti->min_rtt = t.tcb.rec_flags & RF_MIN_RTT ? t.tcb.min_rtt_us : UINT32_MAX;
+	ti->snd_wnd = t.tcb.snd_wnd;
 	return 0;
 }
 

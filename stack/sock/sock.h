@@ -104,7 +104,7 @@ bool stk_busy(void);
 
 /**
  * so_send() - Append octets to so_snd and send what may be sent
- * @flags:	MSG_MORE, MSG_OOB (-EOPNOTSUPP); others do not matter here
+ * @flags:	MSG_MORE, MSG_OOB; others do not matter here
  * Copies what fits; one copy, checksummed as it is made.
  * Return: octets taken, > 0; -EAGAIN no room; -EPIPE; -ENOTCONN; so_error
  */
@@ -120,12 +120,21 @@ ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,
 ssize_t so_recv(struct stk *stk, uint32_t sock, uint32_t gen,
 		const struct iovec *iov, int n_iov, int flags);
 
+/**
+ * so_recv_oob() - recv(MSG_OOB): the urgent octet
+ * @flags:	MSG_PEEK
+ * Return: 1 and *@octet; 0 end of file came first; -EINVAL there is none, it
+ *	was read, or it is in line (SO_OOBINLINE); -EAGAIN it was announced and has
+ *	not arrived; -ENOTCONN
+ */
+int so_recv_oob(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t *octet, int flags);
+
 /* SHUT_RD, SHUT_WR, SHUT_RDWR.  0, -ENOTCONN, -EINVAL. */
 int so_shutdown(struct stk *stk, uint32_t sock, uint32_t gen, int how);
 
 /* --- state: read without the lock, from the committed block ------------------- */
 
-/* POLLIN, POLLOUT, POLLRDHUP, POLLHUP, POLLERR (and RDNORM, WRNORM) that are
+/* POLLIN, POLLPRI, POLLOUT, POLLRDHUP, POLLHUP, POLLERR (and RDNORM, WRNORM) that are
  * true now.  Listeners: none (their anchor is the truth). */
 unsigned int so_poll(struct stk *stk, uint32_t sock, uint32_t gen);
 
@@ -134,7 +143,10 @@ struct so_info {
 	uint8_t tcp_state;		/* enum tcp_state */
 	uint32_t flags;			/* JS_SOF_* */
 	int error;			/* so_error, not cleared */
-	uint32_t rcv_cc;		/* SIOCINQ */
+	uint32_t rcv_cc;		/* octets in so_rcv */
+	uint32_t rcv_inq;		/* SIOCINQ: up to the urgent mark, if that comes first */
+	uint32_t unsent;		/* SIOCOUTQNSD */
+	bool at_mark;			/* SIOCATMARK */
 	uint32_t snd_cc;		/* SIOCOUTQ: not acknowledged, SYN and FIN not counted */
 	uint32_t snd_hiwat, rcv_hiwat;
 	bool has_addr;
@@ -146,12 +158,29 @@ int so_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_info *info);
 /* SO_ERROR: errno value (>= 0), cleared. */
 int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen);
 
-/* TCP_INFO in Linux's layout. */
-int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct tcp_info *ti);
+/* TCP_INFO in Linux's layout: what <netinet/tcp.h> has, and what Linux 6.1 has
+ * behind it.  Rates are octets a second, times us; what we do not know is 0. */
+struct so_tcp_info {
+	struct tcp_info base;
+	uint64_t pacing_rate, max_pacing_rate;
+	uint64_t bytes_acked, bytes_received;
+	uint32_t segs_out, segs_in;
+	uint32_t notsent_bytes, min_rtt;
+	uint32_t data_segs_in, data_segs_out;
+	uint64_t delivery_rate;
+	uint64_t busy_time, rwnd_limited, sndbuf_limited;
+	uint32_t delivered, delivered_ce;
+	uint64_t bytes_sent, bytes_retrans;
+	uint32_t dsack_dups, reord_seen, rcv_ooopack, snd_wnd;
+};
+int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_tcp_info *ti);
 
-/* TCP_NODELAY, TCP_CORK into the control block (opts were set by the caller);
- * may send what was held back. */
-int so_nodelay(struct stk *stk, uint32_t sock, uint32_t gen, bool on);
+/* The options in js_sock (opts, topt) have changed: the control block learns of
+ * them, and what was held back may go.  0; -EBADF, -ENETDOWN. */
+int so_opts_changed(struct stk *stk, uint32_t sock, uint32_t gen);
+
+/* TCP_QUICKACK: an ACK that waits may go. */
+int so_quickack(struct stk *stk, uint32_t sock, uint32_t gen, bool on);
 
 /* TCP_CONGESTION of a connection: @algo is an enum tcp_cc_algo.  0; -EBADF; -ENETDOWN. */
 int so_congestion(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t algo);
@@ -176,6 +205,9 @@ void so_notify(struct stk *stk, uint32_t sock, unsigned int bits);
 /* --- inside the socket layer and the child ------------------------------------- */
 
 struct so_txn;
+
+/* so_begin() of a socket by index and generation.  0, -EBADF, -ENETDOWN. */
+int so_txn_begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t);
 
 /* Lock and unlock, in an application.  stk_lock() gives -ENETDOWN; it asks the
  * child for a script queue if ours was taken.  stk_unlock() rings the doorbell
@@ -213,6 +245,34 @@ unsigned int so_note_events(struct so_txn *t, uint32_t tcp_events);
 
 /* What the engine should know of the socket buffers. */
 void so_view(const struct so_txn *t, struct tcp_view *v);
+
+/* A number that an option set: js_sock.topt, which anybody may write. */
+static inline uint32_t so_topt(const struct js_sock *so, unsigned int i)
+{
+	return atomic_load_explicit(&so->topt[i], memory_order_relaxed);
+}
+
+/* The options of a socket as the engine wants them; clamped. */
+void so_user_opts(const struct js_sock *so, struct tcp_user_opts *o);
+
+/* Octets of so_snd that were never sent. */
+uint32_t so_unsent(const struct so_txn *t);
+
+/* Is POLLOUT true, as far as so_snd and TCP_NOTSENT_LOWAT say? */
+bool so_is_writable(const struct so_txn *t);
+
+/* --- so_urg.c: one octet out of band ---------------------------------------------- */
+
+/* The engine's RCV.UP moved on: another octet is the urgent one. */
+void so_urg_announced(struct so_txn *t);
+/* Octets were put into so_rcv: is it there?  True: it has just come. */
+bool so_urg_arrived(struct stk *stk, struct so_txn *t);
+/* Octets of so_rcv before the urgent one; UINT32_MAX if it is not in there. */
+uint32_t so_urg_offset(const struct so_txn *t);
+/* It is not to be read in line: recv() skips it. */
+bool so_urg_is_out_of_line(const struct so_txn *t);
+/* Octets were taken from so_rcv: the urgent one may have been passed. */
+void so_urg_passed(struct so_txn *t);
 
 /* Ask the child to look at a socket's state. */
 void so_tell_child(struct stk *stk, uint32_t sock);

@@ -481,6 +481,128 @@ static void queues(void)
 	close(fd);
 }
 
+/* --- urgent data, holding back ------------------------------------------------------------- */
+
+/* Wait until the urgent octet is there. */
+static void wait_pri(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+
+	CHECK(poll(&p, 1, 10000) == 1 && p.revents == POLLPRI);
+}
+
+/* "ab", "c" out of band, "de": reading stops before the mark and skips it. */
+static void urgent(void)
+{
+	int fd = t_connect("urgent"), n;
+	struct timeval tv = { .tv_sec = 10 };
+	char buf[16];
+	fd_set x;
+
+	wait_pri(fd);
+	FD_ZERO(&x);
+	FD_SET(fd, &x);
+	CHECK(select(fd + 1, NULL, NULL, &x, &tv) == 1 && FD_ISSET(fd, &x));
+	CHECK(ioctl(fd, SIOCATMARK, &n) == 0 && n == 0);
+	CHECK(ioctl(fd, FIONREAD, &n) == 0 && n == 2);
+	CHECK(recv(fd, buf, sizeof(buf), MSG_PEEK) == 2 && !memcmp(buf, "ab", 2));
+	CHECK(recv(fd, buf, 1, 0) == 1 && buf[0] == 'a');
+	CHECK(recv(fd, buf, sizeof(buf), MSG_WAITALL) == 1 && buf[0] == 'b');
+	CHECK(ioctl(fd, SIOCATMARK, &n) == 0 && n == 1);
+	CHECK(recv(fd, buf, 1, MSG_OOB | MSG_PEEK) == 1 && buf[0] == 'c');
+	CHECK(recv(fd, buf, sizeof(buf), MSG_OOB) == 1 && buf[0] == 'c');
+	FAILS(recv(fd, buf, 1, MSG_OOB), EINVAL);
+	t_recv_all(fd, buf, 2);
+	CHECK(!memcmp(buf, "de", 2));
+	CHECK(ioctl(fd, SIOCATMARK, &n) == 0 && n == 0);
+	t_say(fd, "on");
+	t_recv_all(fd, buf, 3);
+	close(fd);
+}
+
+static void urgent_inline(void)
+{
+	int fd = t_connect(NULL), v = 1, n;
+	char buf[16];
+
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &v, sizeof(v)) == 0);
+	t_say(fd, "urgent");
+	wait_pri(fd);
+	CHECK(recv(fd, buf, sizeof(buf), 0) == 2);
+	CHECK(ioctl(fd, SIOCATMARK, &n) == 0 && n == 1);
+	FAILS(recv(fd, buf, 1, MSG_OOB), EINVAL);
+	t_recv_all(fd, buf, 3);
+	CHECK(!memcmp(buf, "cde", 3));
+	close(fd);
+}
+
+static void urgent_sent(void)
+{
+	int fd = t_connect("oob");
+	char c;
+
+	CHECK(send(fd, "x!", 2, MSG_OOB) == 2);
+	CHECK(recv(fd, &c, 1, 0) == 1 && c == '!');
+	close(fd);
+}
+
+static void set_int(int fd, int level, int name, int v)
+{
+	CHECK(setsockopt(fd, level, name, &v, sizeof(v)) == 0);
+	CHECK(get_int(fd, level, name) == v);
+}
+
+/* What is held back goes when it is let go, or in the end by itself. */
+static void held_back(void)
+{
+	int fd = t_connect("echo");
+	char buf[16];
+
+	CHECK(send(fd, "12", 2, MSG_MORE) == 2);
+	CHECK(send(fd, "34", 2, 0) == 2);
+	t_recv_all(fd, buf, 4);
+	set_int(fd, IPPROTO_TCP, TCP_CORK, 1);
+	CHECK(send(fd, "56", 2, 0) == 2);
+	FAILS(recv(fd, buf, 1, MSG_DONTWAIT), EAGAIN);
+	set_int(fd, IPPROTO_TCP, TCP_CORK, 0);
+	t_recv_all(fd, buf, 2);
+	CHECK(send(fd, "78", 2, MSG_MORE) == 2);
+	t_recv_all(fd, buf, 2);
+	CHECK(!memcmp(buf, "78", 2));
+	close(fd);
+}
+
+/* Numbers that change what TCP does; and it still works with them. */
+static void tuned(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0), n = -1;
+	char buf[4096] = "";
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	CHECK(fd >= 0);
+	set_int(fd, IPPROTO_TCP, TCP_MAXSEG, 1000);
+	set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 60000);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
+	set_int(fd, IPPROTO_TCP, TCP_SYNCNT, 3);
+	set_int(fd, IPPROTO_TCP, TCP_LINGER2, 20);
+	set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 20000);
+	set_int(fd, IPPROTO_IP, IP_TTL, 33);
+	CHECK(connect(fd, (struct sockaddr *)&t_peer, sizeof(t_peer)) == 0);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_MAXSEG) <= 1000);
+	set_int(fd, IPPROTO_IP, IP_TOS, 0x20);
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	t_say(fd, "hold");
+	while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	CHECK(errno == EAGAIN);
+	/* Not much more than the mark waits to be sent. */
+	CHECK(ioctl(fd, SIOCOUTQNSD, &n) == 0 && n >= 20000 - 4096 && n < 200000);
+	CHECK(poll(&p, 1, 0) == 0);
+	close(t_connect("release"));
+	close(fd);
+}
+
 /* --- copies --------------------------------------------------------------------------------- */
 
 static void copies(void)
@@ -662,6 +784,11 @@ static const struct t_case cases[] = {
 	{ "bound", bound },
 	{ "options", options },
 	{ "queues", queues },
+	{ "urgent", urgent },
+	{ "urgent_inline", urgent_inline },
+	{ "urgent_sent", urgent_sent },
+	{ "held_back", held_back },
+	{ "tuned", tuned },
 	{ "copies", copies },
 	{ "forked", forked },
 	{ "many", many },

@@ -14,6 +14,7 @@
  *	close MS	close after MS milliseconds
  * One thread for each connection.
  */
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 
@@ -63,6 +64,26 @@ static void reset(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
 }
 
+/* "ab", "c" out of band, "de" */
+static void urgent(int fd)
+{
+	t_send_all(fd, "ab", 2);
+	CHECK(send(fd, "c", 1, MSG_OOB) == 1);
+	t_send_all(fd, "de", 2);
+	echo(fd);
+}
+
+/* What comes out of band goes back. */
+static void oob(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+	char c;
+
+	CHECK(poll(&p, 1, 10000) == 1 && p.revents & POLLPRI);
+	CHECK(recv(fd, &c, 1, MSG_OOB) == 1);
+	CHECK(send(fd, &c, 1, 0) == 1);
+}
+
 static bool read_line(int fd, char *buf, size_t size)
 {
 	size_t at = 0;
@@ -97,6 +118,10 @@ static void *serve(void *arg)
 		sem_post(&release);
 	} else if (!strcmp(what, "reset")) {
 		reset(fd);
+	} else if (!strcmp(what, "urgent")) {
+		urgent(fd);
+	} else if (!strcmp(what, "oob")) {
+		oob(fd);
 	} else if (!strcmp(what, "later")) {
 		t_sleep_ms(n);
 		t_send_all(fd, "x", 1);

@@ -579,7 +579,7 @@ static bool pervert(struct tcpcb *tp, struct js_so *s, struct js_sock *so)
 		tp->t_delack_us = tp->t_keep_us = UINT64_MAX;
 	} else {
 		tp->t_rexmt_us = tp->t_delack_us = tp->t_keep_us = below(2) ? 0 : rnd();
-		tp->keep_idle_us = 1;
+		tp->keep_idle_ms = 1;
 	}
 	if (below(2)) {		/* a million tiny segments of buffers that are not ours */
 		tp->snd_mss = 48;

@@ -96,7 +96,7 @@ static size_t make_syn(uint8_t *frame, const struct flow *f)
 	frame[12] = 0x08;
 	frame[13] = 0;
 	len = tcp_seg_build(&seg, th);
-	ip_build(ip, &pair, (uint32_t)len, 0, (uint16_t)rnd());
+	ip_build(ip, &pair, (uint32_t)len, 0, 0, (uint16_t)rnd());
 	sum = ip_csum_fold(ip_csum_add(ip_pseudo_sum(&pair, (uint32_t)len), th, (size_t)len));
 	memcpy(th + 16, &sum, 2);
 	return ETH_LEN + IP_LEN + (size_t)len;

@@ -225,7 +225,7 @@ static uint16_t packet_in(struct cm_addr src, struct cm_addr dst, uint8_t flags,
 	memcpy(pair.src, src.addr, 16);
 	memcpy(pair.dst, dst.addr, 16);
 	tlen = tcp_seg_build(&seg, p.peek + 20);
-	hlen = ip_build(p.peek, &pair, (uint32_t)tlen, 0, 0);
+	hlen = ip_build(p.peek, &pair, (uint32_t)tlen, 0, 0, 0);
 	assert_int_equal(hlen, 20);
 	p.sdu_len = p.n_peek = (uint16_t)(hlen + tlen);
 	if (cm_addr_same_host(&src, &cs.cfg.addr))

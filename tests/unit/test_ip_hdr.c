@@ -119,12 +119,16 @@ static void v4_header(void **state)
 	struct ip_pair pair;
 
 	(void)state;
-	assert_int_equal(ip_build(ip, &v4, 20, 8, 0x1234), 20);
+	assert_int_equal(ip_build(ip, &v4, 20, 8, 0, 0x1234), 20);
 	assert_csum(ip_csum_add(0, ip, 20), 0);
 	assert_memory_equal(ip, want, sizeof(want));
 	assert_int_equal(ip_parse(ip, 40, &pair, &tos), 20);
 	assert_memory_equal(&pair, &v4, sizeof(pair));
 	assert_int_equal(tos, 8);
+	/* Time to live, if it is to be another than 64 */
+	ip_build(ip, &v4, 20, 0, 33, 0);
+	assert_int_equal(ip[8], 33);
+	assert_csum(ip_csum_add(0, ip, 20), 0);
 }
 
 static void v6_header(void **state)
@@ -133,10 +137,11 @@ static void v6_header(void **state)
 	struct ip_pair pair;
 
 	(void)state;
-	assert_int_equal(ip_build(ip, &v6, 20, 0xab, 0), 40);
+	assert_int_equal(ip_build(ip, &v6, 20, 0xab, 0, 0), 40);
 	assert_int_equal(ip_parse(ip, 60, &pair, &tos), 40);
 	assert_memory_equal(&pair, &v6, sizeof(pair));
 	assert_int_equal(tos, 0xab);
+	assert_int_equal(ip[7], 64);
 	assert_int_equal(ip_parse(ip, 59, &pair, &tos), -EBADMSG);
 	assert_int_equal(ip_parse(ip, 39, &pair, &tos), -EBADMSG);
 	ip[6] = 17;
@@ -150,7 +155,7 @@ static int parse_changed(unsigned int i, uint8_t value)
 	struct ip_pair pair;
 	uint16_t csum;
 
-	ip_build(ip, &v4, 60, 0, 1);
+	ip_build(ip, &v4, 60, 0, 0, 1);
 	ip[i] = value;
 	ip[10] = ip[11] = 0;
 	csum = ip_csum_fold(ip_csum_add(0, ip, 20));
@@ -172,7 +177,7 @@ static void bad_headers(void **state)
 	assert_int_equal(parse_changed(6, 0x20), -EBADMSG);	/* more fragments */
 	assert_int_equal(parse_changed(7, 1), -EBADMSG);	/* an offset */
 	assert_int_equal(parse_changed(9, 17), -EPROTONOSUPPORT);
-	ip_build(ip, &v4, 60, 0, 1);
+	ip_build(ip, &v4, 60, 0, 0, 1);
 	ip[11] ^= 1;
 	assert_int_equal(ip_parse(ip, 80, &pair, &tos), -EBADMSG);
 	assert_int_equal(ip_parse(ip, 19, &pair, &tos), -EBADMSG);

@@ -88,6 +88,210 @@ static void nodelay(void **state)
 	T_NOTHING(tp, 0);
 }
 
+/* TCP_CORK holds a short segment back: until it fills up, the cork is taken
+ * off, or RTO is over. */
+static void cork(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	struct tcp_user_opts o = { .cork = true };
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	t_send(tp, 400);
+	T_NOTHING(tp, 0);
+	t_send(tp, 700);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 0);
+	o.cork = false;
+	tcp_user_opts(tp, &o, t_us(0));
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 100, .ack = 1);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1101, .wnd = 8192);
+	o.cork = true;
+	tcp_user_opts(tp, &o, t_us(1));
+	t_send(tp, 50);
+	T_NOTHING(tp, 1);
+	T_NOTHING(tp, 200);
+	T_TX(tp, 201, .flags = TH_ACK | TH_PUSH, .seq = 1101, .len = 50, .ack = 1);
+	T_NOTHING(tp, 201);
+	/* TCP_NODELAY sends what the cork holds, once. */
+	o.nodelay = true;
+	t_send(tp, 60);
+	T_NOTHING(tp, 202);
+	tcp_user_opts(tp, &o, t_us(202));
+	T_TX(tp, 202, .flags = TH_ACK | TH_PUSH, .seq = 1151, .len = 60, .ack = 1);
+	t_send(tp, 70);
+	T_NOTHING(tp, 202);
+	/* FIN takes it along. */
+	tcp_user_close(tp, t_us(203));
+	T_TX(tp, 203, .flags = TH_ACK | TH_PUSH | TH_FIN, .seq = 1211, .len = 70, .ack = 1);
+	T_NOTHING(tp, 203);
+}
+
+/* MSG_MORE is a cork for one SEND; an ACK takes it off, too. */
+static void send_more(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 400);
+	tcp_user_more(tp);
+	T_NOTHING(tp, 0);
+	t_send(tp, 200);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 600, .ack = 1);
+	T_NOTHING(tp, 0);
+	t_send(tp, 1300);
+	tcp_user_more(tp);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 601, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1601, .wnd = 8192);
+	T_TX(tp, 1, .flags = TH_ACK | TH_PUSH, .seq = 1601, .len = 300, .ack = 1);
+	T_NOTHING(tp, 1);
+}
+
+/* RFC 9293, 3.8.5; RFC 6093: SEG.UP points behind the last urgent octet, and
+ * whatever precedes it carries URG; Nagle does not hold it back. */
+static void urgent_is_sent(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000);
+
+	(void)state;
+	t_send(tp, 100);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 100, .ack = 1);
+	T_NOTHING(tp, 0);
+	t_send(tp, 2500);
+	tcp_user_urgent(tp, &t.v);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK | TH_URG, .seq = 101, .len = 1000, .ack = 1,
+		   .wnd = 60000, .up = 2500, .wscale = TCP_WS_NONE);
+	T_NOTHING(tp, 0);
+	/* So does an ACK, though the window is shut. */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 10, .ack = 1101, .wnd = 0);
+	T_TX_EXACT(tp, 1, .flags = TH_ACK | TH_URG, .seq = 1101, .ack = 11,
+		   .wnd = 59990, .up = 1500, .wscale = TCP_WS_NONE);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 11, .ack = 1101, .wnd = 2000);
+	T_TX_EXACT(tp, 2, .flags = TH_ACK | TH_URG, .seq = 1101, .len = 1000, .ack = 11,
+		   .wnd = 59990, .up = 1500, .wscale = TCP_WS_NONE);
+	T_TX_EXACT(tp, 2, .flags = TH_ACK | TH_URG | TH_PUSH, .seq = 2101, .len = 500, .ack = 11,
+		   .wnd = 59990, .up = 500, .wscale = TCP_WS_NONE);
+	T_NOTHING(tp, 2);
+	T_RX(tp, 3, .flags = TH_ACK, .seq = 11, .ack = 2601, .wnd = 2000);
+	t_send(tp, 10);
+	T_TX(tp, 3, .flags = TH_ACK | TH_PUSH, .seq = 2601, .len = 10, .ack = 11);
+	T_NOTHING(tp, 3);
+}
+
+/* RCV.UP moves on only, and the user is told once for each place (MUST-32). */
+static void urgent_comes(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000);
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_ACK | TH_URG, .seq = 1, .len = 10, .up = 30, .ack = 1, .wnd = 2000);
+	T_EVENTS(TCP_EV_URG | TCP_EV_DATA);
+	assert_int_equal(tp->rcv_up, T_IRS + 31);
+	T_RX(tp, 0, .flags = TH_ACK | TH_URG, .seq = 11, .len = 10, .up = 20, .ack = 1, .wnd = 2000);
+	T_EVENTS(TCP_EV_DATA);
+	/* Further on, and announced by an empty segment */
+	T_RX(tp, 0, .flags = TH_ACK | TH_URG, .seq = 21, .up = 40, .ack = 1, .wnd = 2000);
+	T_EVENTS(TCP_EV_URG);
+	assert_int_equal(tp->rcv_up, T_IRS + 61);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 21, .len = 100, .ack = 1, .wnd = 2000);
+	T_EVENTS(TCP_EV_DATA);
+	/* Passed: an old one is no news. */
+	T_RX(tp, 0, .flags = TH_ACK | TH_URG, .seq = 1, .len = 10, .up = 30, .ack = 1, .wnd = 2000);
+	T_EVENTS(0);
+	/* Without TH_URG the field means nothing; 0 is taken for 1. */
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 121, .len = 1, .up = 5, .ack = 1, .wnd = 2000);
+	T_EVENTS(TCP_EV_DATA);
+	T_RX(tp, 0, .flags = TH_ACK | TH_URG, .seq = 122, .len = 1, .up = 0, .ack = 1, .wnd = 2000);
+	T_EVENTS(TCP_EV_URG | TCP_EV_DATA);
+}
+
+/* MUST-66: URG and RST count though our window is shut. */
+static void urgent_with_a_shut_window(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000, .cfg.rcv_buf = 1000);
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1, .wnd = 2000);
+	assert_int_equal(tp->rcv_wnd, 0);
+	t.events = 0;
+	T_RX(tp, 0, .flags = TH_ACK | TH_URG, .seq = 1001, .len = 1, .up = 1, .ack = 1, .wnd = 2000);
+	T_EVENTS(TCP_EV_URG);
+	T_RX(tp, 0, .flags = TH_RST, .seq = 1001);
+	T_STATE(tp, "CLOSED");
+}
+
+/* TCP_USER_TIMEOUT (MUST-21): no progress for so long, whatever the retries. */
+static void user_timeout(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	struct tcp_user_opts o = { .user_timeout_ms = 1000 };
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	t_send(tp, 10);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	T_TX(tp, 200, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	/* Progress: patience begins anew. */
+	T_RX(tp, 400, .flags = TH_ACK, .seq = 1, .ack = 11, .wnd = 8192);
+	t_send(tp, 10);
+	T_TX(tp, 400, .flags = TH_ACK | TH_PUSH, .seq = 11, .len = 10, .ack = 1);
+	t_at(tp, 1399);
+	assert_int_not_equal(tp->state, TCPS_CLOSED);
+	t.events = 0;
+	t_at(tp, 1400);
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+
+	/* A shut window that is answered, too (RFC 5482; as Linux). */
+	tp = T_ESTABLISHED(USUAL);
+	tcp_user_opts(tp, &o, t_us(0));
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 0);
+	t_send(tp, 10);
+	T_NOTHING(tp, 0);
+	t_at(tp, 999);
+	t.events = 0;
+	t_at(tp, 1000);
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+}
+
+/* TCP_QUICKACK: what waits goes, what comes is not delayed; off: it is. */
+static void quickack(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_no_quickack(tp, 100, 8192);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1601, .len = 100, .ack = 1, .wnd = 8192);
+	T_NOTHING(tp, 0);
+	tcp_user_quickack(tp, true);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1701);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1701, .len = 100, .ack = 1, .wnd = 8192);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1801);
+	tcp_user_quickack(tp, false);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1801, .len = 100, .ack = 1, .wnd = 8192);
+	T_NOTHING(tp, 2);
+}
+
+/* TCP_WINDOW_CLAMP bounds what is offered; what was offered stays. */
+static void window_clamp(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000, .cfg.rcv_buf = 10000);
+	struct tcp_user_opts o = { .window_clamp = 3000 };
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1, .wnd = 2000);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 9000,
+		   .wscale = TCP_WS_NONE);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 8000, .ack = 1, .wnd = 2000);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 9001, .wnd = 1000,
+		   .wscale = TCP_WS_NONE);
+	t_recv(tp, 9000);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 9001, .wnd = 3000,
+		   .wscale = TCP_WS_NONE);
+}
+
 /* 61440-octet segments: the tail of a write does not wait for the peer's delayed ACK. */
 static void nagle_with_huge_segments(void **state)
 {
@@ -128,7 +332,7 @@ static void window_smaller_than_smss(void **state)
 	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 10001, .wnd = 4000);
 	T_NOTHING(tp, 1);
 	T_NOTHING(tp, 200);
-	T_TX(tp, 201, .flags = TH_ACK, .seq = 10001, .len = 4000, .ack = 1);
+	T_TX(tp, 201, .flags = TH_ACK | TH_PUSH, .seq = 10001, .len = 4000, .ack = 1);
 	T_NOTHING(tp, 201);
 	T_RX(tp, 202, .flags = TH_ACK, .seq = 1, .ack = 14001, .wnd = 5000);
 	T_TX(tp, 202, .flags = TH_ACK, .seq = 14001, .len = 5000, .ack = 1);
@@ -559,6 +763,14 @@ int main(void)
 		cmocka_unit_test(window_ends_a_burst),
 		cmocka_unit_test(nagle),
 		cmocka_unit_test(nodelay),
+		cmocka_unit_test(cork),
+		cmocka_unit_test(send_more),
+		cmocka_unit_test(urgent_is_sent),
+		cmocka_unit_test(urgent_comes),
+		cmocka_unit_test(urgent_with_a_shut_window),
+		cmocka_unit_test(user_timeout),
+		cmocka_unit_test(quickack),
+		cmocka_unit_test(window_clamp),
 		cmocka_unit_test(nagle_with_huge_segments),
 		cmocka_unit_test(reordered_window_update),
 		cmocka_unit_test(window_smaller_than_smss),

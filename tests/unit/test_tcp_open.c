@@ -274,6 +274,34 @@ static void default_mss(void **state)
 	}
 }
 
+/* TCP_MAXSEG: it is announced, and binds what we send as well. */
+static void maxseg(void **state)
+{
+	struct tcpcb *tp = t_init((struct t_opts){ .mss = 800, .cfg.mss_binds = true });
+
+	(void)state;
+	tcp_user_open_active(tp, T_ISS, t_us(0));
+	T_TX_EXACT(tp, 0, .flags = TH_SYN, .seq = 0, .wnd = 60000, .mss = 800,
+		   .wscale = TCP_WS_NONE);
+	T_RX(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 60000, .mss = 1460,
+	     .wscale = TCP_WS_NONE);
+	assert_int_equal(tcp_eff_mss(tp), 800);
+}
+
+/* TCP_SYNCNT */
+static void syn_count(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL });
+	struct tcp_user_opts o = { .syn_retries = 1 };
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	T_TX(tp, 1000, .flags = TH_SYN, .seq = 0);
+	T_NOTHING(tp, 2999);
+	t_at(tp, 3000);
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+}
+
 /* CLOSE before the connection is made: RFC 9293, 3.10.4 */
 static void close_early(void **state)
 {
@@ -327,6 +355,8 @@ int main(void)
 		cmocka_unit_test(options_are_used_if_both_offer),
 		cmocka_unit_test(eff_mss_is_a_multiple_of_4096),
 		cmocka_unit_test(default_mss),
+		cmocka_unit_test(maxseg),
+		cmocka_unit_test(syn_count),
 		cmocka_unit_test(close_early),
 		cmocka_unit_test(initial_window),
 	};

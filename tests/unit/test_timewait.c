@@ -324,7 +324,7 @@ static void packet_in(const struct tcp_seg *what, uint16_t flip)
 	csum = ip_csum_fold(ip_csum_add(ip_pseudo_sum(&pair, (uint32_t)tlen), p.peek + 20,
 					(size_t)tlen)) ^ flip;
 	memcpy(p.peek + 20 + 16, &csum, 2);
-	ip_build(p.peek, &pair, (uint32_t)tlen, 0, 0);
+	ip_build(p.peek, &pair, (uint32_t)tlen, 0, 0, 0);
 	p.sdu_len = p.n_peek = (uint16_t)(20 + tlen);
 	cs_syn_packet(&cs, &p);
 }
