@@ -68,7 +68,7 @@ ws	:= $(shell $(PKG_CONFIG) --exists 'wireshark >= 4.0' && echo yes)
 plugin	:= $(if $(ws),$(call have,dissector/packet-jetstream.c,$(O)/plugin/jetstream.so))
 unit	:= $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit/test_*.c)))
 tprogs	:= $(patsubst tests/progs/%.c,$(O)/tests/progs/%,$(sort $(wildcard tests/progs/*.c)))
-benches	:= pool ring
+benches	:= pool ring engine
 fuzz	:= $(addprefix $(O)/tests/fuzz/,segment block conversation)
 man	:= $(wildcard docs/man/*.[0-9])
 
@@ -83,7 +83,7 @@ $(O)/bin/jetconnd:	$(call objs,connserver stack/child) $(stack)
 $(O)/bin/jetconnd:	all-libs = $(nl-libs) -lcap-ng -lsodium
 $(O)/bin/jet:		$(call objs,netns) $(common)
 $(O)/bin/jet:		all-libs = $(nl-libs) -lpcap -ljson-c -linih
-$(O)/bin/jet-bench:	$(call objs,tests/bench stack/pool) $(common)
+$(O)/bin/jet-bench:	$(call objs,tests/bench stack/pool) $(engine) $(common)
 $(O)/bin/jet-bench:	all-libs = -lisal -ljson-c -lm
 $(O)/bin/tcp-sim:	$(call objs,tests/sim) $(engine)
 $(O)/lib/libjetstream.so: $(filter-out $(O)/stack/api/preload.o,$(call objs,stack/api)) $(stack)
@@ -144,7 +144,7 @@ demo:					## the main job: four nodes, both TCPs, captured (root)
 	$(Q)O='$(abspath $(O))' netns/demo.sh
 
 bench:					## measure, each benchmark in its own lab (root)
-	$(Q)tests/lib/deps
+	$(Q)tests/lib/deps valgrind
 	$(Q)$(MAKE) -j$$(nproc) O='$(O)' all
 	$(Q)for b in $(benches); do '$(O)/bin/jet' bench $$b || exit; done
 

@@ -32,6 +32,11 @@ has_figures() {
 		.ring[1].frames
 }
 
+@test "bench engine: segments, timers, sizes" {
+	"$JET" bench engine --quick --json >out.json
+	has_figures .segments[0].each_ns .segments[6].each_ns .timers[1].each_ns
+}
+
 @test "a benchmark that is ended takes its lab down" {
 	local pid lab
 	"$JET" bench pool --seconds 100 >/dev/null &

@@ -47,6 +47,9 @@ void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 void bench_pool(void);
 void bench_ring(void);
+void bench_engine(void);
+/* engine.c runs this program under callgrind, as "jet-bench --engine-case N". */
+int engine_case(int which);
 
 /* --- lab.c ------------------------------------------------------------------- */
 

@@ -33,6 +33,7 @@ static const struct {
 } benches[] = {
 	{ "pool", bench_pool, "packets between pools, against a bare pipeline: bulk, small, round trips" },
 	{ "ring", bench_ring, "the ring against its model: rate, fairness, departure error" },
+	{ "engine", bench_engine, "the TCP engine: time and instructions a segment, timers, sizes" },
 };
 
 void die(const char *fmt, ...)
@@ -160,7 +161,11 @@ int main(int argc, char **argv)
 	/* No SA_RESTART: waitpid() shall return. */
 	struct sigaction sa = { .sa_handler = on_signal };
 	pid_t parent = getpid(), pid;
-	size_t which = parse(argc, argv);
+	size_t which;
+
+	if (argc == 3 && !strcmp(argv[1], "--engine-case"))
+		return engine_case(atoi(argv[2]));
+	which = parse(argc, argv);
 
 	if (geteuid() != 0)
 		die("this makes network namespaces and needs root: use sudo");
