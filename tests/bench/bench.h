@@ -62,6 +62,11 @@ void lab_init(void);
 void lab_up(unsigned int n_nodes, const char *rate, bool servers);
 /* `jet down`: quietly, also if there is none.  Does not die. */
 void lab_down(void);
+/* What `jet status --json` says; to be json_object_put(). */
+struct json_object;
+struct json_object *lab_status(void);
+/* The process of the lab's jetringd. */
+pid_t lab_ringd(void);
 /* Path of node @k's nK.sock.  Static memory, good for four calls. */
 const char *lab_sock(unsigned int k);
 

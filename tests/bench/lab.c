@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -144,6 +145,32 @@ void lab_down(void)
 
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+}
+
+struct json_object *lab_status(void)
+{
+	char *text = lab_jet("status", "--json", NULL);
+	struct json_object *status = json_tokener_parse(text);
+
+	if (!status)
+		die("cannot read what \"jet status\" says");
+	free(text);
+	return status;
+}
+
+pid_t lab_ringd(void)
+{
+	static pid_t pid;
+	struct json_object *status, *j;
+
+	if (pid > 0 && kill(pid, 0) == 0)
+		return pid;
+	status = lab_status();
+	if (!json_object_object_get_ex(status, "jetringd_pid", &j))
+		die("\"jet status\" does not say which process jetringd is");
+	pid = (pid_t)json_object_get_int(j);
+	json_object_put(status);
+	return pid;
 }
 
 const char *lab_sock(unsigned int k)

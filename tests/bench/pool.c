@@ -8,8 +8,13 @@
  *
  * On an unlimited ring of two nodes.
  */
+#include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "common/util.h"
 #include "tests/bench/bench.h"
 
 #define BULK_WINDOW	16u	/* packets under way: 1 MiB of buffers on each side */
@@ -19,8 +24,41 @@
 #define SMALL_BAR	1e6
 #define ROUND_BAR	2.0
 
+/* Which processor each has: -1 any. */
+struct placement {
+	const char *name;
+	int sender, ring, receiver;
+};
+
+static const struct placement placements[] = {
+	{ "any", -1, -1, -1 },
+	{ "all on one", 0, 0, 0 },
+	{ "sender | ring, receiver", 0, 1, 1 },
+	{ "sender, receiver | ring", 0, 1, 0 },
+};
+
+static void pin(pid_t pid, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (cpu < 0 || i == cpu)
+			CPU_SET(i, &set);
+	if (sched_setaffinity(pid, sizeof(set), &set) < 0)
+		die("cannot place process %d on processor %d: %s", (int)pid, cpu, strerror(errno));
+}
+
+/* The crew of a stream: sender, (the bare relay,) receiver. */
+static void place(const struct crew *c, bool is_bare, const struct placement *pl)
+{
+	pin(c->pid[0], pl->sender);
+	pin(is_bare ? c->pid[1] : lab_ringd(), pl->ring);
+	pin(c->pid[c->n - 1], pl->receiver);
+}
+
 /* Packets a second of one run. */
-static double run_stream(bool is_bare, uint32_t sdu_len, uint32_t window)
+static double run_stream(bool is_bare, uint32_t sdu_len, uint32_t window, const struct placement *pl)
 {
 	struct stream *s = crew_shared(sizeof(*s));
 	struct clients *cl = NULL;
@@ -34,6 +72,7 @@ static double run_stream(bool is_bare, uint32_t sdu_len, uint32_t window)
 		bare_stream(&c, s);
 	else
 		cl = clients_stream(&c, s, 1, 2);
+	place(&c, is_bare, pl);
 	crew_go(&c);
 	rate = crew_rate(&c, &s->taken);
 	crew_end(&c);
@@ -67,27 +106,37 @@ static struct pair medians(double *a, double *b)
 	return p;
 }
 
-static void bench_bulk(void)
+static void bulk_row(const struct placement *pl)
 {
-	double *pools = figures();
-	double *bare = figures();
+	double *pools = figures(), *bare = figures();
 	struct pair p;
 	struct row *r;
 
 	for (unsigned int i = 0; i < bench_opts.runs; i++) {
-		pools[i] = gbit(run_stream(false, SDU_BULK, BULK_WINDOW), SDU_BULK);
-		bare[i] = gbit(run_stream(true, SDU_BULK, BULK_WINDOW), SDU_BULK);
+		pools[i] = gbit(run_stream(false, SDU_BULK, BULK_WINDOW, pl), SDU_BULK);
+		bare[i] = gbit(run_stream(true, SDU_BULK, BULK_WINDOW, pl), SDU_BULK);
 	}
 	p = medians(pools, bare);
 	r = report_row("bulk");
+	row_text(r, "processors", pl->name);
 	row_int(r, "sdu_octets", SDU_BULK);
 	row_int(r, "window_packets", BULK_WINDOW);
 	row_num(r, "pools_gbit_per_s", p.a);
 	row_num(r, "bare_gbit_per_s", p.b);
 	row_num(r, "ratio", p.ratio);
-	report_bar("bulk, of the bare pipeline", p.ratio, BULK_BAR, false);
+	if (pl == &placements[0])
+		report_bar("bulk, of the bare pipeline", p.ratio, BULK_BAR, false);
 	free(pools);
 	free(bare);
+}
+
+static void bench_bulk(void)
+{
+	bool is_multi = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+
+	for (size_t i = 0; i < (is_multi ? ARRAY_SIZE(placements) : 1); i++)
+		bulk_row(&placements[i]);
+	pin(lab_ringd(), -1);
 }
 
 static void bench_small(void)
@@ -96,7 +145,7 @@ static void bench_small(void)
 	struct row *r;
 
 	for (unsigned int i = 0; i < bench_opts.runs; i++)
-		v[i] = run_stream(false, SDU_SMALL, SMALL_WINDOW);
+		v[i] = run_stream(false, SDU_SMALL, SMALL_WINDOW, &placements[0]);
 	m = median(v, bench_opts.runs);
 	r = report_row("small");
 	row_int(r, "sdu_octets", SDU_SMALL);

@@ -99,11 +99,8 @@ static double counted(struct json_object *status, const char *in, const char *ke
 /* What jetringd has counted on this ring. */
 static void read_status(struct outcome *o, unsigned int run)
 {
-	char *text = lab_jet("status", "--json", NULL);
-	struct json_object *status = json_tokener_parse(text);
+	struct json_object *status = lab_status();
 
-	if (!status)
-		die("cannot read what \"jet status\" says");
 	o->frames += (uint64_t)counted(status, "ring", "frames", 0);
 	o->late += (uint64_t)counted(status, "ring", "late_frames", 0);
 	o->stalls += (uint64_t)counted(status, "ring", "stalls", 0);
@@ -111,7 +108,6 @@ static void read_status(struct outcome *o, unsigned int run)
 	o->p50_us[run] = counted(status, "ring", "late_p50_ns", NAN) / 1e3;
 	o->p99_us[run] = counted(status, "ring", "late_p99_ns", NAN) / 1e3;
 	json_object_put(status);
-	free(text);
 }
 
 static void run_case(const struct ring_case *rc, struct outcome *o, unsigned int run)
