@@ -15,6 +15,8 @@
 
 #include "emulator/emu.h"
 
+#define CRC_SMALL	240u	/* octets of SDU */
+
 static void put_be16(uint8_t *p, uint32_t v)
 {
 	p[0] = (uint8_t)(v >> 8);
@@ -66,6 +68,23 @@ size_t aal5_tail(uint8_t *tail, uint32_t sdu_len, uint16_t uucpi, uint32_t crc)
 	return pad + JS_TRAILER_LEN;
 }
 
+/* Of a small one all octets are put together first: two CRCs of few octets
+ * cost more than one of as many. */
+static uint32_t small_crc(uint8_t *pdu, const struct iovec *iov, int n_iov, uint32_t sdu_len,
+			  uint16_t uucpi)
+{
+	size_t total = 0;
+
+	for (int i = 0; i < n_iov; i++) {
+		assert(iov[i].iov_len <= sdu_len - total);
+		memcpy(pdu + total, iov[i].iov_base, iov[i].iov_len);
+		total += iov[i].iov_len;
+	}
+	assert(total == sdu_len);
+	total += aal5_tail(pdu + total, sdu_len, uucpi, 0);
+	return crc32_ieee(0, pdu, total - 4);
+}
+
 /**
  * aal5_crc() - CRC-32 of a CPCS-PDU
  * @iov:	The SDU's pieces, in order; together @sdu_len octets
@@ -77,17 +96,19 @@ size_t aal5_tail(uint8_t *tail, uint32_t sdu_len, uint16_t uucpi, uint32_t crc)
  */
 uint32_t aal5_crc(const struct iovec *iov, int n_iov, uint32_t sdu_len, uint16_t uucpi)
 {
-	uint8_t tail[JS_CELL + JS_TRAILER_LEN];
-	size_t n = aal5_tail(tail, sdu_len, uucpi, 0);
+	uint8_t pdu[CRC_SMALL + JS_CELL + JS_TRAILER_LEN];
 	uint32_t crc = 0;
-	size_t total = 0;
+	size_t total = 0, n;
 
+	if (sdu_len <= CRC_SMALL)
+		return small_crc(pdu, iov, n_iov, sdu_len, uucpi);
+	n = aal5_tail(pdu, sdu_len, uucpi, 0);
 	for (int i = 0; i < n_iov; i++) {
 		crc = crc32_ieee(crc, iov[i].iov_base, iov[i].iov_len);
 		total += iov[i].iov_len;
 	}
 	assert(total == sdu_len);
-	return crc32_ieee(crc, tail, n - 4);
+	return crc32_ieee(crc, pdu, n - 4);
 }
 
 void aal5_make(struct frame *f)
