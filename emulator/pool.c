@@ -384,35 +384,52 @@ bool event_put(struct port *p, const struct js_event *ev, bool is_rx)
 
 /* --- arrival -------------------------------------------------------------------- */
 
-/* Copy the SDU of @f into buffers @ids; @dst describes where it went.
- * Return: buffers used. */
-static int scatter(struct port *p, const struct frame *f, const uint16_t *ids, struct iovec *dst)
+static uint8_t *buf_mem(const struct port *p, uint16_t id)
 {
-	uint32_t left = f->sdu_len;
-	size_t src_off = 0;
-	int n = 0, i = 0;
+	return p->mem + (size_t)id * JS_BUF_SIZE;
+}
 
-	while (left) {
-		uint32_t room = MIN(left, (uint32_t)JS_BUF_SIZE), off = 0;
-		uint8_t *to = p->mem + (size_t)ids[n] * JS_BUF_SIZE;
+/* Buffers @ids as pieces of memory for @len octets; neighbours are one piece.
+ * Return: pieces. */
+static int make_pieces(const struct port *p, const uint16_t *ids, uint32_t len, struct iovec *dst)
+{
+	int n = 0;
 
-		dst[n++] = (struct iovec) { .iov_base = to, .iov_len = room };
-		while (off < room) {
-			size_t len;
+	for (unsigned int i = 0; len; i++) {
+		uint32_t part = MIN(len, (uint32_t)JS_BUF_SIZE);
 
-			assert(i < f->n_iov);
-			len = MIN(f->iov[i].iov_len - src_off, (size_t)(room - off));
-			memcpy(to + off, (const uint8_t *)f->iov[i].iov_base + src_off, len);
-			off += (uint32_t)len;
-			src_off += len;
-			if (src_off == f->iov[i].iov_len) {
-				src_off = 0;
-				i++;
-			}
-		}
-		left -= room;
+		if (i && ids[i] == ids[i - 1] + 1)
+			dst[n - 1].iov_len += part;
+		else
+			dst[n++] = (struct iovec) { .iov_base = buf_mem(p, ids[i]), .iov_len = part };
+		len -= part;
 	}
 	return n;
+}
+
+/* Copy the SDU of @f to @dst, which has room for exactly that. */
+static void scatter(const struct frame *f, const struct iovec *dst)
+{
+	size_t left = f->sdu_len, src_off = 0, dst_off = 0;
+	const struct iovec *src = f->iov;
+
+	while (left) {
+		size_t len = MIN(src->iov_len - src_off, dst->iov_len - dst_off);
+
+		assert(src < f->iov + f->n_iov);
+		memcpy((uint8_t *)dst->iov_base + dst_off, (const uint8_t *)src->iov_base + src_off, len);
+		src_off += len;
+		dst_off += len;
+		left -= len;
+		if (src_off == src->iov_len) {
+			src_off = 0;
+			src++;
+		}
+		if (dst_off == dst->iov_len) {
+			dst_off = 0;
+			dst++;
+		}
+	}
 }
 
 /**
@@ -446,11 +463,12 @@ bool pool_rx(struct station *s, struct pool *pool, const struct frame *f, int64_
 			pool->st.rx_node_full++;
 		goto drop;
 	}
-	n = scatter(p, f, ev.buf, dst);
+	n = make_pieces(p, ev.buf, f->sdu_len, dst);
+	scatter(f, dst);
 	if (flip >= 0 && (uint64_t)flip < (uint64_t)f->sdu_len * 8) {
 		uint64_t octet = (uint64_t)flip / 8;
 
-		((uint8_t *)dst[octet / JS_BUF_SIZE].iov_base)[octet % JS_BUF_SIZE] ^=
+		buf_mem(p, ev.buf[octet / JS_BUF_SIZE])[octet % JS_BUF_SIZE] ^=
 			(uint8_t)(0x80 >> (flip & 7));
 	}
 	if (aal5_crc(dst, n, f->sdu_len, f->uucpi) != f->crc) {

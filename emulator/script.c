@@ -5,9 +5,9 @@
  * DOC: the way of an op (paper, section 3: scripts; 4.7: templates)
  *
  * Nothing that a client can write is used twice.  port_fetch() reads tail
- * once and checks it against what it knows; op_run() copies the op once, 256
- * octets, and from then on looks only at the copy.  So a client that changes
- * an op while it runs has only chosen when to change it.
+ * once and checks it against what it knows; op_copy() copies the op once, and
+ * from then on only the copy is looked at.  So a client that changes an op
+ * while it runs has only chosen when to change it.
  *
  *	sh->tail  --- acquire ---> port_fetch()
  *	sh->op[i] --- one copy ---> op_run() --> op_alloc() op_free(): finished
@@ -226,11 +226,11 @@ static void send_finish(struct send *sd, uint16_t status)
 {
 	struct squeue *q = sd->q;
 	struct pool *pool = sd->pool;
-	unsigned int i;
+	unsigned int i = sd->n_buf;
 
 	sd->state = SEND_NONE;
-	for (i = 0; i < sd->n_buf; i++)
-		buf_send_done(q->port, sd->buf[i]);
+	while (i)		/* in the order of op_free() */
+		buf_send_done(q->port, sd->buf[--i]);
 	pool->n_sends--;
 	pool_put(pool);
 	op_finish(q, sd->slot, status);
@@ -466,6 +466,7 @@ static void build_frame(struct port *p, struct send *sd, const struct js_op *op,
 {
 	struct frame *f = &sd->f;
 	uint32_t i, peek = op->hdr_len;
+	const uint8_t *end = NULL;	/* of the last piece of iov[] */
 
 	f->n_iov = 1;
 	sd->n_buf = op->n_seg;
@@ -484,8 +485,14 @@ static void build_frame(struct port *p, struct send *sd, const struct js_op *op,
 			at += n;
 			len -= n;
 		}
-		if (len)
+		if (!len)
+			continue;
+		/* Neighbours are one piece: a CRC and a copy for all. */
+		if (at == end)
+			f->iov[f->n_iov - 1].iov_len += len;
+		else
 			f->iov[f->n_iov++] = (struct iovec) { .iov_base = at, .iov_len = len };
+		end = at + len;
 	}
 	f->iov[0] = (struct iovec) { .iov_base = sd->peek, .iov_len = peek };
 }
@@ -551,18 +558,43 @@ static uint16_t op_alloc(struct squeue *q, uint32_t slot, const struct js_op *op
 	return got ? JS_ST_DONE : JS_ST_ENOBUFS;
 }
 
-/* Those that are the port's are freed, also if others are not. */
+/*
+ * Those that are the port's are freed, also if others are not.  The last one
+ * first: they are used again last-in first-out, so that what was in order, as
+ * neighbours in memory are, comes back in order (build_frame(), pool_rx()).
+ */
 static uint16_t op_free(struct squeue *q, const struct js_op *op)
 {
 	uint16_t status = JS_ST_DONE;
-	unsigned int i;
+	unsigned int i = op->n;
 
 	if (!op->n || op->n > JS_OP_BUFS)
 		return JS_ST_EINVAL;
-	for (i = 0; i < op->n; i++)
-		if (buf_free(q->port, op->bufs[i]) < 0)
+	while (i)
+		if (buf_free(q->port, op->bufs[--i]) < 0)
 			status = JS_ST_EPERM;
 	return status;
+}
+
+/*
+ * Copy an op to private memory, once, and of it only what its fixed part says
+ * is used: each line of it is fetched from its producer's cache.  Lengths that
+ * cannot be are copied as such, nothing behind them, and refused later.
+ */
+static void op_copy(struct js_op *op, const struct js_op *sh)
+{
+	memcpy(op, sh, offsetof(struct js_op, hdr));
+	/* The copy is what is checked and used: do not load from there again. */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (op->code == JS_OP_SEND) {
+		if (op->hdr_len <= JS_OP_HDR_MAX && op->n_seg <= JS_SDU_BUFS) {
+			memcpy(op->hdr, sh->hdr, op->hdr_len);
+			memcpy(op->seg, sh->seg, op->n_seg * sizeof(op->seg[0]));
+		}
+	} else if (op->code == JS_OP_FREE && op->n <= JS_OP_BUFS) {
+		memcpy(op->bufs, sh->bufs, op->n * sizeof(op->bufs[0]));
+	}
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 static void op_run(struct squeue *q, uint32_t slot)
@@ -572,9 +604,7 @@ static void op_run(struct squeue *q, uint32_t slot)
 	uint16_t status;
 	struct js_op op;
 
-	memcpy(&op, &q->sh->op[slot % JS_QUEUE_OPS], sizeof(op));
-	/* The copy is what is checked and used: do not load from there again. */
-	atomic_signal_fence(memory_order_seq_cst);
+	op_copy(&op, &q->sh->op[slot % JS_QUEUE_OPS]);
 
 	switch (op.code) {
 	case JS_OP_NOP:

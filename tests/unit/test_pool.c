@@ -105,6 +105,35 @@ static void packets_of_all_sizes_arrive(void **state)
 	poolc_close(&b.pc);
 }
 
+/* Neighbours in memory are sent and received as one piece.  They stay in order
+ * when they are freed together, and any other order arrives as well. */
+static void neighbours_stay_neighbours(void **state)
+{
+	static const unsigned int mixed[] = { 4, 5, 2, 0, 1, 3, 7, 6 };
+	uint16_t ids[8], again[8], other[8];
+	struct client a, b;
+
+	(void)state;
+	client_pair(&a, &b);
+	client_alloc(&a, ids, 8);
+	for (unsigned int i = 1; i < 8; i++)
+		assert_int_equal(ids[i], ids[0] + i);
+	for (unsigned int i = 0; i < 8; i++)
+		other[i] = ids[mixed[i]];
+	exchange(&a, &b, ids, 8, 8 * JS_BUF_SIZE);
+	exchange(&a, &b, other, 8, 8 * JS_BUF_SIZE - 100);
+	exchange(&a, &b, ids, 8, 8 * JS_BUF_SIZE);
+	client_free(&a, ids, 8);
+	client_alloc(&a, again, 8);
+	assert_memory_equal(again, ids, sizeof(ids));
+	client_free(&a, other, 8);
+	client_alloc(&a, again, 8);
+	assert_memory_equal(again, other, sizeof(other));
+	exchange(&a, &b, again, 8, 8 * JS_BUF_SIZE);
+	poolc_close(&a.pc);
+	poolc_close(&b.pc);
+}
+
 /* Both in one node: delivered inside the adapter; the real ring's station.c. */
 static void packets_to_ones_own_node_arrive(void **state)
 {
@@ -1325,6 +1354,7 @@ int main(void)
 #define REAL(f) cmocka_unit_test_setup_teardown(f, setup_real, teardown)
 	const struct CMUnitTest tests[] = {
 		REAL(packets_of_all_sizes_arrive),
+		REAL(neighbours_stay_neighbours),
 		REAL(packets_to_ones_own_node_arrive),
 		CASE(inject_and_divert),
 		CASE(foreign_and_malformed_ops_are_refused),
