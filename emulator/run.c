@@ -26,6 +26,7 @@
 #define SPIN_NS		30000u	/* after the last work; below a wake-up's cost */
 #define SLEEP_MARGIN_NS	60000u	/* a timed sleep may come back so much too late */
 #define LATE_NS		50000u	/* look at descriptors between frames if the ring is so late */
+#define LOOK_NS		2000u	/* between looks at descriptors while we do not sleep */
 #define RING_BURST	32	/* things the ring does before others have their turn */
 
 /* Queues of ports that think we are awake. */
@@ -61,6 +62,10 @@ static bool run_ring(uint64_t *next_ns)
 		if (*next_ns > now)
 			return any;
 		any = true;
+		/* A frame that starts and arrives now needs one clock reading. */
+		*next_ns = ring_step(&lab.ring, now);
+		if (*next_ns > now)
+			return any;
 		/* Late: there may be others who have waited for as long. */
 		if (lab.ring.p.rate_bps && now - *next_ns > LATE_NS)
 			break;
@@ -97,12 +102,15 @@ static void sleep_until(uint64_t until_ns)
 /* One look at everything, and a sleep if there was nothing: until @limit_ns at most. */
 static void turn(uint64_t limit_ns)
 {
-	static uint64_t worked_ns;
-	uint64_t ring_ns, timer_ns, now;
-	bool worked;
+	static uint64_t worked_ns, looked_ns;
+	uint64_t ring_ns, timer_ns, now = now_ns();
+	bool worked = false;
 
-	worked = loop_wait(0);
-	timer_ns = loop_timers(now_ns());
+	if (now - looked_ns >= LOOK_NS) {
+		worked = loop_wait(0);
+		looked_ns = now;
+	}
+	timer_ns = loop_timers(now);
 	worked |= poll_ports();
 	/* Behind all that may ring_kick(): a kick is never slept over. */
 	worked |= run_ring(&ring_ns);
