@@ -14,6 +14,10 @@ SBINDIR		?= $(PREFIX)/sbin
 LIBDIR		?= $(PREFIX)/lib
 INCLUDEDIR	?= $(PREFIX)/include
 MANDIR		?= $(PREFIX)/share/man
+# Where the Wireshark that we build for looks, whatever PREFIX is.
+WS_PLUGINDIR	?= $(shell $(PKG_CONFIG) --variable=plugindir wireshark 2>/dev/null)/epan
+WS_EXTCAPDIR	?= $(or $(shell $(PKG_CONFIG) --variable=extcapdir wireshark 2>/dev/null),$(abspath $(WS_PLUGINDIR)/../../../extcap))
+WS_PROFILEDIR	?= $(shell $(PKG_CONFIG) --variable=prefix wireshark 2>/dev/null)/share/wireshark/profiles
 CFLAGS		?= -O2 -g
 # CI sets WERROR=1.  SAN is asan, ubsan, tsan or a comma-separated mix.
 WERROR		?=
@@ -65,14 +69,16 @@ progs	:= $(call have,emulator/main.c,$(O)/bin/jetringd) \
 libs	:= $(call have,stack/api/call.c,$(O)/lib/libjetstream.so) \
 	   $(call have,stack/api/preload.c,$(O)/lib/libjetstream-preload.so)
 ws	:= $(shell $(PKG_CONFIG) --exists 'wireshark >= 4.0' && echo yes)
+extcap	:= $(call have,netns/extcap.c,$(O)/extcap/jetextcap)
 plugin	:= $(if $(ws),$(call have,dissector/packet-jetstream.c,$(O)/plugin/jetstream.so))
 unit	:= $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit/test_*.c)))
 tprogs	:= $(patsubst tests/progs/%.c,$(O)/tests/progs/%,$(sort $(wildcard tests/progs/*.c)))
 benches	:= pool ring engine
 fuzz	:= $(addprefix $(O)/tests/fuzz/,segment block conversation)
 man	:= $(wildcard docs/man/*.[0-9])
+profile	:= $(wildcard dissector/profile/Jetstream/*)
 
-all: $(progs) $(libs) $(plugin)		## build everything
+all: $(progs) $(libs) $(plugin) $(extcap)	## build everything
 ifeq ($(ws),)
 	@echo 'note: no wireshark >= 4.0 headers, the dissector is not built (make deps installs them)'
 endif
@@ -85,6 +91,10 @@ $(O)/bin/jet:		$(call objs,netns) $(common)
 $(O)/bin/jet:		all-libs = $(nl-libs) -lpcap -ljson-c -linih
 $(O)/bin/jet-bench:	$(call objs,tests/bench stack/pool) $(engine) $(common)
 $(O)/bin/jet-bench:	all-libs = -lisal -ljson-c -lm
+# jet under the name by which Wireshark knows it.
+$(O)/extcap/jetextcap:	$(O)/bin/jet
+	@mkdir -p $(@D)
+	$(Q)ln -sf ../bin/jet $@
 $(O)/bin/tcp-sim:	$(call objs,tests/sim) $(engine)
 $(O)/lib/libjetstream.so: $(filter-out $(O)/stack/api/preload.o,$(call objs,stack/api)) $(stack)
 $(O)/lib/libjetstream-preload.so: $(call objs,stack/api) $(stack)
@@ -177,22 +187,25 @@ covered: $(filter %/test_tcp% %/test_ip_hdr %/test_timewait,$(unit)) $(O)/bin/tc
 
 # --- install ---------------------------------------------------------------
 
-install: all				## below $(DESTDIR)$(PREFIX)
+install: all				## below $(DESTDIR)$(PREFIX); for Wireshark, where it looks
 	$(INSTALL) -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(LIBDIR)'
 	$(INSTALL) -m 755 $(filter-out %/tcp-sim,$(progs)) '$(DESTDIR)$(SBINDIR)'
 	$(if $(libs),$(INSTALL) -m 644 $(libs) '$(DESTDIR)$(LIBDIR)')
-	$(if $(plugin),$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/jetstream/plugin' && \
-		$(INSTALL) -m 644 $(plugin) '$(DESTDIR)$(LIBDIR)/jetstream/plugin')
+	$(if $(plugin),$(INSTALL) -D -m 644 $(plugin) '$(DESTDIR)$(WS_PLUGINDIR)/jetstream.so')
+	$(if $(plugin),$(INSTALL) -d '$(DESTDIR)$(WS_EXTCAPDIR)' '$(DESTDIR)$(WS_PROFILEDIR)/Jetstream' && \
+		ln -sf '$(SBINDIR)/jet' '$(DESTDIR)$(WS_EXTCAPDIR)/jetextcap' && \
+		$(INSTALL) -m 644 $(profile) '$(DESTDIR)$(WS_PROFILEDIR)/Jetstream')
 	$(INSTALL) -D -m 644 stack/api/jetstream.h '$(DESTDIR)$(INCLUDEDIR)/jetstream/socket.h'
 	$(foreach m,$(man),$(INSTALL) -D -m 644 $m '$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)' &&) :
 
 uninstall:				## undo install
 	$(RM) $(patsubst $(O)/bin/%,'$(DESTDIR)$(SBINDIR)'/%,$(filter-out %/tcp-sim,$(progs))) \
 		$(patsubst $(O)/lib/%,'$(DESTDIR)$(LIBDIR)'/%,$(libs)) \
-		'$(DESTDIR)$(LIBDIR)/jetstream/plugin/jetstream.so' \
+		$(if $(plugin),'$(DESTDIR)$(WS_PLUGINDIR)/jetstream.so' '$(DESTDIR)$(WS_EXTCAPDIR)/jetextcap' \
+		$(patsubst dissector/profile/%,'$(DESTDIR)$(WS_PROFILEDIR)'/%,$(profile))) \
 		'$(DESTDIR)$(INCLUDEDIR)/jetstream/socket.h' \
 		$(foreach m,$(man),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)')
-	-rmdir '$(DESTDIR)$(INCLUDEDIR)/jetstream' '$(DESTDIR)$(LIBDIR)/jetstream/plugin' '$(DESTDIR)$(LIBDIR)/jetstream' 2>/dev/null
+	-rmdir '$(DESTDIR)$(INCLUDEDIR)/jetstream' $(if $(plugin),'$(DESTDIR)$(WS_PROFILEDIR)/Jetstream') 2>/dev/null
 
 clean:					## remove $(O)
 	$(RM) -r '$(O)'

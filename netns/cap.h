@@ -145,4 +145,9 @@ uint64_t cap_dropped(const struct cap_out *o);
 /* "files:4,size:1m": false if it is not. */
 bool cap_parse_ring(const char *s, unsigned int *files, uint64_t *size);
 
+/* --- extcap.c ------------------------------------------------------------------ */
+
+/* main() under the name jetextcap. */
+int extcap_main(int argc, char **argv);
+
 #endif

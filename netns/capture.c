@@ -282,6 +282,10 @@ static int run(struct capture *c, double for_s, const char *what)
 {
 	int err = cap_open(&c->out), closed, st = ST_OK;
 
+	if (err == -EINTR && got_signal) {	/* nobody came to read */
+		cap_close(&c->out);
+		return ST_OK;
+	}
 	if (err) {
 		st = fail("cannot write %s: %s", c->out.name ? c->out.name : c->out.path, strerror(-err));
 		cap_close(&c->out);

@@ -9,6 +9,7 @@
  *	up.c down.c	make and unmake a lab
  *	status.c	status, list
  *	exec.c		exec, run, shell
+ *	extcap.c	main() for Wireshark
  *	capture.c link.c ping.c check.c bench.c	a verb each; capture has cap*.c, see cap.h
  *	topo.c		what a lab should be: topology files
  *	lab.c		what a lab is: its directory, lock, record

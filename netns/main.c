@@ -14,6 +14,7 @@
 
 #include "abi/capture.h"
 #include "common/util.h"
+#include "netns/cap.h"
 #include "netns/jet.h"
 
 /* Which options a verb takes. */
@@ -325,6 +326,8 @@ int main(int argc, char **argv)
 	int at = 1, st;
 
 	need_stdio();
+	if (argc && !strcmp(basename(argv[0]), "jetextcap"))
+		return extcap_main(argc, argv);
 	if (argc < 2) {
 		usage(stderr);
 		return ST_USAGE;

@@ -227,3 +227,83 @@ has_frames() { [ "$(count "$1")" -eq "$2" ]; }
 	run -2 jet capture -w x tcp and and
 	[ "$(jet capture -q -r c.pcapng n2 icmp | capinfos -TMrc - | cut -f2)" -eq 2 ]
 }
+
+# As Wireshark calls it.
+extcap() { "$O/extcap/jetextcap" "$@"; }
+
+@test "extcap: labs are interfaces, with link type and options" {
+	jet up --kernel-only --nodes 3
+	local if=jetstream:$LAB
+	run -0 extcap --extcap-interfaces --extcap-version=4.0
+	[[ $output == *"interface {value=$if}{display=Jetstream ring $LAB}"* ]]
+	run -0 extcap --extcap-dlts --extcap-interface "$if"
+	[ "$output" = 'dlt {number=157}{name=USER10}{display=HP Jetstream}' ]
+	run -0 extcap --extcap-config --extcap-interface "$if" --of-a-later-version 9
+	[ "$(grep -c '^arg ' <<<"$output")" -eq 4 ]
+	[ "$(grep -c '^value {arg=0}{value=n[123]}' <<<"$output")" -eq 3 ]
+	[ -z "$(extcap --extcap-interface "$if" --extcap-capture-filter 'node n1 and tcp')" ]
+	[ -n "$(extcap --extcap-interface "$if" --extcap-capture-filter 'node n1 and and')" ]
+	run -1 extcap --extcap-config --extcap-interface jetstream:none-such
+	run -1 extcap --extcap-dlts --extcap-interface eth0
+	jet down -q
+	[[ $(extcap --extcap-interfaces) != *"$LAB"* ]]
+}
+
+@test "extcap: a capture into Wireshark's pipe, with its options, until TERM" {
+	jet up --kernel-only --nodes 3
+	jet ping -c 1
+	mkfifo fifo
+	bg "$O/extcap/jetextcap" --capture --extcap-interface "jetstream:$LAB" --fifo fifo \
+		--extcap-capture-filter icmp --nodes n1,n3 --rx false --tokens true --snaplen 100
+	capture=$!
+	bg cp fifo got.pcapng
+	reader=$!
+	wait_for 5 somebody_captures
+	pings n1 10.74.0.2 3
+	kill -TERM "$capture"
+	wait "$capture"
+	wait "$reader"
+	[ ! -s bg.0 ]							# or Wireshark shows it
+	[ "$(count got.pcapng)" -eq 3 ]
+	[ "$(frames got.pcapng jetstream frame.cap_len frame.interface_name | sort -u)" = $'132\tn1' ]
+	# Ended before anybody reads, and when the reader goes.
+	bg "$O/extcap/jetextcap" --capture --extcap-interface "jetstream:$LAB" --fifo fifo
+	capture=$!
+	wait_for 5 somebody_captures
+	kill -TERM "$capture"
+	wait_for 5 is_gone "$capture"
+	bg "$O/extcap/jetextcap" --capture --extcap-interface "jetstream:$LAB" --fifo fifo
+	capture=$!
+	head -c 28 fifo >/dev/null
+	wait_for 5 is_gone "$capture"
+}
+
+somebody_captures() { ! nobody_captures; }
+
+@test "extcap: tshark finds the lab and captures from it" {
+	jet up --kernel-only
+	jet ping -c 1
+	mkdir -p cfg/wireshark/extcap
+	ln -s "$O/bin/jet" cfg/wireshark/extcap/jetextcap
+	local shark=(env HOME="$PWD" XDG_CONFIG_HOME="$PWD/cfg" tshark)
+	"${shark[@]}" -D >interfaces 2>/dev/null
+	grep -q "jetstream:$LAB (Jetstream ring $LAB)" interfaces
+	bg "${shark[@]}" -q -i "jetstream:$LAB" -f icmp -c 4 -w live.pcapng
+	wait_for 20 somebody_captures
+	pings n1 10.74.0.2 2
+	wait_for 20 is_gone "$!"
+	[ "$(frames live.pcapng icmp frame.interface_name | sort -u | paste -sd' ')" = 'n1 n2' ]
+	[ "$(count live.pcapng)" -eq 4 ]
+	wait_for 10 nobody_captures
+}
+
+@test "make install puts plugin, profile and extcap where Wireshark looks" {
+	make -s -C "$SRC" O="$O" DESTDIR="$PWD/root" install >/dev/null
+	dir=root/$(pkg-config --variable=plugindir wireshark)
+	[ -f "$dir/epan/jetstream.so" ]
+	[ "$(readlink "$dir/../../extcap/jetextcap")" = /usr/local/sbin/jet ]
+	[ -x root/usr/local/sbin/jet ]
+	[ -f root/usr/share/wireshark/profiles/Jetstream/preferences ]
+	make -s -C "$SRC" O="$O" DESTDIR="$PWD/root" uninstall >/dev/null
+	[ -z "$(find root ! -type d)" ]
+}
