@@ -30,7 +30,7 @@ struct command {
 	unsigned int node;
 	char **argv;
 	const struct passwd *pw;	/* --user */
-	char prefix[40];
+	char prefix[80];
 };
 
 /* Root, a lab, a node, a command: or ST_OURS, and it was said why. */
@@ -60,7 +60,8 @@ static int prepare(const struct opts *o, struct command *c)
 	c->argv = o->args + 1;
 	if (*c->argv && !strcmp(*c->argv, "--"))
 		c->argv++;
-	snprintf(c->prefix, sizeof(c->prefix), "%s/%u", inet_ntoa(c->l.topo.prefix), c->l.topo.prefix_len);
+	snprintf(c->prefix, sizeof(c->prefix), "%s/%u,%s/%u", inet_ntoa(c->l.topo.prefix),
+		 c->l.topo.prefix_len, TOPO_PREFIX6, TOPO_PREFIX6_LEN);
 	if (ns_look(&c->l, c->node, NULL) == NS_OURS)
 		return ST_OK;
 	ns_path(c->l.name, c->node, path);

@@ -83,7 +83,7 @@ struct opts {
 	unsigned int runs;		/* --runs; 0 not given */
 	double seconds;			/* --seconds; 0 not given */
 	bool quick;			/* --quick */
-	bool json, dry_run, kernel_only, fallback, rx, tokens, quiet;
+	bool json, dry_run, kernel_only, ipv6, fallback, rx, tokens, quiet;
 	char **args;			/* what is left */
 	int n_args;
 };
@@ -113,6 +113,11 @@ struct topo_node {
 
 struct lab;
 
+/* Unique local (RFC 4193); a lab has its namespaces to itself, so all may have
+ * the same.  "4a53" as in a station's MAC. */
+#define TOPO_PREFIX6		"fd4a:5300::"
+#define TOPO_PREFIX6_LEN	64
+
 struct topo_link {			/* in the order of the file: later ones win */
 	struct link_scope scope;
 	struct link_set set;
@@ -126,6 +131,7 @@ struct topo {
 	struct in_addr prefix;
 	unsigned int prefix_len;
 	bool kernel_only;		/* no connection servers */
+	bool ipv6;			/* node K also has TOPO_PREFIX6 with K */
 	bool from_file;			/* somebody wrote it: what it does not say is as it is by default */
 	struct topo_node node[NODES_MAX + 1];	/* [0] is not used */
 	unsigned int n_links;
@@ -234,7 +240,8 @@ bool ns_has_connd(const char *lab, unsigned int k);
 
 /* --- netif.c: inside the namespace ------------------------------------------------ */
 
-int netif_up(const char *ifname, const char *alias, const struct in_addr *addr, unsigned int prefix_len);
+int netif_up(const char *ifname, const char *alias, const struct in_addr *addr, unsigned int prefix_len,
+	     const struct in6_addr *addr6);
 int netif_alias(const char *ifname, char *buf, size_t size);
 
 /* --- ringd.c -------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ enum {
 	O_LAB		= 1 << 0,
 	O_JSON		= 1 << 1,
 	O_DRY		= 1 << 2,
-	O_TOPO		= 1 << 3,	/* -t --nodes --rate --kernel-only */
+	O_TOPO		= 1 << 3,	/* -t --nodes --rate --kernel-only --ipv6 */
 	O_CMD		= 1 << 4,	/* -T --user */
 	O_FALLBACK	= 1 << 5,
 	O_CAPTURE	= 1 << 6,	/* -w -r --format --ring --rx --tokens --duration -s */
@@ -39,7 +39,7 @@ struct option_row {
 	const char *help;
 };
 
-enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_KERNEL, K_USER, K_FALLBACK, K_RX, K_TOKENS, K_DURATION, K_FORMAT,
+enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_KERNEL, K_IPV6, K_USER, K_FALLBACK, K_RX, K_TOKENS, K_DURATION, K_FORMAT,
        K_RING, K_QUICK, K_RUNS, K_SECONDS };
 
 static const struct option_row options[] = {
@@ -48,6 +48,7 @@ static const struct option_row options[] = {
 	{ "nodes",	 K_NODES,    "N",	O_TOPO,	    "N nodes, without a topology file; 2 if not given" },
 	{ "rate",	 K_RATE,     "RATE",	O_TOPO,	    "the ring's: 1g, 100m, unlimited, …" },
 	{ "kernel-only", K_KERNEL,   NULL,	O_TOPO,	    "no connection servers: the kernel's TCP only" },
+	{ "ipv6",	 K_IPV6,     NULL,	O_TOPO,	    "IPv6, too: node K has " TOPO_PREFIX6 "K" },
 	{ "dry-run",	 K_DRY,	     NULL,	O_DRY,	    "only say what would be done" },
 	{ "json",	 K_JSON,     NULL,	O_JSON,	    "JSON on standard output" },
 	{ "timeout",	 'T',	     "SECONDS", O_CMD,	    "end the command after that time, with status 124" },
@@ -218,6 +219,7 @@ static int set_option(struct opts *o, int key, const char *arg)
 	case K_JSON:	o->json = true; break;
 	case K_DRY:	o->dry_run = true; break;
 	case K_KERNEL:	o->kernel_only = true; break;
+	case K_IPV6:	o->ipv6 = true; break;
 	case K_FALLBACK: o->fallback = true; break;
 	case K_RX:	o->rx = true; break;
 	case K_TOKENS:	o->tokens = true; break;

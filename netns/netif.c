@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <netlink/errno.h>
+#include <linux/if_addr.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
@@ -41,17 +42,27 @@ static void sysctl_try(const char *path, const char *value)
 	close(fd);
 }
 
-static void sysctls(const char *ifname)
+static void sysctl_if(const char *ifname, const char *name, const char *value)
 {
 	char path[96];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", ifname, name);
+	sysctl_try(path, value);
+}
+
+static void sysctls(const char *ifname, bool ipv6)
+{
 
 	/* What is measured is cubic, whatever the host prefers (DESIGN, 12). */
 	sysctl_try("/proc/sys/net/ipv4/tcp_congestion_control", "cubic");
 	sysctl_try("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
-	/* No router solicitations and DAD on a ring that is IPv4 for now. */
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", ifname);
-	if (strcmp(ifname, "lo"))
-		sysctl_try(path, "1");
+	if (!strcmp(ifname, "lo"))
+		return;
+	/* Addresses are given, unique, and there are no routers. */
+	sysctl_if(ifname, "accept_dad", "0");
+	sysctl_if(ifname, "accept_ra", "0");
+	sysctl_if(ifname, "router_solicitations", "0");
+	sysctl_if(ifname, "disable_ipv6", ipv6 ? "0" : "1");
 }
 
 static int add_addr(struct nl_sock *sk, int ifindex, const struct in_addr *a, unsigned int len)
@@ -77,14 +88,36 @@ static int add_addr(struct nl_sock *sk, int ifindex, const struct in_addr *a, un
 	return err;
 }
 
-/* Raise @ifname, mark it with @alias, give it @addr unless that is NULL. */
-int netif_up(const char *ifname, const char *alias, const struct in_addr *addr, unsigned int prefix_len)
+static int add_addr6(struct nl_sock *sk, int ifindex, const struct in6_addr *a)
+{
+	struct nl_addr *local = nl_addr_build(AF_INET6, a, sizeof(*a));
+	struct rtnl_addr *ra = rtnl_addr_alloc();
+	int err = -NLE_NOMEM;
+
+	if (local && ra) {
+		nl_addr_set_prefixlen(local, TOPO_PREFIX6_LEN);
+		rtnl_addr_set_ifindex(ra, ifindex);
+		rtnl_addr_set_local(ra, local);
+		rtnl_addr_set_flags(ra, IFA_F_NODAD);
+		err = rtnl_addr_add(sk, ra, 0);
+		if (err == -NLE_EXIST)
+			err = 0;
+	}
+	rtnl_addr_put(ra);
+	nl_addr_put(local);
+	return err;
+}
+
+/* Raise @ifname, mark it with @alias, give it @addr and @addr6 unless they are
+ * NULL; without @addr6 it has no IPv6. */
+int netif_up(const char *ifname, const char *alias, const struct in_addr *addr, unsigned int prefix_len,
+	     const struct in6_addr *addr6)
 {
 	struct nl_sock *sk = rtnl();
 	struct rtnl_link *link = NULL, *change = rtnl_link_alloc();
 	int err = -NLE_NOMEM;
 
-	sysctls(ifname);
+	sysctls(ifname, addr6);
 	if (!sk || !change)
 		goto out;
 	err = rtnl_link_get_kernel(sk, 0, ifname, &link);
@@ -97,6 +130,8 @@ int netif_up(const char *ifname, const char *alias, const struct in_addr *addr, 
 		goto out;
 	if (addr)
 		err = add_addr(sk, rtnl_link_get_ifindex(link), addr, prefix_len);
+	if (err >= 0 && addr6)
+		err = add_addr6(sk, rtnl_link_get_ifindex(link), addr6);
 out:
 	if (err < 0)
 		fail("cannot set up %s: %s", ifname, nl_geterror(err));

@@ -129,7 +129,7 @@ static void ns_hold(const char *alias, int told, int hold)
 {
 	char c = 1;
 
-	if (unshare(CLONE_NEWNET) < 0 || netif_up("lo", alias, NULL, 0))
+	if (unshare(CLONE_NEWNET) < 0 || netif_up("lo", alias, NULL, 0, NULL))
 		_exit(1);
 	if (write(told, &c, 1) == 1 && read(hold, &c, 1) < 0)
 		_exit(1);

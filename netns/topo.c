@@ -158,7 +158,7 @@ static unsigned int node_number(const char *s)
 
 static int lab_key(struct reading *r, const char *key, const char *value)
 {
-	static const char *const keys[] = { "name", "nodes", "rate", "prefix", "kernel-only" };
+	static const char *const keys[] = { "name", "nodes", "rate", "prefix", "kernel-only", "ipv6" };
 	struct topo *t = r->t;
 	char *end;
 
@@ -185,6 +185,10 @@ static int lab_key(struct reading *r, const char *key, const char *value)
 		if (strcmp(value, "yes") && strcmp(value, "no"))
 			return wrong(r, "kernel-only is \"%s\", but should be yes or no", value);
 		t->kernel_only = !strcmp(value, "yes");
+	} else if (!strcmp(key, "ipv6")) {
+		if (strcmp(value, "yes") && strcmp(value, "no"))
+			return wrong(r, "ipv6 is \"%s\", but should be yes or no", value);
+		t->ipv6 = !strcmp(value, "yes");
 	} else {
 		return wrong(r, "[lab] has no \"%s\"%s", key, did_you_mean(key, keys, ARRAY_SIZE(keys)));
 	}
@@ -399,9 +403,9 @@ int topo_write(const struct topo *t, int dir_fd, const char *name)
 		close(fd);
 		return -ENOMEM;
 	}
-	fprintf(f, "; written by jet up; the lab as it is\n[lab]\nname = %s\nnodes = %u\nrate = %s\nprefix = %s/%u\nkernel-only = %s\n",
+	fprintf(f, "; written by jet up; the lab as it is\n[lab]\nname = %s\nnodes = %u\nrate = %s\nprefix = %s/%u\nkernel-only = %s\nipv6 = %s\n",
 		t->name, t->n_nodes, rate_text(t->rate_bps, rate), inet_ntoa(t->prefix), t->prefix_len,
-		t->kernel_only ? "yes" : "no");
+		t->kernel_only ? "yes" : "no", t->ipv6 ? "yes" : "no");
 	for (i = 1; i <= t->n_nodes; i++) {
 		fprintf(f, "\n[node n%u]\naddress = %s\n", i, inet_ntoa(t->node[i].addr));
 		if (t->node[i].absent)
@@ -486,6 +490,8 @@ int topo_wanted(const struct opts *o, struct topo *t, bool *asked)
 		return bad_usage("--rate is \"%s\", but should be like 1g, 100m or unlimited", o->rate);
 	if (o->kernel_only)
 		t->kernel_only = true;
+	if (o->ipv6)
+		t->ipv6 = true;
 	return ST_OK;
 }
 

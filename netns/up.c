@@ -82,9 +82,10 @@ static int up_fits(struct up *u)
 	}
 	if (!u->asked) {
 		uint64_t rate = u->want.rate_bps;
-		bool kernel_only = u->want.kernel_only;
+		bool kernel_only = u->want.kernel_only, ipv6 = u->want.ipv6;
 
 		u->want = u->l.topo;
+		u->want.ipv6 |= ipv6;
 		if (u->rate_given)
 			u->want.rate_bps = rate;
 		if (kernel_only && !u->l.topo.kernel_only)
@@ -108,11 +109,15 @@ struct node_link {
 static int node_link(void *arg)
 {
 	const struct node_link *n = arg;
+	struct in6_addr a6;
 	char alias[64];
 
+	inet_pton(AF_INET6, TOPO_PREFIX6, &a6);
+	a6.s6_addr[15] = (uint8_t)n->k;
 	snprintf(alias, sizeof(alias), "jetstream:%s:n%u", n->lab, n->k);
-	return netif_up("lo", alias, NULL, 0) ||
-	       netif_up("jet0", alias, &n->t->node[n->k].addr, n->t->prefix_len);
+	return netif_up("lo", alias, NULL, 0, NULL) ||
+	       netif_up("jet0", alias, &n->t->node[n->k].addr, n->t->prefix_len,
+			n->t->ipv6 ? &a6 : NULL);
 }
 
 static int up_links(struct up *u)

@@ -19,7 +19,7 @@
 #include "common/util.h"
 #include "stack/api/api.h"
 
-#define PREFIXES_DEFAULT	"10.74.0.0/16"
+#define PREFIXES_DEFAULT	"10.74.0.0/16,fd4a:5300::/64"
 #define PREFIXES_MAX		16
 #define OWN_MAX			64
 
