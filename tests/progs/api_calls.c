@@ -603,6 +603,32 @@ static void tuned(void)
 	close(fd);
 }
 
+static int deferred_count(int fd)
+{
+	char line[16] = "";
+
+	CHECK(recv(fd, line, sizeof(line) - 1, MSG_WAITALL) > 0);
+	close(fd);
+	return atoi(line);
+}
+
+/* TCP_DEFER_ACCEPT: who says nothing is not accepted, though connected first. */
+static void deferred(void)
+{
+	struct sockaddr_in plain = t_peer;
+	int silent, before, fd;
+
+	t_peer.sin_port = htons((uint16_t)(ntohs(t_peer.sin_port) + 1000));
+	before = deferred_count(t_connect("deferred"));
+	silent = t_connect(NULL);
+	CHECK(deferred_count(t_connect("deferred")) == before + 1);
+	t_say(silent, "deferred");
+	CHECK(deferred_count(silent) == before + 2);
+	fd = t_connect("deferred");
+	CHECK(deferred_count(fd) == before + 3);
+	t_peer = plain;
+}
+
 /* --- copies --------------------------------------------------------------------------------- */
 
 static void copies(void)
@@ -787,6 +813,7 @@ static const struct t_case cases[] = {
 	{ "urgent", urgent },
 	{ "urgent_inline", urgent_inline },
 	{ "urgent_sent", urgent_sent },
+	{ "deferred", deferred },
 	{ "held_back", held_back },
 	{ "tuned", tuned },
 	{ "copies", copies },

@@ -14,13 +14,17 @@
  *	close MS	close after MS milliseconds
  * One thread for each connection.
  */
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "api_test.h"
 
 static sem_t release;
+
+static atomic_int n_deferred;	/* connections accepted by the listener that defers */
 
 static void echo(int fd)
 {
@@ -118,6 +122,9 @@ static void *serve(void *arg)
 		sem_post(&release);
 	} else if (!strcmp(what, "reset")) {
 		reset(fd);
+	} else if (!strcmp(what, "deferred")) {
+		snprintf(line, sizeof(line), "%d\n", atomic_load(&n_deferred));
+		t_send_all(fd, line, strlen(line));
 	} else if (!strcmp(what, "urgent")) {
 		urgent(fd);
 	} else if (!strcmp(what, "oob")) {
@@ -133,38 +140,73 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+struct listener {
+	uint16_t port;
+	bool v6;
+	int defer_s;		/* TCP_DEFER_ACCEPT; 0: not set */
+	int fd;
+};
+
+static void open_listener(struct listener *l)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(l->port) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(l->port) };
+	int one = 1;
+
+	l->fd = socket(l->v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(l->fd >= 0);
+	CHECK(setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0);
+	if (l->defer_s)
+		CHECK(setsockopt(l->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &l->defer_s,
+				 sizeof(l->defer_s)) == 0);
+	CHECK(bind(l->fd, l->v6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
+		   l->v6 ? sizeof(in6) : sizeof(in)) == 0);
+	CHECK(listen(l->fd, 128) == 0);
+}
+
+static void *accept_all(void *arg)
+{
+	const struct listener *l = arg;
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	for (;;) {
+		struct sockaddr_storage from;
+		socklen_t len = sizeof(from);
+		int c = accept(l->fd, (struct sockaddr *)&from, &len);
+		pthread_t t;
+
+		CHECK(c >= 0);
+		CHECK(from.ss_family == (l->v6 ? AF_INET6 : AF_INET));
+		if (l->v6)
+			CHECK(IN6_IS_ADDR_V4MAPPED(&((struct sockaddr_in6 *)&from)->sin6_addr));
+		if (l->defer_s)
+			n_deferred++;
+		CHECK(pthread_create(&t, &attr, serve, (void *)(intptr_t)c) == 0);
+	}
+	return NULL;
+}
+
+/* Listens on PORT; and on PORT + 1000, with TCP_DEFER_ACCEPT. */
 int main(int argc, char **argv)
 {
-	bool v6 = argc > 2 && !strcmp(argv[2], "6");
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
-	pthread_attr_t attr;
-	int one = 1, fd;
+	static struct listener plain, defer;
+	pthread_t t;
 
 	if (argc < 2)
 		return 2;
 	sem_init(&release, 0, 0);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	in.sin_port = in6.sin6_port = htons((uint16_t)atoi(argv[1]));
-	fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK(fd >= 0);
-	CHECK(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0);
-	CHECK(bind(fd, v6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
-		   v6 ? sizeof(in6) : sizeof(in)) == 0);
-	CHECK(listen(fd, 128) == 0);
+	plain.port = (uint16_t)atoi(argv[1]);
+	plain.v6 = argc > 2 && !strcmp(argv[2], "6");
+	defer = plain;
+	defer.port = (uint16_t)(plain.port + 1000);
+	defer.defer_s = 600;
+	open_listener(&defer);
+	open_listener(&plain);
+	CHECK(pthread_create(&t, NULL, accept_all, &defer) == 0);
 	puts("ready");
 	fflush(stdout);
-	for (;;) {
-		struct sockaddr_storage from;
-		socklen_t len = sizeof(from);
-		int c = accept(fd, (struct sockaddr *)&from, &len);
-		pthread_t t;
-
-		CHECK(c >= 0);
-		CHECK(from.ss_family == (v6 ? AF_INET6 : AF_INET));
-		if (v6)
-			CHECK(IN6_IS_ADDR_V4MAPPED(&((struct sockaddr_in6 *)&from)->sin6_addr));
-		CHECK(pthread_create(&t, &attr, serve, (void *)(intptr_t)c) == 0);
-	}
+	accept_all(&plain);
+	return 0;
 }

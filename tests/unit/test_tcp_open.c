@@ -274,6 +274,36 @@ static void default_mss(void **state)
 	}
 }
 
+/* Any MSS that a peer may name: segments as large, SYN and all acknowledged. */
+static void every_mss(void **state)
+{
+	const uint16_t mss[] = { 48, 49, 88, 536, 1220, 1460, 8191, 8192, 8960, 61439, 61440,
+				 61444, 61464, 65495, 65535 };
+	struct tcpcb *tp;
+	uint32_t want;
+	size_t i;
+	int ts;
+
+	(void)state;
+	for (i = 0; i < 2 * sizeof(mss) / sizeof(mss[0]); i++) {
+		ts = i % 2;
+		tp = T_ESTABLISHED(.mss = mss[i / 2], .wnd = 65535, .ts = ts, .scale = 3,
+				   .cfg.rcv_buf = 400000);
+		want = mss[i / 2] - (ts ? 12 : 0);
+		T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 65535);
+		t_send(tp, 2 * want);
+		T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = want, .ack = 1);
+		T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1 + want, .len = want, .ack = 1);
+		T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .len = want, .ack = 1 + 2 * want,
+		     .wnd = 65535);
+		T_TX(tp, 1, .flags = TH_ACK, .seq = 1 + 2 * want, .ack = 1 + want);
+		T_NOTHING(tp, 1);
+	}
+	/* Less than 48 is not believed. */
+	tp = T_ESTABLISHED(.mss = 1, .wnd = 65535);
+	assert_int_equal(tcp_eff_mss(tp), 48);
+}
+
 /* TCP_MAXSEG: it is announced, and binds what we send as well. */
 static void maxseg(void **state)
 {
@@ -355,6 +385,7 @@ int main(void)
 		cmocka_unit_test(options_are_used_if_both_offer),
 		cmocka_unit_test(eff_mss_is_a_multiple_of_4096),
 		cmocka_unit_test(default_mss),
+		cmocka_unit_test(every_mss),
 		cmocka_unit_test(maxseg),
 		cmocka_unit_test(syn_count),
 		cmocka_unit_test(close_early),
