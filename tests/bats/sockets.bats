@@ -86,3 +86,8 @@ try() {
 		nm -D --defined-only "$O/lib/libjetstream-preload.so" | grep -q " T $call\$"
 	done
 }
+
+@test "buffers grow with the round trip, unless they were set" {
+	jet link set 'n1<->n2' delay=50ms
+	try with with api_tune
+}
