@@ -9,6 +9,7 @@
  */
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,11 +52,27 @@ static int drop_privileges(void)
 	return 0;
 }
 
+/* The node's net.ipv4.tcp_ecn holds for both of its TCPs: 0 never, 1 ask for it, 2,
+ * and whatever else it may mean, if asked. */
+static uint8_t node_ecn(void)
+{
+	char digit = '2';
+	int fd = open("/proc/sys/net/ipv4/tcp_ecn", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return TCP_ECN_PASSIVE;
+	if (read(fd, &digit, 1) != 1)
+		digit = '2';
+	close(fd);
+	return digit == '0' ? TCP_ECN_OFF : digit == '1' ? TCP_ECN_ACTIVE : TCP_ECN_PASSIVE;
+}
+
 static int start(struct child *c)
 {
 	int err;
 
 	raise_nofile();
+	c->wishes.ecn = node_ecn();
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->epoll_fd < 0)
 		return -errno;

@@ -48,6 +48,7 @@ struct tcp_seg {
 	bool sack_permitted;
 	bool has_ts;
 	uint32_t tsval, tsecr;
+	uint8_t ecn;		/* the ECN field of the IP header: TCP_ECN_NOT_ECT ... */
 	uint8_t n_sack;
 	struct { uint32_t start, end; } sack[TCP_SEG_SACKS];
 
@@ -56,6 +57,13 @@ struct tcp_seg {
 	uint8_t n_rexmt;	/* RTOs in a row behind this segment: 0 if it is none */
 	bool is_rexmt;		/* some of it was sent before */
 };
+
+/* RFC 3168, 5: the two low bits of the TOS octet.  tcp_output() gives NOT_ECT or
+ * ECT0; tcp_input() wants what came. */
+#define TCP_ECN_NOT_ECT	0
+#define TCP_ECN_ECT1	1
+#define TCP_ECN_ECT0	2
+#define TCP_ECN_CE	3
 
 #define TCP_TH_ECE	0x40
 #define TCP_TH_CWR	0x80
@@ -99,6 +107,13 @@ struct tcp_range { uint32_t start, end; };	/* [start, end) in sequence space */
 enum tcp_cc_algo { TCP_CC_CUBIC, TCP_CC_RENO, TCP_CC_N };
 extern const char *const tcp_cc_names[TCP_CC_N];	/* as Linux has them: "cubic", "reno" */
 
+/* Explicit Congestion Notification, RFC 3168; 0 is what Linux does unless told. */
+enum tcp_ecn {
+	TCP_ECN_PASSIVE,	/* if the peer asks for it */
+	TCP_ECN_ACTIVE,		/* ask for it */
+	TCP_ECN_OFF
+};
+
 /* What the owner wishes; copied into the block by tcp_init(). */
 struct tcp_config {
 	uint16_t mss;		/* octets we can receive in a segment: announced */
@@ -116,6 +131,7 @@ struct tcp_config {
 	bool mss_binds;		/* mss is TCP_MAXSEG: what we send is not larger either */
 	uint32_t ts_offset;	/* added to TSval (RFC 7323, 5.4) */
 	uint8_t cc;		/* enum tcp_cc_algo */
+	uint8_t ecn;		/* enum tcp_ecn */
 };
 
 

@@ -308,9 +308,13 @@ static void reduce(struct tcpcb *tp)
 	uint32_t floor = 2 * tcp_eff_mss(tp), cwnd = tp->snd_cwnd;
 
 	tp->cwnd_acked = 0;
+	/* RFC 3168, 6.1.2: the peer learns that it was done. */
+	if (tp->rec_flags & RF_ECN)
+		tp->rec_flags |= RF_CWR_DUE;
 	end_first_slow_start(tp);
 	if (tp->cc_algo == TCP_CC_RENO) {
-		tp->snd_ssthresh = max_u32(tcp_flight_size(tp) / 2, floor);
+		/* What limited transmit has sent beyond cwnd does not count (3.2, (2)). */
+		tp->snd_ssthresh = max_u32(min_u32(tcp_flight_size(tp), cwnd) / 2, floor);
 		return;
 	}
 	/* Fast convergence: less than last time, so somebody else has come. */

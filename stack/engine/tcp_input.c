@@ -20,7 +20,8 @@
  *	  process_text()	seventh
  *	  process_fin()		eighth
  *
- * Supported standards: RFC 9293, 5961, 6093, 7323, 2018, 2883, 5681, 6582, 6675.
+ * Supported standards: RFC 9293, 5961, 6093, 7323, 2018, 2883, 3168, 5681, 6582,
+ * 6675.
  * Not done: data and FIN on a SYN are not taken, the peer sends them again.
  */
 #include <string.h>
@@ -69,6 +70,40 @@ static void closed(struct arrival *a, uint32_t events)
 
 /* --- SYN -------------------------------------------------------------------- */
 
+/* RFC 3168, 6.1.1: SYN asks with ECE and CWR, SYN,ACK answers with ECE alone.  If
+ * our SYN had to be sent again it did not ask, in case that was why. */
+static void take_syn_ecn(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	uint8_t both = a->seg->flags & (TCP_TH_ECE | TCP_TH_CWR);
+	bool agreed;
+
+	if (a->seg->flags & TH_ACK)
+		agreed = (tp->rec_flags & RF_ECN_ASK) && !(tp->flags & TF_SYN_REXMT) &&
+			 both == TCP_TH_ECE;
+	else
+		agreed = !(tp->rec_flags & RF_ECN_OFF) && both == (TCP_TH_ECE | TCP_TH_CWR);
+	tp->rec_flags &= (uint16_t)~RF_ECN;
+	if (agreed)
+		tp->rec_flags |= RF_ECN;
+}
+
+/* RFC 3168, 6.1.3: what the network and the peer say of congestion on the way to us. */
+static void take_ecn(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	if (!(tp->rec_flags & RF_ECN))
+		return;
+	if (a->flags & TCP_TH_CWR)
+		tp->rec_flags &= (uint16_t)~RF_ECE;
+	if (a->seg->ecn != TCP_ECN_CE)
+		return;
+	if (!(tp->rec_flags & RF_ECE))
+		ack_now(a);
+	tp->rec_flags |= RF_ECE;
+}
+
 /* SEG.SEQ and the options of the peer's SYN. */
 static void take_syn(struct arrival *a)
 {
@@ -78,6 +113,7 @@ static void take_syn(struct arrival *a)
 	tp->irs = seg->seq;
 	tp->rcv_nxt = seg->seq + 1;
 	tp->last_ack_sent = tp->rcv_nxt;
+	take_syn_ecn(a);
 
 	/* Without the option it stays what tcp_init() made it (MUST-15). */
 	if (seg->mss)
@@ -416,6 +452,8 @@ static void process_ack(struct arrival *a)
 	v = *a->v;
 	v.snd_cc -= a->rx->acked;
 	tcp_loss_detect(tp, &v, &ack);
+	if ((a->seg->flags & (TCP_TH_ECE | TH_SYN)) == TCP_TH_ECE)
+		tcp_loss_ecn(tp);
 }
 
 /* Fifth, check the ACK field */
@@ -642,6 +680,7 @@ static void input_others(struct arrival *a)
 		return;
 	tcp_timer_heard(tp, a->now_us);
 	take_timestamp(a);
+	take_ecn(a);
 	if (!check_ack(a))
 		return;
 	check_urg(a);

@@ -22,7 +22,8 @@
  * sent once (F-RTO, RFC 5682, 3).  Then cwnd and ssthresh are what they were,
  * and the reordering that deceived us is remembered.
  *
- * Supported standards: RFC 5681, 5827, 6582, 6675, 8985, 9937, 5682, 3522, 3708.
+ * Supported standards: RFC 5681, 5827, 6582, 6675, 8985, 9937, 5682, 3522,
+ * 3708, 3168.
  */
 #include "stack/engine/tcp_var.h"
 
@@ -78,8 +79,7 @@ static void leave(struct tcpcb *tp)
 		tp->snd_cwnd = max_u32(tp->snd_ssthresh, tcp_eff_mss(tp));
 	tp->ca_state = TCP_CA_OPEN;
 	tp->dupacks = 0;
-	tp->frto = 0;
-	tp->rec_flags &= (uint16_t)~RF_UNDO;
+	tp->frto = FRTO_NONE;
 	if (tp->lost_out)
 		tcp_sb_lose_all(tp, false);
 	tcp_rack_recovered(tp);
@@ -90,23 +90,25 @@ static void undo(struct tcpcb *tp)
 	uint32_t cwnd = max_u32(tp->snd_cwnd, tp->prior_cwnd);
 	uint32_t ssthresh = max_u32(tp->snd_ssthresh, tp->prior_ssthresh);
 
-	leave(tp);
+	if (tp->ca_state != TCP_CA_OPEN)
+		leave(tp);
 	tp->snd_cwnd = cwnd;
 	tp->snd_ssthresh = ssthresh;
 	tp->rec_flags |= RF_REORDERING;
+	tp->rec_flags &= (uint16_t)~(RF_UNDO | RF_CWR_DUE);
 	tp->n_undo_total++;
 	tcp_cc_undo(tp);
 }
 
-/* Was everything sent again in vain? */
+/* Was everything sent again in vain?  D-SACKs may say so when it is over. */
 static bool was_needless(const struct tcpcb *tp, const struct tcp_ack *ack)
 {
 	if ((tp->rec_flags & (RF_UNDO | RF_AGAIN)) != (RF_UNDO | RF_AGAIN))
 		return false;
 	if (ack->dsack && !tp->undo_octets)
 		return true;
-	return (tp->flags & TF_TS) && ack->seg->has_ts && ack->acked &&
-		seq_lt(ack->seg->tsecr, tp->again_ts);
+	return tp->ca_state != TCP_CA_OPEN && (tp->flags & TF_TS) && ack->seg->has_ts &&
+		ack->acked && seq_lt(ack->seg->tsecr, tp->again_ts);
 }
 
 /* --- what happened -------------------------------------------------------------------- */
@@ -251,15 +253,29 @@ static void detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack *a
 /* An ACK was processed: has something been lost? */
 void tcp_loss_detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack *ack)
 {
+	if (was_needless(tp, ack))
+		undo(tp);
 	if (tp->snd_una == tp->snd_nxt)
 		return;
-	if (tp->ca_state != TCP_CA_OPEN && was_needless(tp, ack))
-		undo(tp);
 	if (tp->ca_state == TCP_CA_LOSS && tp->frto && frto_step(tp, v, ack))
 		undo(tp);
 	detect(tp, v, ack);
 	if (tp->ca_state == TCP_CA_RECOVERY && (ack->delivered || ack->lost || !tp->prr_out))
 		prr(tp, ack);
+}
+
+/* An ACK with ECE: RFC 3168, 6.1.2.  As if a segment were lost, but nothing is
+ * sent again; once for each window, and not while we recover anyway. */
+void tcp_loss_ecn(struct tcpcb *tp)
+{
+	if (!(tp->rec_flags & RF_ECN) || (tp->rec_flags & RF_ECN_CWR) ||
+	    tp->ca_state != TCP_CA_OPEN)
+		return;
+	tcp_cc_loss(tp);
+	if (tp->snd_nxt == tp->snd_una)
+		return;
+	tp->rec_flags |= RF_ECN_CWR;
+	tp->ecn_end = tp->snd_nxt;
 }
 
 /* The reordering window is over. */

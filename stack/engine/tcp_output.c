@@ -19,7 +19,7 @@
  * tcp_pipe(), silly window avoidance and Nagle.  How much the peer may send
  * is tcp_select_window().
  *
- * Supported standards: RFC 9293, 5681, 6675, 7323, 2018, 2883, 3042, 8985.
+ * Supported standards: RFC 9293, 5681, 6675, 7323, 2018, 2883, 3042, 3168, 8985.
  * Nagle is Minshall's variant, as in Linux: a short segment waits only for
  * another short one.  With segments of 60 KiB and delayed ACKs the original
  * would hold the tail of most writes for 40 ms.
@@ -178,6 +178,8 @@ static void fill_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 	uint32_t wnd = tcp_select_window(tp, v) >> tp->rcv_scale;
 
 	out->flags |= TH_ACK;
+	if (tp->rec_flags & RF_ECE)
+		out->flags |= TCP_TH_ECE;
 	out->ack = tp->rcv_nxt;
 	out->wnd = (uint16_t)min_u32(wnd, 65535);
 	/* What rounding hides from the peer stays promised. */
@@ -237,7 +239,12 @@ static int send_syn(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 		out->has_ts = true;
 		out->tsval = tcp_tsval(tp, now_us);
 	}
+	/* RFC 3168, 6.1.1, and 6.1.1.1: again without, if it was in vain. */
+	if (!is_answer && (tp->rec_flags & RF_ECN_ASK) && !(tp->flags & TF_SYN_REXMT))
+		out->flags |= TCP_TH_ECE | TCP_TH_CWR;
 	if (is_answer) {
+		if (tp->rec_flags & RF_ECN)
+			out->flags |= TCP_TH_ECE;
 		out->flags |= TH_ACK;
 		out->ack = tp->rcv_nxt;
 		out->tsecr = has & TF_TS ? tp->ts_recent : 0;
@@ -276,6 +283,13 @@ static int send_data(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 	fill_ack(tp, v, now_us, out);
 
 	out->is_rexmt = seq_lt(seq, tp->snd_max);
+	/* RFC 3168, 6.1.5: not on what is sent again, nor (6.1.6) on probes */
+	if ((tp->rec_flags & RF_ECN) && len && !out->is_rexmt && !(tp->flags & TF_PERSIST)) {
+		out->ecn = TCP_ECN_ECT0;
+		if (tp->rec_flags & RF_CWR_DUE)
+			out->flags |= TCP_TH_CWR;
+		tp->rec_flags &= (uint16_t)~RF_CWR_DUE;
+	}
 	if (out->is_rexmt) {
 		out->n_rexmt = tp->flags & TF_PERSIST ? 0 : tp->n_rto;
 		tp->n_rexmt_total++;

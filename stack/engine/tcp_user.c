@@ -39,6 +39,10 @@ void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
 	tp->rcv_seg = min_u32(TCP_MSS_DEFAULT, tp->rcv_mss);
 	tp->quickack = TCP_QUICKACKS;
 	tp->ts_offset = cfg->ts_offset;
+	if (cfg->ecn == TCP_ECN_ACTIVE)
+		tp->rec_flags |= RF_ECN_ASK;
+	else if (cfg->ecn == TCP_ECN_OFF)
+		tp->rec_flags |= RF_ECN_OFF;
 	tp->cc_algo = cfg->cc == TCP_CC_RENO ? TCP_CC_RENO : TCP_CC_CUBIC;
 
 	tp->rto_min_us = or_default(cfg->rto_min_us, TCP_RTO_MIN_US, TCP_RTO_MAX_US);

@@ -151,6 +151,7 @@ void tcp_loss_ack_begin(struct tcpcb *tp, struct tcp_ack *ack);
 void tcp_loss_acked(struct tcpcb *tp, struct tcp_ack *ack);
 void tcp_loss_dupack(struct tcpcb *tp, struct tcp_ack *ack);
 void tcp_loss_detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack *ack);
+void tcp_loss_ecn(struct tcpcb *tp);
 void tcp_loss_reordering(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us);
 void tcp_loss_rto(struct tcpcb *tp);
 void tcp_loss_all(struct tcpcb *tp);

@@ -74,6 +74,7 @@ static int parse(const struct stk *stk, struct packet *p)
 		return -EBADMSG;
 	p->off = (uint32_t)(ip_len + tcp_len);
 	p->seg.len = p->ev.sdu_len - p->off;
+	p->seg.ecn = p->tos & TCP_ECN_CE;
 	return checksum_ok(stk, p, (uint32_t)ip_len) ? 0 : -EBADMSG;
 }
 

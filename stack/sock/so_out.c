@@ -132,7 +132,7 @@ static int emit(struct stk *stk, uint32_t sock, struct so_txn *t, struct tcp_seg
 	/* The TCP header first, behind room for the longest IP header. */
 	tcp_len = tcp_seg_build(seg, hdr + 40);
 	ip_len = ip_build(hdr, &pair, (uint32_t)tcp_len + seg->len,
-			  (uint8_t)so_topt(t->so, JS_TOPT_TOS),
+			  (uint8_t)((so_topt(t->so, JS_TOPT_TOS) & ~TCP_ECN_CE) | seg->ecn),
 			  (uint8_t)so_topt(t->so, JS_TOPT_TTL), 0);
 	memmove(hdr + ip_len, hdr + 40, (size_t)tcp_len);
 	sum += ip_pseudo_sum(&pair, (uint32_t)tcp_len + seg->len);

@@ -144,6 +144,8 @@ static void fill_base(struct tcp_info *ti, const struct so_txn *t, uint64_t now)
 		ti->tcpi_options |= TCPI_OPT_SACK;
 	if (tp->flags & TF_WS)
 		ti->tcpi_options |= TCPI_OPT_WSCALE;
+	if (tp->rec_flags & RF_ECN)
+		ti->tcpi_options |= TCPI_OPT_ECN;
 	ti->tcpi_snd_wscale = tp->snd_scale & 0xf;
 	ti->tcpi_rcv_wscale = tp->rcv_scale & 0xf;
 	ti->tcpi_rto = tp->rto_us;

@@ -193,6 +193,25 @@ copied_once() {
 	done
 }
 
+# ect0 NODE: IP packets with ECT(0) that its kernel has received.
+ect0() {
+	"$JET" exec -n "$LAB" "$1" -- cat /proc/net/netstat |
+		awk '/^IpExt:/ { if (!n++) { for (i = 2; i <= NF; i++) at[$i] = i } else print $at["InECT0Pkts"] }'
+}
+
+@test "ECN: net.ipv4.tcp_ecn of the node holds for the user-space TCP" {
+	serve kernel 7041
+	send user 7041 file
+	served
+	[ "$(ect0 n2)" -eq 0 ]
+	on n1 sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_ecn'
+	serve kernel 7042
+	send user 7042 file
+	served
+	cmp file got
+	[ "$(ect0 n2)" -gt 100 ]
+}
+
 @test "child stopped: send() still puts a frame on the ring" {
 	local child before
 	serve user 7008

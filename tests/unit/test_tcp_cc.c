@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_tcp_cc.c - how cwnd grows and shrinks: RFC 5681, 9438, 9406
+ * test_tcp_cc.c - how cwnd grows and shrinks: RFC 5681, 9438, 9406, 3168
  *
  * The algorithms are told of round trips through their own interface, and
  * CUBIC is compared with RFC 9438's formulas in floating point.
@@ -242,6 +242,119 @@ static void algorithms_change(void **state)
 	assert_in_range(tp->snd_cwnd, 1, TCP_CWND_MAX);
 }
 
+/* --- ECN, RFC 3168 ---------------------------------------------------------------- */
+
+/* The next segment that @tp sends, now. */
+static struct tcp_seg next_seg(struct tcpcb *tp, uint64_t ms)
+{
+	struct tcp_seg seg;
+
+	assert_int_equal(tcp_output(tp, &t.v, t_at(tp, ms), &seg), 1);
+	return seg;
+}
+
+/* A connection that the peer has made, with ECN in its SYN. */
+static struct tcpcb *with_ecn(struct t_opts o, uint8_t answer)
+{
+	struct tcpcb *tp = t_init(o);
+
+	assert_int_equal(tcp_user_open_passive(tp, T_ISS, t_us(0)), 0);
+	t_rx(tp, 0, t_peer_syn(o, TH_SYN | TCP_TH_ECE | TCP_TH_CWR));
+	assert_int_equal(next_seg(tp, 0).flags, TH_SYN | TH_ACK | answer);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = (uint16_t)o.wnd);
+	T_STATE(tp, "ESTABLISHED");
+	return tp;
+}
+
+/* 6.1.1: who asks, who agrees */
+static void ecn_is_agreed_on(void **state)
+{
+	struct t_opts o = { .mss = 1000, .wnd = 60000 };
+	struct tcpcb *tp;
+
+	(void)state;
+	assert_true(with_ecn(o, TCP_TH_ECE)->rec_flags & RF_ECN);
+	o.cfg.ecn = TCP_ECN_OFF;
+	assert_false(with_ecn(o, 0)->rec_flags & RF_ECN);
+
+	o.cfg.ecn = TCP_ECN_ACTIVE;
+	tp = t_init(o);
+	assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), 0);
+	assert_int_equal(next_seg(tp, 0).flags, TH_SYN | TCP_TH_ECE | TCP_TH_CWR);
+	t_rx(tp, 0, t_peer_syn(o, TH_SYN | TH_ACK | TCP_TH_ECE));
+	assert_true(tp->rec_flags & RF_ECN);
+	/* Some reflect what they do not know. */
+	tp = t_init(o);
+	assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), 0);
+	next_seg(tp, 0);
+	t_rx(tp, 0, t_peer_syn(o, TH_SYN | TH_ACK | TCP_TH_ECE | TCP_TH_CWR));
+	assert_false(tp->rec_flags & RF_ECN);
+	/* 6.1.1.1: the SYN was lost, perhaps because of it. */
+	tp = t_init(o);
+	assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), 0);
+	next_seg(tp, 0);
+	assert_int_equal(next_seg(tp, 1000).flags, TH_SYN);
+	t_rx(tp, 1001, t_peer_syn(o, TH_SYN | TH_ACK | TCP_TH_ECE));
+	assert_false(tp->rec_flags & RF_ECN);
+}
+
+/* 6.1.3: ECE in every ACK from CE until CWR */
+static void ce_is_echoed(void **state)
+{
+	struct tcpcb *tp = with_ecn((struct t_opts){ .mss = 1000, .wnd = 60000 }, TCP_TH_ECE);
+
+	(void)state;
+	tp->quickack = 0;
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1, .wnd = 60000,
+	     .ecn = TCP_ECN_ECT0);
+	T_NOTHING(tp, 1);
+	/* At once, and again */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1001, .len = 10, .ack = 1, .wnd = 60000,
+	     .ecn = TCP_ECN_CE);
+	T_TX(tp, 1, .flags = TH_ACK | TCP_TH_ECE, .seq = 1, .ack = 1011);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1011, .len = 1000, .ack = 1, .wnd = 60000);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 2011, .len = 1000, .ack = 1, .wnd = 60000);
+	T_TX(tp, 2, .flags = TH_ACK | TCP_TH_ECE, .seq = 1, .ack = 3011);
+	T_RX(tp, 3, .flags = TH_ACK | TCP_TH_CWR, .seq = 3011, .len = 1000, .ack = 1, .wnd = 60000);
+	T_TX(tp, 43, .flags = TH_ACK, .seq = 1, .ack = 4011);
+}
+
+/* 6.1.2, 6.1.5: ECT on new data alone; one reduction a window, told by CWR */
+static void ece_reduces_cwnd_once(void **state)
+{
+	struct tcpcb *tp = with_ecn((struct t_opts){ .mss = 1000, .wnd = 60000,
+						     .cfg.cc = TCP_CC_RENO }, TCP_TH_ECE);
+	struct tcp_seg seg;
+	int i;
+
+	(void)state;
+	t_send(tp, 30000);
+	for (i = 0; i < 10; i++) {
+		seg = next_seg(tp, 0);
+		assert_int_equal(seg.ecn, TCP_ECN_ECT0);
+		assert_false(seg.flags & TCP_TH_CWR);
+	}
+	T_NOTHING(tp, 0);
+	T_RX(tp, 1, .flags = TH_ACK | TCP_TH_ECE, .seq = 1, .ack = 2001, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 4000);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 1, .flags = TH_ACK | TCP_TH_ECE, .seq = 1, .ack = 4001, .wnd = 60000);
+	T_RX(tp, 1, .flags = TH_ACK | TCP_TH_ECE, .seq = 1, .ack = 8001, .wnd = 60000);
+	assert_in_range(tp->snd_cwnd, 4000, 5000);
+	assert_int_equal(next_seg(tp, 1).flags, TH_ACK | TCP_TH_CWR);
+	assert_int_equal(next_seg(tp, 1).flags & TCP_TH_CWR, 0);
+	/* The next window: again */
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 10001, .wnd = 60000);
+	while (tcp_output(tp, &t.v, t_us(2), &seg) > 0)
+		;
+	T_RX(tp, 3, .flags = TH_ACK | TCP_TH_ECE, .seq = 1, .ack = 12001, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 2000);
+	/* Sent again: not ECT */
+	seg = next_seg(tp, 500);
+	assert_true(seg.is_rexmt);
+	assert_int_equal(seg.ecn, TCP_ECN_NOT_ECT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +367,9 @@ int main(void)
 		cmocka_unit_test(hystart_leaves_slow_start),
 		cmocka_unit_test(hystart_goes_back),
 		cmocka_unit_test(algorithms_change),
+		cmocka_unit_test(ecn_is_agreed_on),
+		cmocka_unit_test(ce_is_echoed),
+		cmocka_unit_test(ece_reduces_cwnd_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_tcp_loss.c - what is lost is sent again: RFC 5681, 5827, 6298, 6582, 6675, 8985
+ * test_tcp_loss.c - what is lost is sent again: RFC 5681, 5827, 2883, 3522, 3708, 5682, 6298,
+ * 6582, 6675, 8985, 9937
  */
 #include "tests/unit/t_tcp.h"
+#include "stack/engine/tcp_var.h"
 
 /* NewReno has rounder numbers. */
 #define USUAL	.mss = 1000, .wnd = 8192, .cfg.cc = TCP_CC_RENO
@@ -92,18 +94,20 @@ static void third_dupack_retransmits(void **state)
 	rx_dup(tp, 1, 1, 0, 0);
 	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
 	T_NOTHING(tp, 1);
-	assert_int_equal(tp->snd_ssthresh, 3000);
-	/* Each further one stands for a segment that has left: 6 - 5 in flight, */
+	/* Half of four: what limited transmit has sent does not count. */
+	assert_int_equal(tp->snd_ssthresh, 2000);
+	/* Each further one stands for a segment that has left: three, two, */
+	rx_dup(tp, 2, 1, 0, 0);
+	T_NOTHING(tp, 2);
 	rx_dup(tp, 2, 1, 0, 0);
 	T_TX(tp, 2, .flags = TH_ACK, .seq = 6001, .len = 1000, .ack = 1);
-	rx_dup(tp, 2, 1, 0, 0);
-	T_TX(tp, 2, .flags = TH_ACK | TH_PUSH, .seq = 7001, .len = 1000, .ack = 1);
 	T_NOTHING(tp, 2);
 	/* and the full ACK ends it (RFC 6582, 3.2, (3)). */
-	T_RX(tp, 3, .flags = TH_ACK, .seq = 1, .ack = 8001, .wnd = 8192);
-	T_NOTHING(tp, 3);
+	T_RX(tp, 3, .flags = TH_ACK, .seq = 1, .ack = 7001, .wnd = 8192);
 	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
-	assert_int_equal(tp->snd_cwnd, 3000);
+	assert_int_equal(tp->snd_cwnd, 2000);
+	T_TX(tp, 3, .flags = TH_ACK | TH_PUSH, .seq = 7001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 3);
 }
 
 /* What is no duplicate ACK: data, another window, FIN (RFC 5681, 2) */
@@ -441,6 +445,200 @@ static void lost_fin(void **state)
 	T_NOTHING(tp, 603);
 }
 
+/* RFC 2883, 3708: the hole closes by itself after the fast retransmit, and a
+ * D-SACK reports the copy: cwnd is what it was, and from now on RACK waits. */
+static void undone_by_dsack(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t cwnd = tp->snd_cwnd;
+
+	(void)state;
+	t_send(tp, 6000);
+	tx_burst(tp, 0, 1, 6001);
+	rx_dup(tp, 10, 1, 1001, 5001);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_RX(tp, 11, .flags = TH_ACK, .seq = 1, .ack = 6001, .wnd = 8192);
+	T_NOTHING(tp, 11);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_true(tp->snd_cwnd < cwnd);
+	rx_dup(tp, 12, 6001, 1, 1001);
+	T_NOTHING(tp, 12);
+	assert_int_equal(tp->snd_cwnd, cwnd);
+	assert_int_equal(tp->n_undo_total, 1);
+	/* Only once */
+	rx_dup(tp, 12, 6001, 1, 1001);
+	assert_int_equal(tp->n_undo_total, 1);
+
+	t_send(tp, 6000);
+	tx_burst(tp, 20, 6001, 12001);
+	rx_dup(tp, 30, 6001, 7001, 11001);
+	T_NOTHING(tp, 30);
+	T_TX(tp, 40, .flags = TH_ACK, .seq = 6001, .len = 1000, .ack = 1);
+}
+
+/* RFC 3522: the ACK echoes the time of the first transmission. */
+static void undone_by_timestamp(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true, .ts = true);
+	uint32_t cwnd = tp->snd_cwnd, smss = 988, sent = tcp_tsval(tp, t_us(0));
+
+	(void)state;
+	t_send(tp, 6 * smss);
+	while (tcp_output(tp, &t.v, t_us(0), &(struct tcp_seg){ 0 }) > 0)
+		;
+	rx_dup(tp, 10, 1, 1 + smss, 1 + 5 * smss);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = smss, .ack = 1);
+	T_RX(tp, 11, .flags = TH_ACK, .seq = 1, .ack = 1 + 5 * smss, .wnd = 8192, .has_ts = true,
+	     .tsval = t.tsval, .tsecr = sent);
+	T_NOTHING(tp, 11);
+	assert_int_equal(tp->snd_cwnd, cwnd);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+
+	/* ... or of the second: then it was lost. */
+	tp = T_ESTABLISHED(USUAL, .sack = true, .ts = true);
+	t_send(tp, 6 * smss);
+	while (tcp_output(tp, &t.v, t_us(0), &(struct tcp_seg){ 0 }) > 0)
+		;
+	rx_dup(tp, 10, 1, 1 + smss, 1 + 5 * smss);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = smss, .ack = 1);
+	T_RX(tp, 20, .flags = TH_ACK, .seq = 1, .ack = 1 + 6 * smss, .wnd = 8192, .has_ts = true,
+	     .tsval = t.tsval, .tsecr = sent + 10);
+	assert_true(tp->snd_cwnd < cwnd);
+	assert_int_equal(tp->n_undo_total, 0);
+}
+
+/* RFC 5682, 2.1: everything was late, nothing was lost. */
+static void frto_finds_spurious_rto(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	tp->snd_cwnd = 4000;
+	t_send(tp, 8000);
+	tx_burst(tp, 0, 1, 4001);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 200);
+	assert_int_equal(tp->snd_cwnd, 1000);
+	/* Step 2b: two new ones, instead of 1001 */
+	T_RX(tp, 210, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	T_TX(tp, 210, .flags = TH_ACK, .seq = 4001, .len = 1000, .ack = 1);
+	T_TX(tp, 210, .flags = TH_ACK | TH_PUSH, .seq = 5001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 210);
+	/* Step 3b */
+	T_RX(tp, 211, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_int_equal(tp->snd_cwnd, 4000);
+	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
+	T_NOTHING(tp, 211);
+}
+
+/* ... and when it was not spurious: step 3a */
+static void frto_finds_loss(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	tp->snd_cwnd = 4000;
+	t_send(tp, 8000);
+	tx_burst(tp, 0, 1, 4001);
+	/* The tail loss probe is lost, too. */
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 4001, .len = 1000, .ack = 1);
+	T_TX(tp, 300, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 300);
+	T_RX(tp, 310, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	T_TX(tp, 310, .flags = TH_ACK, .seq = 5001, .len = 1000, .ack = 1);
+	T_TX(tp, 310, .flags = TH_ACK | TH_PUSH, .seq = 6001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 310);
+	rx_dup(tp, 320, 1001, 5001, 6001);
+	T_TX(tp, 320, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 320);
+	assert_int_equal(tp->ca_state, TCP_CA_LOSS);
+	assert_int_equal(tp->n_undo_total, 0);
+}
+
+/* RFC 9937, 6.2: of 20 segments one is lost; cwnd goes down to half in
+ * proportion to what arrives, without silence and without a burst. */
+static void rate_is_reduced_in_proportion(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true,
+					 .cfg.cc = TCP_CC_RENO);
+	struct tcp_seg seg;
+	uint32_t i, n = 0, burst;
+
+	(void)state;
+	tp->snd_cwnd = 20000;
+	t_send(tp, 60000);
+	while (tcp_output(tp, &t.v, t_us(0), &seg) > 0)
+		;
+	assert_int_equal(tcp_flight_size(tp), 20000);
+	for (i = 2; i <= 20; i++) {
+		T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 60000, .n_sack = 1,
+		     .sack = { { 1001, i * 1000 + 1 } });
+		for (burst = 0; tcp_output(tp, &t.v, t_us(10), &seg) > 0; burst++)
+			;
+		assert_true(burst <= 1);
+		n += burst;
+	}
+	assert_int_equal(tp->snd_ssthresh, 10000);
+	/* Two new ones before it was known (RFC 3042), then one for every two */
+	assert_in_range(n, 10, 12);
+	assert_in_range(tcp_pipe(tp), 9000, 11000);
+}
+
+/* A scoreboard with more ranges than it has room for: something is forgotten,
+ * nothing is wrong, and all of it is delivered in the end. */
+static void scoreboard_overflows(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 100, .wnd = 60000, .sack = true);
+	struct tcp_seg seg;
+	uint32_t i, rounds, n_again = 0;
+
+	(void)state;
+	tp->snd_cwnd = 20000;
+	t_send(tp, 20000);
+	for (i = 0; tcp_output(tp, &t.v, t_us(0) + i * 10, &seg) > 0; i++)
+		assert_int_equal(tcp_check(tp, &t.v), 0);
+	assert_int_equal(i, 200);
+	/* Every second one arrives. */
+	for (i = 1; i < 200; i += 2) {
+		rx_dup(tp, 100, 1, i * 100 + 1, (i + 1) * 100 + 1);
+		assert_int_equal(tcp_check(tp, &t.v), 0);
+		assert_true(tcp_pipe(tp) <= 20000);
+		while (tcp_output(tp, &t.v, t_us(100), &seg) > 0)
+			n_again++;
+	}
+	assert_true(n_again >= 20);
+	for (rounds = 0; tp->snd_una != tp->snd_nxt && rounds < 50; rounds++) {
+		uint32_t ms = 200 + rounds * 100;
+
+		T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .wnd = 60000,
+		     .ack = (tp->snd_una - T_ISS) + seq_min(20001 - (tp->snd_una - T_ISS), 1000));
+		while (tcp_output(tp, &t.v, t_us(ms), &seg) > 0)
+			assert_int_equal(tcp_check(tp, &t.v), 0);
+	}
+	assert_int_equal(tp->snd_una, T_ISS + 20001);
+	T_NOTHING(tp, 10000);
+}
+
+/* What is sent again is lost again and the window is shut: no RTO. */
+static void rescue(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 4000, .sack = true);
+
+	(void)state;
+	t_send(tp, 8000);
+	tx_burst(tp, 0, 1, 4001);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 4000, .n_sack = 1,
+	     .sack = { { 1001, 4001 } });
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 10);
+	T_TX(tp, 100, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 100);
+	assert_int_equal(tp->n_rto_total, 0);
+	T_RX(tp, 101, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 4000);
+	T_TX(tp, 101, .flags = TH_ACK, .seq = 4001, .len = 1000, .ack = 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +659,13 @@ int main(void)
 		cmocka_unit_test(karn),
 		cmocka_unit_test(srtt_and_rttvar),
 		cmocka_unit_test(lost_fin),
+		cmocka_unit_test(undone_by_dsack),
+		cmocka_unit_test(undone_by_timestamp),
+		cmocka_unit_test(frto_finds_spurious_rto),
+		cmocka_unit_test(frto_finds_loss),
+		cmocka_unit_test(rate_is_reduced_in_proportion),
+		cmocka_unit_test(scoreboard_overflows),
+		cmocka_unit_test(rescue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
