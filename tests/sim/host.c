@@ -107,6 +107,12 @@ static uint8_t pattern(unsigned int idx, uint64_t i)
 	return (uint8_t)(i * 167 + (i >> 8) * 13 + (i >> 16) * 7 + idx * 101);
 }
 
+/* Our clock; it never stands still, but it may leap. */
+static uint64_t clock_us(const struct host *h)
+{
+	return h->sim->now_us + h->ahead_us;
+}
+
 /* --- the view -------------------------------------------------------------------------- */
 
 static struct tcp_view view(const struct host *h)
@@ -210,10 +216,21 @@ static void watch_cwnd(struct host *h)
 			 "AB"[h->idx], tp->snd_cwnd, tp->snd_ssthresh);
 }
 
+/* RFC 3168: ECT where both agreed, on new data alone; CWR only where ECT is. */
+static void watch_ecn(struct host *h, const struct tcp_seg *seg)
+{
+	bool agreed = h->tp.rec_flags & RF_ECN;
+
+	if (seg->ecn && (!agreed || !seg->len || seg->is_rexmt))
+		sim_fail(h->sim, "%c: ECT where it must not be", "AB"[h->idx]);
+	if ((seg->flags & TCP_TH_CWR) && !(seg->flags & TH_SYN) && !seg->ecn)
+		sim_fail(h->sim, "%c: CWR without ECT", "AB"[h->idx]);
+}
+
 /* RFC 6298, 5.5: between expiries for the same octet the RTO doubles. */
 static void watch_backoff(struct host *h, const struct tcp_seg *seg)
 {
-	uint64_t now = h->sim->now_us, gap = now - h->rto_at;
+	uint64_t now = clock_us(h), gap = now - h->rto_at;
 
 	if (!seg->n_rexmt || seg->seq != h->tp.snd_una || seg->n_rexmt == h->rto_n)
 		return;
@@ -278,6 +295,7 @@ static void check(struct host *h, const struct tcp_view *v, const char *where)
 static void transmit(struct host *h, const struct tcp_seg *seg)
 {
 	struct packet *pkt = malloc(sizeof(*pkt) + TCP_HDR_MAX + seg->len);
+	uint16_t csum;
 	bool sent;
 	int n;
 
@@ -290,6 +308,9 @@ static void transmit(struct host *h, const struct tcp_seg *seg)
 		queue_copy(&h->so_snd, seg->off, pkt->octets + n, seg->len);
 	}
 	pkt->len = (uint32_t)n + seg->len;
+	pkt->ecn = seg->ecn;
+	csum = ip_csum_fold(ip_csum_add(0, pkt->octets, pkt->len));
+	memcpy(pkt->octets + 16, &csum, 2);
 	sent = net_send(h->sim, h->idx, pkt);
 	if (h->sim->verbose)
 		print(h, seg, sent);
@@ -314,12 +335,13 @@ static void flush(struct host *h, const char *where)
 	uint64_t at;
 
 	check(h, &v, where);
-	while (tcp_output(&h->tp, &v, h->sim->now_us, &seg) > 0) {
+	while (tcp_output(&h->tp, &v, clock_us(h), &seg) > 0) {
 		if (++n > 100000)
 			sim_fail(h->sim, "%c: tcp_output() does not end", "AB"[h->idx]);
 		watch_sack(h, &seg);
 		watch_window(h, &seg);
 		watch_backoff(h, &seg);
+		watch_ecn(h, &seg);
 		if (seg.is_rexmt && seg.seq == h->tp.snd_una)
 			h->una_resent = true;
 		transmit(h, &seg);
@@ -333,6 +355,9 @@ static void flush(struct host *h, const char *where)
 	watch_cwnd(h);
 
 	at = tcp_poll_at(&h->tp);
+	/* Overdue, because the clock has leapt: now */
+	if (at != UINT64_MAX)
+		at = at > clock_us(h) ? at - h->ahead_us : h->sim->now_us;
 	if (at == h->timer_at)
 		return;
 	h->timer_at = at;
@@ -426,7 +451,11 @@ void host_packet(struct host *h, const struct packet *pkt)
 	bool was_open;
 	int n;
 
+	/* Corrupted */
+	if (ip_csum_fold(ip_csum_add(0, pkt->octets, pkt->len)))
+		return;
 	n = tcp_seg_parse(&seg, pkt->octets, pkt->len);
+	seg.ecn = pkt->ecn;
 	if (n < 0)
 		sim_fail(h->sim, "a segment we built cannot be parsed");
 	if (h->tp.state == TCPS_CLOSED) {
@@ -435,7 +464,7 @@ void host_packet(struct host *h, const struct packet *pkt)
 		return;
 	}
 	was_open = h->tp.ca_state == TCP_CA_OPEN;
-	tcp_input(&h->tp, &v, &seg, h->sim->now_us, &rx);
+	tcp_input(&h->tp, &v, &seg, clock_us(h), &rx);
 	if (rx.acked > h->so_snd.cc)
 		sim_fail(h->sim, "%c: more acknowledged than so_snd holds", "AB"[h->idx]);
 	queue_drop(h, &h->so_snd, rx.acked);
@@ -461,7 +490,7 @@ void host_timer(struct host *h)
 	if (h->timer_at != h->sim->now_us)
 		return;
 	h->timer_at = UINT64_MAX;
-	tcp_timers(&h->tp, &v, h->sim->now_us, &rx);
+	tcp_timers(&h->tp, &v, clock_us(h), &rx);
 	take_events(h, &rx);
 	flush(h, "tcp_timers");
 	if (h->timer_at <= h->sim->now_us)
@@ -490,13 +519,13 @@ static void app_write(struct host *h)
 		queue_append(&h->so_snd, p);
 		h->n_written += n;
 		v = view(h);
-		if (tcp_user_send(&h->tp, &v, h->sim->now_us))
+		if (tcp_user_send(&h->tp, &v, clock_us(h)))
 			sim_fail(h->sim, "%c: SEND fails in %s", "AB"[h->idx],
 				 tcps_names[h->tp.state]);
 	}
 	if (h->n_written == h->plan.n_write) {
 		h->shut = true;
-		tcp_user_close(&h->tp, h->sim->now_us);
+		tcp_user_close(&h->tp, clock_us(h));
 	}
 }
 
@@ -521,7 +550,7 @@ static void app_read(struct host *h)
 		n -= k;
 	}
 	v = view(h);
-	tcp_user_recv(&h->tp, &v, h->sim->now_us);
+	tcp_user_recv(&h->tp, &v, clock_us(h));
 }
 
 /* The application goes: its socket is closed. */
@@ -530,7 +559,7 @@ static void app_quit(struct host *h)
 	h->closed = true;
 	h->shut = true;
 	queue_drop(h, &h->so_rcv, h->so_rcv.cc);
-	tcp_user_close(&h->tp, h->sim->now_us);
+	tcp_user_close(&h->tp, clock_us(h));
 	if (h->tp.state == TCPS_CLOSED)
 		h->dead = true;
 }
@@ -540,7 +569,7 @@ static void app_abort(struct host *h)
 	h->closed = true;
 	h->shut = true;
 	h->dead = true;
-	tcp_user_abort(&h->tp, h->sim->now_us);
+	tcp_user_abort(&h->tp, clock_us(h));
 	queue_drop(h, &h->so_rcv, h->so_rcv.cc);
 	queue_drop(h, &h->so_snd, h->so_snd.cc);
 	ooo_flush(h);
@@ -558,10 +587,14 @@ void host_app(struct host *h)
 		return;
 	if (!h->dead && prng_ppm(r, h->plan.inherit_ppm)) {
 		ooo_flush(h);
-		tcp_inherit(&h->tp, h->sim->now_us);
+		tcp_inherit(&h->tp, clock_us(h));
 		/* It sends at once what RTO would have sent later. */
 		h->rto_n = 0;
-		h->rto_at = h->sim->now_us;
+		h->rto_at = clock_us(h);
+	}
+	if (prng_ppm(r, h->plan.stop_ppm)) {
+		h->ahead_us += prng_log(r, 1000, 400000000);
+		h->rto_n = 0;
 	}
 	if (!h->dead && done >= h->plan.abort_at && h->tp.state >= TCPS_ESTABLISHED) {
 		app_abort(h);
@@ -612,6 +645,7 @@ static void plan_one(struct host *h, uint16_t mss)
 		.no_ws = prng_below(r, 4) == 0,
 		.nodelay = prng_below(r, 2),
 		.cc = (uint8_t)prng_below(r, TCP_CC_N),
+		.ecn = (uint8_t)prng_below(r, 3),
 		.ts_offset = prng_below(r, 2) ? (uint32_t)prng_next(r) : UINT32_MAX - 100,
 	};
 	if (prng_below(r, 3) == 0)
@@ -623,6 +657,7 @@ static void plan_one(struct host *h, uint16_t mss)
 		.chunk = (uint32_t)prng_log(r, mss / 20 + 1, 4 * (uint64_t)mss),
 		.abort_at = UINT64_MAX,
 		.quit_at = UINT64_MAX,
+		.stop_ppm = prng_below(r, 10) ? 0 : 20000,
 		.inherit_ppm = prng_below(r, 10) ? 0 : 50000,
 		.snd_buf = (uint32_t)prng_log(r, 1000, 1000000),
 		.max_ooo = 24,

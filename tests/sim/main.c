@@ -132,6 +132,7 @@ int main(int argc, char **argv)
 	uint64_t from = 1, to = 0, seed, n_failed = 0;
 	bool verbose = false, stop = false;
 	struct timespec t0, t1;
+	double s;
 	int i;
 
 	name = argv[0];
@@ -163,8 +164,8 @@ int main(int argc, char **argv)
 		}
 	}
 	clock_gettime(CLOCK_MONOTONIC, &t1);
-	printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " segments, %.1f s\n",
-	       seed - from, n_failed, n_segs,
-	       (double)(t1.tv_sec - t0.tv_sec) + (double)(t1.tv_nsec - t0.tv_nsec) / 1e9);
+	s = (double)(t1.tv_sec - t0.tv_sec) + (double)(t1.tv_nsec - t0.tv_nsec) / 1e9;
+	printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " segments, %.1f s, %.0f seeds/s\n",
+	       seed - from, n_failed, n_segs, s, (double)(seed - from) / s);
 	return n_failed ? 1 : 0;
 }

@@ -91,12 +91,20 @@ bool net_send(struct sim *sim, unsigned int from, struct packet *pkt)
 {
 	struct link *l = &sim->link[from];
 	struct packet *copy;
+	uint64_t bit;
 	uint64_t start = l->free_us > sim->now_us ? l->free_us : sim->now_us;
 
 	sim->n_segs++;
 	if (is_lost(sim, l) || (l->ns_per_octet && start - sim->now_us > l->queue_us)) {
 		free(pkt);
 		return false;
+	}
+	if (pkt->ecn && ((l->mark_us && start - sim->now_us > l->mark_us) ||
+			 prng_ppm(&sim->prng, l->mark_ppm)))
+		pkt->ecn = TCP_ECN_CE;
+	if (l->corrupt_ppm && prng_ppm(&sim->prng, l->corrupt_ppm)) {
+		bit = prng_below(&sim->prng, 8 * (uint64_t)pkt->len);
+		pkt->octets[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	l->free_us = start + (pkt->len + 40) * l->ns_per_octet / 1000;
 	if (prng_ppm(&sim->prng, l->dup_ppm)) {
@@ -116,6 +124,7 @@ void net_plan(struct sim *sim)
 	struct prng *r = &sim->prng;
 	bool lossy = prng_below(r, 3), bursty = prng_below(r, 5) == 0;
 	bool disorder = prng_below(r, 3) == 0, slow = prng_below(r, 3) == 0;
+	bool noisy = prng_below(r, 6) == 0, marking = prng_below(r, 3) == 0;
 	uint64_t delay_us = prng_log(r, 10, 200000);
 	unsigned int i;
 
@@ -131,6 +140,10 @@ void net_plan(struct sim *sim)
 		}
 		if (lossy)
 			l->loss_ppm = (uint32_t)prng_log(r, 1000, 150000);
+		if (noisy)
+			l->corrupt_ppm = (uint32_t)prng_log(r, 1000, 50000);
+		if (marking)
+			l->mark_ppm = (uint32_t)prng_below(r, 50000);
 		if (bursty) {
 			l->burst_ppm = (uint32_t)prng_below(r, 10000);
 			l->burst_len = (uint32_t)prng_range(r, 2, 20);
@@ -139,6 +152,8 @@ void net_plan(struct sim *sim)
 			l->ns_per_octet = prng_log(r, 1, 8000);
 			/* Room for one packet at least */
 			l->queue_us = prng_log(r, 1000, 1000000) + 65536 * l->ns_per_octet / 1000;
+			if (marking)
+				l->mark_us = l->queue_us / 4;
 		}
 	}
 }

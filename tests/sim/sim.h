@@ -68,7 +68,10 @@ static inline uint64_t prng_log(struct prng *r, uint64_t lo, uint64_t hi)
 /* One direction. */
 struct link {
 	uint64_t delay_us, jitter_us;	/* propagation, and what is added at random */
-	uint32_t loss_ppm;		/* each packet by itself; corruption counts as loss */
+	uint32_t loss_ppm;		/* each packet by itself */
+	uint32_t corrupt_ppm;		/* a bit is turned over: the checksum must tell */
+	uint32_t mark_ppm;		/* of ECT packets: CE is set, */
+	uint64_t mark_us;		/* and on those that would wait longer; 0: none */
 	uint32_t burst_ppm;		/* a burst of losses begins */
 	uint32_t burst_len;		/* how long it is at most, packets */
 	uint32_t dup_ppm, reorder_ppm;
@@ -91,6 +94,7 @@ struct event {
 
 struct packet {
 	uint32_t len;
+	uint8_t ecn;		/* of the IP header */
 	uint8_t octets[];
 };
 
@@ -117,6 +121,7 @@ struct plan {
 	uint32_t chunk;		/* octets for each call, at most */
 	uint64_t abort_at;	/* octets read and written before ABORT; UINT64_MAX: never */
 	uint64_t quit_at;	/* ... before it closes its socket without reading on */
+	uint32_t stop_ppm;	/* of a call: its clock leaps, as if it had been stopped */
 	uint32_t inherit_ppm;	/* of a call: the owner dies and another inherits */
 	uint32_t snd_buf;
 	uint32_t max_ooo;	/* segments kept out of order, at most */
@@ -135,7 +140,8 @@ struct host {
 	uint64_t n_written, n_read;
 	bool eof, shut, closed, dead, app_armed;
 	bool may_break;		/* an end other than by FIN is all right */
-	uint64_t timer_at;
+	uint64_t timer_at;	/* of the common clock */
+	uint64_t ahead_us;	/* our clock is ahead of the common one */
 
 	/* watching what is sent */
 	uint32_t dup_una, dup_top, n_dup;	/* duplicate ACKs with news, for SND.UNA */
