@@ -50,7 +50,9 @@
 
 #define N_CONSUMERS	16
 #define QUEUE_SIZE	(64u << 20)	/* octets a consumer may be behind: half a second at 1 Gbit/s */
-#define FLUSH_MAX	(1u << 20)	/* octets written at once, then the ring has its turn */
+#define FLUSH_MAX	(128u << 10)	/* octets written at once, then the ring has its turn */
+#define FLUSH_SHARE	10		/* one part in so many of our time goes into writing, if the ring has work */
+#define FLUSH_CREDIT_NS	1000000		/* as much may be saved up */
 #define SNAPLEN_MIN	64
 #define END_WAIT_MS	500		/* at our end: for consumers to take the rest */
 #define BLOCK_MAX	256		/* octets of a block without packet data */
@@ -261,14 +263,46 @@ static bool consumer_flush(struct consumer *c)
 	return false;
 }
 
-void capture_flush(void)
+static bool may_flush(const struct consumer *c)
 {
-	for (int i = 0; i < N_CONSUMERS; i++) {
-		struct consumer *c = &consumers[i];
+	return c->lf.fd >= 0 && !c->wants_out && (c->head != c->tail || c->ending);
+}
 
-		if (c->lf.fd >= 0 && !c->wants_out && c->head != c->tail)
-			consumer_flush(c);
-	}
+static bool flush_all(void)
+{
+	bool more = false;
+
+	for (int i = 0; i < N_CONSUMERS; i++)
+		if (may_flush(&consumers[i]))
+			more |= consumer_flush(&consumers[i]);
+	return more;
+}
+
+/*
+ * Writing costs several times what queueing does.  So while there is other
+ * work it has a share of our time: a ring that is faster than its capture
+ * loses records, which are counted, and keeps most of its pace.
+ */
+bool capture_flush(bool busy)
+{
+	static uint64_t last_ns;
+	static int64_t credit_ns;
+	uint64_t begin_ns;
+	bool more = false;
+	int i = 0;
+
+	while (i < N_CONSUMERS && !may_flush(&consumers[i]))
+		i++;
+	if (i == N_CONSUMERS)
+		return false;
+	begin_ns = now_ns();
+	credit_ns = MIN(credit_ns + (int64_t)((begin_ns - last_ns) / FLUSH_SHARE), FLUSH_CREDIT_NS);
+	last_ns = begin_ns;
+	if (!busy || credit_ns > 0)
+		more = flush_all();
+	if (busy && credit_ns > 0)
+		credit_ns -= (int64_t)(now_ns() - begin_ns);
+	return more;
 }
 
 /* --- blocks ------------------------------------------------------------------------ */
@@ -666,7 +700,7 @@ static void consumer_ready(struct loop_fd *lf, uint32_t events)
 			return;
 	}
 	if (events & EPOLLOUT)
-		consumer_flush(c);
+		consumer_watch(c, false);	/* capture_flush() goes on */
 }
 
 static void listener_ready(struct loop_fd *lf, uint32_t events)

@@ -31,8 +31,9 @@ bool capture_wants_tokens(void);	/* token and management frames, abi/ring.h */
 void capture_station_added(const struct station *s);
 /* Queue a record for each consumer that wants it.  Never waits. */
 void capture_frame(const struct frame *f, const struct capture_facts *facts);
-/* Write what is queued, as far as consumers take it. */
-void capture_flush(void);
+/* Write some of what is queued, as far as consumers take it; if @busy, less.
+ * Return: whether there is more that they would take: do not sleep */
+bool capture_flush(bool busy);
 const struct capture_stats *capture_stats(void);
 
 #endif

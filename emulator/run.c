@@ -114,7 +114,7 @@ static void turn(uint64_t limit_ns)
 	worked |= poll_ports();
 	/* Behind all that may ring_kick(): a kick is never slept over. */
 	worked |= run_ring(&ring_ns);
-	capture_flush();
+	worked |= capture_flush(worked);
 	now = now_ns();
 	if (worked) {
 		worked_ns = now;

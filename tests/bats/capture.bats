@@ -298,7 +298,8 @@ somebody_captures() { ! nobody_captures; }
 }
 
 @test "make install puts plugin, profile and extcap where Wireshark looks" {
-	make -s -C "$SRC" O="$O" DESTDIR="$PWD/root" install >/dev/null
+	# What is built, with whatever flags.
+	make -s -o all -C "$SRC" O="$O" DESTDIR="$PWD/root" install >/dev/null
 	dir=root/$(pkg-config --variable=plugindir wireshark)
 	[ -f "$dir/epan/jetstream.so" ]
 	[ "$(readlink "$dir/../../extcap/jetextcap")" = /usr/local/sbin/jet ]
