@@ -306,6 +306,8 @@ int links_converge(const struct lab *l, const struct topo *t)
 		return fail("jetringd answers what is not a list");
 	for (j = 1; j <= t->n_nodes && !st; j++) {
 		for (k = 1; k <= t->n_nodes && !st; k++) {
+			if (!topo_has(t, j) || !topo_has(t, k))
+				continue;
 			snprintf(src, sizeof(src), "n%u", j);
 			snprintf(dst, sizeof(dst), "n%u", k);
 			st = converge_pair(l, t, src, dst, set_of(all, src, dst));

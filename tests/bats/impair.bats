@@ -232,6 +232,14 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 		diff is now
 	done
 	[ "$(link_counter 'n1->n3' frames)" -ge "$before" ]
+	# Links of a node that is away wait for it.
+	jet down n2
+	cp "/run/jetstream/$LAB/topology.ini" away.ini
+	jet up -t away.ini
+	[ "$(settings | wc -l)" -eq 2 ]
+	jet up -t t.ini
+	settings >now
+	diff is now
 	# Without a file nobody said what the links should be.
 	jet link set 'n1->n3' loss=2%
 	jet up
