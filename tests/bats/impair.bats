@@ -48,6 +48,12 @@ settings() {
 		sed 's/ /->/'
 }
 
+# no_arp: n1 and n2 know each other for good, so that each frame is a test's own.
+no_arp() {
+	on n1 ip neigh replace 10.74.0.2 lladdr 02:4a:53:00:00:02 dev jet0 nud permanent
+	on n2 ip neigh replace 10.74.0.1 lladdr 02:4a:53:00:00:01 dev jet0 nud permanent
+}
+
 nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' waiting)" = 00 ]; }
 
 @test "delay: a round trip takes that much longer; the ring itself does not wait" {
@@ -68,8 +74,7 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 
 @test "duplicates and reordering: counted, and seen in a capture" {
 	jet up --kernel-only
-	jet ping -c 1
-	jet link reset
+	no_arp
 	jet link set 'n1->n2' delay=30ms duplicate=20% reorder=25% seed=3
 	start_capture c.pcapng --rx
 	run -0 on n1 ping -n -q -c 40 -i 0.005 -W 2 10.74.0.2
@@ -111,7 +116,7 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 
 @test "gemodel: losses come in bursts, the same for the same seed" {
 	jet up --kernel-only
-	jet ping -c 1
+	no_arp
 	for i in 1 2; do
 		jet link set 'n1->n2' loss=gemodel:10%,20% seed=11
 		pings 100 n1 10.74.0.2 >"answered.$i"
@@ -125,7 +130,7 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 
 @test "corrupt: each is a bad CRC at the receiver's adapter" {
 	jet up --kernel-only
-	jet ping -c 1
+	no_arp
 	jet link set 'n1->n2' corrupt=30% seed=5
 	n=$(pings 40 n1 10.74.0.2 | wc -l)
 	[ "$n" -lt 40 ]
@@ -156,7 +161,7 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 
 @test "a rule: this frame is delayed, that one comes twice" {
 	jet up --kernel-only
-	jet ping -c 1
+	no_arp
 	jet link rule delay 'n1->n2' frame=2 by=40ms
 	jet link rule duplicate 'n1->n2' vci=2049 frame=4
 	jet link rule lose n1 stream=700
