@@ -22,7 +22,7 @@ int verb_bench(const struct opts *o)
 	int n = 1;
 
 	if (o->n_args != 1)
-		return bad_usage("which benchmark? \"jet bench pool\", \"ring\" or \"loss\"");
+		return bad_usage("which benchmark? \"jet bench pool\", \"ring\", \"loss\" or \"engine\"");
 	if (beside("jet-bench", path, sizeof(path)))
 		return fail("jet-bench is not beside jet; build it with \"make\"");
 	argv[n++] = o->args[0];

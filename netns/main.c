@@ -100,7 +100,7 @@ static const struct verb verbs[] = {
 	{ "link", "show | set LINK KEY=VALUE… | reset [LINK] | rule ACTION LINK data=K | token lose|duplicate", verb_link, O_LAB | O_JSON,
 	  "impairments: delay, loss, errors and more; show them, set them",
 	  "jet link set 'n1->n2' delay=20ms loss=1% seed=7" },
-	{ "bench", "pool | ring", verb_bench, O_JSON | O_BENCH,
+	{ "bench", "pool | ring | loss | engine", verb_bench, O_JSON | O_BENCH,
 	  "measure, in a lab of its own", "sudo jet bench pool" },
 	{ "check", "", verb_check, O_JSON, "is all there that a lab needs?", "sudo jet check" },
 	{ "validate", "[FILE]", verb_validate, O_TOPO, "read a topology file and say what it makes",

@@ -47,6 +47,7 @@ void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 void bench_pool(void);
 void bench_ring(void);
+void bench_loss(void);
 void bench_engine(void);
 /* engine.c runs this program under callgrind, as "jet-bench --engine-case N". */
 int engine_case(int which);
@@ -76,6 +77,8 @@ const char *lab_sock(unsigned int k);
  * Return: its standard output, malloc'ed; dies if its status is not 0.
  */
 char *lab_jet(const char *verb, ...) __attribute__((sentinel));
+/* The same for one that may fail; its status as waitpid() has it. */
+int lab_jet_try(char **text, const char *verb, ...) __attribute__((sentinel));
 /* The same in the background, standard output to @out_fd (-1: /dev/null). */
 pid_t lab_jet_start(int out_fd, const char *verb, ...) __attribute__((sentinel));
 /* @sig to it, and wait for its end.  Its status as waitpid() has it. */

@@ -87,24 +87,46 @@ static char *read_all(int fd)
 	return buf;
 }
 
-char *lab_jet(const char *verb, ...)
+/* Its status as waitpid() has it. */
+static int run_jet(char **text, const char *verb, va_list ap)
 {
 	int fd[2], status;
-	char *text;
-	va_list ap;
 	pid_t pid;
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		die("cannot make a pipe: %s", strerror(errno));
-	va_start(ap, verb);
 	pid = start_jet(fd[1], verb, ap);
-	va_end(ap);
 	close(fd[1]);
-	text = read_all(fd[0]);
+	*text = read_all(fd[0]);
 	close(fd[0]);
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status))
+	if (waitpid(pid, &status, 0) != pid)
+		die("cannot wait for jet: %s", strerror(errno));
+	return status;
+}
+
+char *lab_jet(const char *verb, ...)
+{
+	char *text;
+	va_list ap;
+	int status;
+
+	va_start(ap, verb);
+	status = run_jet(&text, verb, ap);
+	va_end(ap);
+	if (status)
 		die("\"jet %s\" has failed", verb);
 	return text;
+}
+
+int lab_jet_try(char **text, const char *verb, ...)
+{
+	va_list ap;
+	int status;
+
+	va_start(ap, verb);
+	status = run_jet(text, verb, ap);
+	va_end(ap);
+	return status;
 }
 
 pid_t lab_jet_start(int out_fd, const char *verb, ...)

@@ -33,6 +33,7 @@ static const struct {
 } benches[] = {
 	{ "pool", bench_pool, "packets between pools, against a bare pipeline: bulk, small, round trips" },
 	{ "ring", bench_ring, "the ring against its model: rate, fairness, departure error" },
+	{ "loss", bench_loss, "goodput on a bad network: our TCP against the kernel's" },
 	{ "engine", bench_engine, "the TCP engine: time and instructions a segment, timers, sizes" },
 };
 

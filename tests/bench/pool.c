@@ -5,13 +5,18 @@
  *	bulk	61504 octets: through the ring, and through the bare pipeline
  *	small	48 octets
  *	round	8 octets there and back: between two clients, over a bare relay
+ *	captured	bulk again, with and without a capture to a file
  *
  * On an unlimited ring of two nodes.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/util.h"
@@ -23,6 +28,8 @@
 #define BULK_BAR	0.8
 #define SMALL_BAR	1e6
 #define ROUND_BAR	2.0
+#define CAPTURE_BAR	0.7
+#define CAPTURE_TRIES	1000
 
 /* Which processor each has: -1 any. */
 struct placement {
@@ -209,10 +216,93 @@ static void bench_round(void)
 	free(bare);
 }
 
+/* --- captured ---------------------------------------------------------------------- */
+
+/* What jetringd has counted for captures. */
+static uint64_t capture_count(const char *key)
+{
+	struct json_object *status = lab_status(), *j;
+	uint64_t n;
+
+	if (!json_object_object_get_ex(status, "capture", &j) || !json_object_object_get_ex(j, key, &j))
+		die("\"jet status\" does not say how many %s of captures there are", key);
+	n = (uint64_t)json_object_get_int64(j);
+	json_object_put(status);
+	return n;
+}
+
+/* A file without a name: it is gone with the last who has it open. */
+static int nameless_file(void)
+{
+	const char *dir = getenv("TMPDIR");
+	int fd = open(dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		die("cannot make a file for the capture: %s", strerror(errno));
+	return fd;
+}
+
+struct captured {
+	uint64_t records, dropped, octets;	/* of all runs */
+};
+
+/* Bulk while `jet capture` writes all of it to a file. */
+static double run_captured(struct captured *sum)
+{
+	const struct timespec nap = { .tv_nsec = 10000000 };
+	uint64_t records = capture_count("records"), dropped = capture_count("dropped");
+	int fd = nameless_file(), tries = 0, status;
+	pid_t pid = lab_jet_start(fd, "capture", "-q", NULL);
+	double rate;
+	off_t end;
+
+	while (!capture_count("consumers")) {
+		if (++tries > CAPTURE_TRIES)
+			die("\"jet capture\" does not begin");
+		nanosleep(&nap, NULL);
+	}
+	rate = run_stream(false, SDU_BULK, BULK_WINDOW, &placements[0]);
+	sum->records += capture_count("records") - records;
+	sum->dropped += capture_count("dropped") - dropped;
+	status = lab_jet_end(pid, SIGINT);
+	end = lseek(fd, 0, SEEK_END);
+	close(fd);
+	if (status || end <= 0)
+		die("\"jet capture\" has failed");
+	sum->octets += (uint64_t)end;
+	return rate;
+}
+
+static void bench_captured(void)
+{
+	double *with = figures(), *without = figures();
+	struct captured sum = { 0 };
+	struct pair p;
+	struct row *r;
+
+	for (unsigned int i = 0; i < bench_opts.runs; i++) {
+		with[i] = gbit(run_captured(&sum), SDU_BULK);
+		without[i] = gbit(run_stream(false, SDU_BULK, BULK_WINDOW, &placements[0]), SDU_BULK);
+	}
+	p = medians(with, without);
+	r = report_row("captured");
+	row_int(r, "sdu_octets", SDU_BULK);
+	row_num(r, "with_gbit_per_s", p.a);
+	row_num(r, "without_gbit_per_s", p.b);
+	row_num(r, "ratio", p.ratio);
+	row_int(r, "records", sum.records);
+	row_int(r, "records_dropped", sum.dropped);
+	row_num(r, "file_mbytes", (double)sum.octets / 1e6);
+	report_bar("bulk while captured, of bulk", p.ratio, CAPTURE_BAR, false);
+	free(with);
+	free(without);
+}
+
 void bench_pool(void)
 {
 	lab_up(2, "unlimited", false);
 	bench_bulk();
 	bench_small();
 	bench_round();
+	bench_captured();
 }
