@@ -278,6 +278,10 @@ static void watch_fast_rexmt(struct host *h)
 	/* Sent again when it was not the first yet, later than what is SACKed */
 	if (h->tp.n_runs && (h->tp.run[0].mark & RUN_AGAIN))
 		return;
+	/* A tail loss probe went over what is SACKed now: RACK cannot tell which
+	 * of the two has arrived (RFC 8985, 6.2, step 2). */
+	if (h->tp.flags & TF_TLP_OUT)
+		return;
 	if (h->tp.state >= TCPS_ESTABLISHED && h->dup_una == h->tp.snd_una &&
 	    h->n_dup >= 3 && !h->una_resent && (h->tp.flags & TF_SACK))
 		sim_fail(h->sim, "%c: three duplicate ACKs and no fast retransmit", "AB"[h->idx]);
