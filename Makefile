@@ -70,6 +70,9 @@ libs	:= $(call have,stack/api/call.c,$(O)/lib/libjetstream.so) \
 	   $(call have,stack/api/preload.c,$(O)/lib/libjetstream-preload.so)
 ws	:= $(shell $(PKG_CONFIG) --exists 'wireshark >= 4.0' && echo yes)
 extcap	:= $(call have,netns/extcap.c,$(O)/extcap/jetextcap)
+# Pools for other protocols: no shared library, so that a protocol has no version of ours to meet.
+poollib	:= $(O)/lib/libjetpool.a
+poolabi	:= abi/aal5.h abi/pool.h abi/portctl.h abi/vci.h
 plugin	:= $(if $(ws),$(call have,dissector/packet-jetstream.c,$(O)/plugin/jetstream.so))
 unit	:= $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit/test_*.c)))
 tprogs	:= $(patsubst tests/progs/%.c,$(O)/tests/progs/%,$(sort $(wildcard tests/progs/*.c)))
@@ -78,7 +81,7 @@ fuzz	:= $(addprefix $(O)/tests/fuzz/,segment block conversation)
 man	:= $(wildcard docs/man/*.[0-9])
 profile	:= $(wildcard dissector/profile/Jetstream/*)
 
-all: $(progs) $(libs) $(plugin) $(extcap)	## build everything
+all: $(progs) $(libs) $(poollib) $(plugin) $(extcap)	## build everything
 ifeq ($(ws),)
 	@echo 'note: no wireshark >= 4.0 headers, the dissector is not built (make deps installs them)'
 endif
@@ -111,6 +114,11 @@ $(tprogs):		all-libs = -lpthread
 $(fuzz):		$(O)/%: $(O)/%.o $(O)/tests/fuzz/replay.o $(engine)
 $(fuzz:=.fuzzer):	$(O)/%.fuzzer: $(O)/%.o $(engine)
 $(fuzz:=.fuzzer):	all-ldflags += -fsanitize=fuzzer
+
+$(poollib): $(call objs,stack/pool) $(O)/common/clock.o
+	@mkdir -p $(@D)
+	$(call say,AR)
+	$(Q)$(RM) $@ && $(AR) rcs $@ $^
 
 $(O)/plugin/jetstream.so:	all-libs = $(ws-libs)
 $(O)/dissector/%.o:		all-cppflags += $(ws-cflags)
@@ -196,6 +204,11 @@ install: all				## below $(DESTDIR)$(PREFIX); for Wireshark, where it looks
 		ln -sf '$(SBINDIR)/jet' '$(DESTDIR)$(WS_EXTCAPDIR)/jetextcap' && \
 		$(INSTALL) -m 644 $(profile) '$(DESTDIR)$(WS_PROFILEDIR)/Jetstream')
 	$(INSTALL) -D -m 644 stack/api/jetstream.h '$(DESTDIR)$(INCLUDEDIR)/jetstream/socket.h'
+	$(INSTALL) -m 644 $(poollib) '$(DESTDIR)$(LIBDIR)'
+	$(INSTALL) -d '$(DESTDIR)$(INCLUDEDIR)/jetstream/abi'
+	$(foreach h,stack/pool/poolc.h=pool.h $(foreach a,$(poolabi),$a=$a),\
+		sed 's,^#include "\(abi/.*\)",#include <jetstream/\1>,' $(firstword $(subst =, ,$h)) \
+		> '$(DESTDIR)$(INCLUDEDIR)/jetstream/$(lastword $(subst =, ,$h))' &&) :
 	$(foreach m,$(man),$(INSTALL) -D -m 644 $m '$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)' &&) :
 
 uninstall:				## undo install
@@ -203,9 +216,11 @@ uninstall:				## undo install
 		$(patsubst $(O)/lib/%,'$(DESTDIR)$(LIBDIR)'/%,$(libs)) \
 		$(if $(plugin),'$(DESTDIR)$(WS_PLUGINDIR)/jetstream.so' '$(DESTDIR)$(WS_EXTCAPDIR)/jetextcap' \
 		$(patsubst dissector/profile/%,'$(DESTDIR)$(WS_PROFILEDIR)'/%,$(profile))) \
-		'$(DESTDIR)$(INCLUDEDIR)/jetstream/socket.h' \
+		'$(DESTDIR)$(LIBDIR)/libjetpool.a' \
+		'$(DESTDIR)$(INCLUDEDIR)/jetstream/socket.h' '$(DESTDIR)$(INCLUDEDIR)/jetstream/pool.h' \
+		$(foreach a,$(poolabi),'$(DESTDIR)$(INCLUDEDIR)/jetstream/$a') \
 		$(foreach m,$(man),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)')
-	-rmdir '$(DESTDIR)$(INCLUDEDIR)/jetstream' $(if $(plugin),'$(DESTDIR)$(WS_PROFILEDIR)/Jetstream') 2>/dev/null
+	-rmdir '$(DESTDIR)$(INCLUDEDIR)/jetstream/abi' '$(DESTDIR)$(INCLUDEDIR)/jetstream' $(if $(plugin),'$(DESTDIR)$(WS_PROFILEDIR)/Jetstream') 2>/dev/null
 
 clean:					## remove $(O)
 	$(RM) -r '$(O)'

@@ -22,7 +22,7 @@
 
 #include "abi/pool.h"
 
-#define JS_PC_VERSION		1
+#define JS_PC_VERSION		2
 
 /* js_pc_req.op */
 #define JS_PC_OPEN		1	/* first request; arg: JS_PORT_* flags; n: buffers wanted, 0 default */
@@ -48,6 +48,7 @@
 #define JS_PS_RX_LIMIT		0x0008
 #define JS_PS_QUEUES		0x0010
 #define JS_PS_INJECT		0x0020
+#define JS_PS_RX_RESERVE	0x0040
 
 /*
  * A template: what SEND may transmit from a pool (paper, 4.7).  The header of
@@ -82,6 +83,7 @@ struct js_pool_req {
 	uint16_t queues;		/* bit i: queue i may name this pool */
 	uint16_t inject;		/* RxVCI that SEND_INJECT announces if the pool has none of its own: one this port has bound (a shared stream), or 0 */
 	uint32_t tx_limit, rx_limit;	/* buffers */
+	uint32_t rx_reserve;		/* policy on overrun: buffers beyond rx_limit for packets of one buffer; 0: all are discarded (paper, 3) */
 	uint32_t has_flow;		/* 1: flow is added as a rule with the pool, atomically */
 	struct js_flow flow;
 	struct js_template tmpl;

@@ -85,12 +85,19 @@ static void buf_release(struct port *p, uint16_t id)
 	pool_put(pool);
 }
 
+/* What @n buffers more may bring the pool to.  A packet that needs only one
+ * may be an answer that frees others: the owner may have kept room for it. */
+static uint64_t rx_limit(const struct pool *pool, unsigned int n)
+{
+	return (uint64_t)pool->rx_limit + (n == 1 ? pool->rx_reserve : 0);
+}
+
 unsigned int buf_alloc(struct pool *pool, int kind, unsigned int queue, uint16_t *ids, unsigned int n)
 {
 	struct port *p = pool->port;
 	uint64_t node_max = node_mem_max / JS_BUF_SIZE;
 	uint32_t *used = kind == BUF_TX ? &pool->tx_used : &pool->rx_used;
-	uint32_t limit = kind == BUF_TX ? pool->tx_limit : pool->rx_limit;
+	uint64_t limit = kind == BUF_TX ? pool->tx_limit : rx_limit(pool, n);
 	unsigned int got = 0;
 
 	while (got < n && *used < limit && p->ps->n_used < node_max && p->n_used < p->n_bufs) {
@@ -439,7 +446,8 @@ static void scatter(const struct frame *f, const struct iovec *dst)
  * @flags:	JS_RX_* for the event
  *
  * If the pool has all of its Rx buffers in use the packet is discarded (paper,
- * section 3), and counted.  So it is when its event cannot be written, and
+ * section 3), and counted; one of a single buffer may use what its owner has
+ * reserved for such.  So it is when its event cannot be written, and
  * when the CRC of what was copied is not the frame's.
  *
  * Return: whether the pool has got it
@@ -457,12 +465,13 @@ bool pool_rx(struct station *s, struct pool *pool, const struct frame *f, int64_
 	got = buf_alloc(pool, BUF_RX, 0, ev.buf, need);
 	if (got < need) {
 		s->st.rx_pool_full++;
-		if (pool->rx_used >= pool->rx_limit)
+		if (pool->rx_used >= rx_limit(pool, need))
 			pool->st.rx_pool_full++;
 		else
 			pool->st.rx_node_full++;
 		goto drop;
 	}
+	pool->st.rx_reserved += pool->rx_used > pool->rx_limit;
 	n = make_pieces(p, ev.buf, f->sdu_len, dst);
 	scatter(f, dst);
 	if (flip >= 0 && (uint64_t)flip < (uint64_t)f->sdu_len * 8) {

@@ -542,15 +542,15 @@ static void out_pool(struct out *o, const struct pool *pool, bool is_first)
 	out(o, "%s{\"id\":%u,\"rxvci\":[", is_first ? "" : ",", pool->id);
 	for (unsigned int i = 0; i < pool->n_rxvci; i++)
 		out(o, "%s%u", i ? "," : "", pool->rxvci[i]);
-	out(o, "],\"txvci\":%u,\"tx_limit\":%u,\"rx_limit\":%u,\"tx_used\":%u,\"rx_used\":%u,"
+	out(o, "],\"txvci\":%u,\"tx_limit\":%u,\"rx_limit\":%u,\"rx_reserve\":%u,\"tx_used\":%u,\"rx_used\":%u,"
 	    "\"tx_frames\":%" PRIu64 ",\"tx_bytes\":%" PRIu64
 	    ",\"rx_frames\":%" PRIu64 ",\"rx_bytes\":%" PRIu64
-	    ",\"rx_pool_full\":%" PRIu64 ",\"rx_node_full\":%" PRIu64
+	    ",\"rx_pool_full\":%" PRIu64 ",\"rx_reserved\":%" PRIu64 ",\"rx_node_full\":%" PRIu64
 	    ",\"rx_event_full\":%" PRIu64 ",\"rx_bad_crc\":%" PRIu64
 	    ",\"tx_template\":%" PRIu64 ",\"tx_limited\":%" PRIu64 ",\"tx_dropped\":%" PRIu64 "}",
-	    pool->txvci, pool->tx_limit, pool->rx_limit, pool->tx_used, pool->rx_used,
-	    st->tx_frames, st->tx_bytes, st->rx_frames, st->rx_bytes, st->rx_pool_full,
-	    st->rx_node_full, st->rx_event_full, st->rx_bad_crc, st->tx_template,
+	    pool->txvci, pool->tx_limit, pool->rx_limit, pool->rx_reserve, pool->tx_used,
+	    pool->rx_used, st->tx_frames, st->tx_bytes, st->rx_frames, st->rx_bytes,
+	    st->rx_pool_full, st->rx_reserved, st->rx_node_full, st->rx_event_full, st->rx_bad_crc, st->tx_template,
 	    st->tx_limited, st->tx_dropped);
 }
 

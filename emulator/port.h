@@ -34,6 +34,7 @@
 struct pool_stats {			/* named in status as here */
 	uint64_t tx_frames, tx_bytes, rx_frames, rx_bytes;
 	uint64_t rx_pool_full;		/* rx_limit reached */
+	uint64_t rx_reserved;		/* … and got in through rx_reserve */
 	uint64_t rx_node_full;		/* the port's or the node's buffers are out */
 	uint64_t rx_event_full, rx_bad_crc;
 	uint64_t tx_template;
@@ -55,6 +56,7 @@ struct pool {
 	unsigned int n_rxvci;
 	js_vci_t rxvci[POOL_RXVCIS];	/* in the order they were bound */
 	uint32_t tx_limit, rx_limit;	/* buffers */
+	uint32_t rx_reserve;		/* beyond rx_limit, for packets of one buffer */
 	uint32_t tx_used, rx_used;	/* buffers charged now */
 	uint32_t n_sends;		/* fetched SENDs, queued or on the ring */
 	uint32_t seq;			/* packets received */

@@ -211,7 +211,7 @@ static int pool_set(struct pool *pool, uint32_t which, const struct js_pool_req 
 	int err = 0;
 
 	if (which & ~(JS_PS_TXVCI | JS_PS_TMPL | JS_PS_TX_LIMIT | JS_PS_RX_LIMIT |
-		      JS_PS_QUEUES | JS_PS_INJECT))
+		      JS_PS_QUEUES | JS_PS_INJECT | JS_PS_RX_RESERVE))
 		return -EINVAL;
 	if (which & JS_PS_TXVCI)
 		err = check_txvci(pool->port, req->txvci);
@@ -231,6 +231,8 @@ static int pool_set(struct pool *pool, uint32_t which, const struct js_pool_req 
 		pool->tx_limit = req->tx_limit;
 	if (which & JS_PS_RX_LIMIT)
 		pool->rx_limit = req->rx_limit;
+	if (which & JS_PS_RX_RESERVE)
+		pool->rx_reserve = req->rx_reserve;
 	if (which & JS_PS_QUEUES)
 		pool->queues = req->queues;
 	return 0;
@@ -251,7 +253,7 @@ static int pool_create(struct port *p, const struct js_pool_req *req, struct js_
 	if (err)
 		return err;
 	err = pool_set(pool, JS_PS_TXVCI | JS_PS_TMPL | JS_PS_TX_LIMIT | JS_PS_RX_LIMIT |
-		       JS_PS_QUEUES | JS_PS_INJECT, req);
+		       JS_PS_QUEUES | JS_PS_INJECT | JS_PS_RX_RESERVE, req);
 	if (!err && req->has_flow)
 		err = rule_add(p->ps->s, &req->flow, pool);
 	if (!err && req->stream == JS_STREAM_ANY)

@@ -38,6 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/aal5.h"
 #include "abi/pool.h"
 #include "abi/portctl.h"
 #include "abi/vci.h"

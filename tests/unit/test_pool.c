@@ -493,6 +493,43 @@ static void a_full_pool_discards(void **state)
 	poolc_close(&b.pc);
 }
 
+/* Short packets may use what was kept for them when bulk has filled the pool. */
+static void a_reserve_is_for_short_packets(void **state)
+{
+	struct js_pool_req req = { .rx_limit = 3, .rx_reserve = 2 };
+	struct js_seg seg[2];
+	struct client a, b;
+	struct js_event ev;
+	uint8_t hdr[RIG_HDR];
+	uint16_t id;
+
+	(void)state;
+	client_pair(&a, &b);
+	assert_int_equal(poolc_pool_set(&b.pc, b.pool, JS_PS_RX_LIMIT | JS_PS_RX_RESERVE, &req), 0);
+	client_alloc(&a, &id, 1);
+	seg[0] = seg[1] = (struct js_seg) { .buf = id, .len = 4000 };
+	rig_header(hdr, RIG_HDR + 8000);
+	/* Two buffers; two more do not fit, reserve or not. */
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(poolc_send(&a.q, a.pool, 0, hdr, RIG_HDR, seg, 2), 0);
+	/* One within the limit, two of the reserve, one too many. */
+	for (unsigned int i = 0; i < 4; i++)
+		client_push(&a, id, 10, 0);
+	assert_int_equal(client_run(&a), JS_ST_DONE);
+	assert_int_equal(DRIVER(stations[2].st.rx_pool_full), 2);
+	for (unsigned int i = 1; i <= 4; i++) {
+		client_event(&b, &ev);
+		assert_int_equal(ev.seq, i);
+		assert_int_equal(ev.n_buf, i == 1 ? 2 : 1);
+	}
+	assert_int_equal(poolc_event_peek(&b.pc, &ev), 0);
+	rig_lock();
+	assert_int_equal(pool_find(TAILQ_FIRST(&stations[2].ports->all), b.pool)->st.rx_reserved, 2);
+	rig_unlock();
+	poolc_close(&a.pc);
+	poolc_close(&b.pc);
+}
+
 static void a_full_event_queue_discards(void **state)
 {
 	struct js_pool_req req = { .rx_limit = 10000 };
@@ -1364,6 +1401,7 @@ int main(void)
 		CASE(raw_is_for_the_connection_server),
 		CASE(limits_hold),
 		CASE(a_full_pool_discards),
+		CASE(a_reserve_is_for_short_packets),
 		CASE(a_full_event_queue_discards),
 		CASE(a_flipped_bit_is_caught_by_the_crc),
 		CASE(a_buffer_freed_while_queued_is_not_used_again_before),
