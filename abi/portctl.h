@@ -13,6 +13,13 @@
  * memory (abi/pool.h), its doorbell eventfd (the opener writes), its wake
  * eventfd (the opener reads), and a second doorbell to be passed on: a write
  * to it may block, if who else has it wants that.
+ *
+ * A request that claims a flow (POOL_CREATE with has_flow, RULE_ADD) carries
+ * one: the proof that the flow is the client's to claim.  It is a kernel
+ * socket of the node's namespace, bound to the flow's dst and dport with the
+ * flow's protocol (a bind-point: paper, 4.4.5); bound to the wildcard will do.
+ * So it is the node's kernel that says whose a port is.  A trusted port needs
+ * none.
  */
 #ifndef ABI_PORTCTL_H
 #define ABI_PORTCTL_H
@@ -31,7 +38,7 @@
 #define JS_PC_POOL_DESTROY	4	/* pool; queued SENDs are dropped, buffers stay the port's until FREEd */
 #define JS_PC_VCI_BIND		5	/* pool, vci: a stream of this node, or a multicast one, or JS_STREAM_ANY; taken from the kernel's pool if that has it; answer: vci */
 #define JS_PC_VCI_UNBIND	6	/* pool, vci: given back to the kernel's pool if it was that's */
-#define JS_PC_RULE_ADD		7	/* pool, u.flow: exact match, before VCI look-up, on streams IP and IP_DIVERT */
+#define JS_PC_RULE_ADD		7	/* pool, u.flow: exact match, before VCI look-up, on streams IP and IP_DIVERT; with a proof, see below */
 #define JS_PC_RULE_DEL		8	/* u.flow */
 #define JS_PC_QUEUE_OPEN	9	/* answer: n = queue index, 1 to JS_N_QUEUES - 1 */
 #define JS_PC_QUEUE_REVOKE	10	/* n: queue; not fetched ops get EREVOKED and the queue is closed, free to be opened anew once its fetched SENDs have left (queue 0: is then, by itself) */
@@ -84,7 +91,7 @@ struct js_pool_req {
 	uint16_t inject;		/* RxVCI that SEND_INJECT announces if the pool has none of its own: one this port has bound (a shared stream), or 0 */
 	uint32_t tx_limit, rx_limit;	/* buffers */
 	uint32_t rx_reserve;		/* policy on overrun: buffers beyond rx_limit for packets of one buffer; 0: all are discarded (paper, 3) */
-	uint32_t has_flow;		/* 1: flow is added as a rule with the pool, atomically */
+	uint32_t has_flow;		/* 1: flow is added as a rule with the pool, atomically; with a proof */
 	struct js_flow flow;
 	struct js_template tmpl;
 };

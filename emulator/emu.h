@@ -129,6 +129,7 @@ struct station {
 	uint8_t ring_id;
 	char name[16];			/* "n1" */
 	char netns[64];			/* path of the namespace, "" none */
+	uint64_t netns_cookie;		/* of it: SO_NETNS_COOKIE; 0 unknown */
 	struct station_stats st;
 	struct vci_binding vci[JS_N_STREAMS];	/* unicast; vcitab.c */
 	struct tap *tap;		/* tap.c; NULL: none */

@@ -377,19 +377,54 @@ void port_close(struct port *p, uint32_t why)
 
 /* --- its connection ---------------------------------------------------------------------------- */
 
+/* The descriptor that came with a message; -1 none. */
+static int take_fd(struct msghdr *msg)
+{
+	struct cmsghdr *cm = CMSG_FIRSTHDR(msg);
+	int fd = -1;
+
+	if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS &&
+	    cm->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
+	return fd;
+}
+
+/* Ours may be the last copy, and its sender may have asked close() to wait. */
+static void drop_fd(int fd)
+{
+	static const struct linger none;
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fd);
+}
+
 /* One request at a time: others have their turn between two. */
 static void on_request(struct loop_fd *lf, uint32_t events)
 {
 	struct port *p = container_of(lf, struct port, conn);
+	/* Room for one descriptor: the kernel closes any more. */
+	char ctl[CMSG_SPACE(sizeof(int))];
 	struct js_pc_req req;
+	struct iovec iov = { .iov_base = &req, .iov_len = sizeof(req) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl),
+	};
+	int fd, err;
 	ssize_t n;
 
 	(void)events;	/* a hang-up is read as such, after what came before it */
-	/* No room for descriptors: the kernel closes any that are sent to us. */
-	n = recv(lf->fd, &req, sizeof(req), MSG_DONTWAIT | MSG_TRUNC);
+	n = recvmsg(lf->fd, &msg, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || portctl_request(p, &req, (size_t)n) < 0)
+	if (n <= 0) {
+		port_close(p, JS_CLOSED_OPENER);
+		return;
+	}
+	fd = take_fd(&msg);
+	err = portctl_request(p, &req, (size_t)n, fd);
+	if (fd >= 0)
+		drop_fd(fd);
+	if (err < 0)
 		port_close(p, JS_CLOSED_OPENER);
 }
 
@@ -564,10 +599,12 @@ static bool out_port(struct out *o, const struct port *p, bool is_first)
 	    "\"queues\":%d,\"doorbells\":%" PRIu64 ",\"ops\":%" PRIu64 ",\"sends\":%" PRIu64
 	    ",\"events\":%" PRIu64 ",\"wakes\":%" PRIu64 ",\"grace_wakes\":%" PRIu64
 	    ",\"tx_template\":%" PRIu64 ",\"tx_bad_op\":%" PRIu64 ",\"queues_broken\":%" PRIu64
+	    ",\"rules_refused\":%" PRIu64
 	    ",\"pools\":[", is_first ? "" : ",", (int)p->pid, p->uid,
 	    p->is_trusted ? "true" : "false", p->n_bufs, p->n_used,
 	    __builtin_popcount(p->open_mask), st->doorbells, st->ops, st->sends, st->events,
-	    st->wakes, st->grace_wakes, st->tx_template, st->bad_ops, st->queues_broken);
+	    st->wakes, st->grace_wakes, st->tx_template, st->bad_ops, st->queues_broken,
+	    st->rules_refused);
 	for (uint32_t i = 0; i < p->n_pool_slots; i++) {
 		size_t mark = o->len;
 

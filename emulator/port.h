@@ -121,6 +121,7 @@ struct squeue {
 struct port_stats {
 	uint64_t doorbells, ops, bad_ops, tx_template, sends, events, wakes;
 	uint64_t queues_broken;		/* tail jumped */
+	uint64_t rules_refused;		/* flows that were not its to claim */
 	uint64_t grace_wakes;		/* leader woken in vain, then the opener */
 };
 
@@ -194,8 +195,9 @@ extern volatile sig_atomic_t ports_fault;	/* some port.fault is set */
 int port_open_memory(struct port *p, uint32_t n_bufs);	/* returns the memfd, or -Exxx */
 
 /* portctl.c */
-/* Answer one request.  Returns 0, or -Exxx: close the port. */
-int portctl_request(struct port *p, const struct js_pc_req *req, size_t len);
+/* Answer one request.  @fd: came with it, stays the caller's; -1 none.
+ * Returns 0, or -Exxx: close the port. */
+int portctl_request(struct port *p, const struct js_pc_req *req, size_t len, int fd);
 
 /* script.c */
 int squeue_open(struct squeue *q);		/* 0, -ENOMEM */

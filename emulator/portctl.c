@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -199,9 +200,65 @@ static int check_inject(const struct port *p, js_vci_t vci)
 	return holder && holder->port == p ? 0 : -EPERM;
 }
 
-static int check_flow(const struct js_flow *flow)
+/* The kernel socket @fd is bound to the local end of @flow. */
+static bool is_bound_to(int fd, const struct js_flow *flow)
 {
-	return all_zero(flow->resv, sizeof(flow->resv)) ? 0 : -EINVAL;
+	static const uint8_t v4_any[16] = { [10] = 0xff, [11] = 0xff };
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} name = { 0 };
+	socklen_t len = sizeof(name);
+	uint8_t addr[16] = { 0 };
+	uint16_t port_be;
+
+	if (getsockname(fd, &name.sa, &len) < 0)
+		return false;
+	if (name.sa.sa_family == AF_INET) {
+		memcpy(addr, v4_any, 12);
+		memcpy(addr + 12, &name.in.sin_addr, 4);
+		port_be = name.in.sin_port;
+		if (memcmp(flow->dst, v4_any, 12) != 0)
+			return false;
+	} else if (name.sa.sa_family == AF_INET6) {
+		memcpy(addr, &name.in6.sin6_addr, 16);
+		port_be = name.in6.sin6_port;
+	} else {
+		return false;
+	}
+	if (!port_be || port_be != flow->dport_be)
+		return false;
+	return all_zero(addr, 16) || !memcmp(addr, v4_any, 16) || !memcmp(addr, flow->dst, 16);
+}
+
+/* Whether the port may claim @flow: see abi/portctl.h. */
+static bool may_claim(const struct port *p, const struct js_flow *flow, int fd)
+{
+	uint64_t cookie = 0, want = p->ps->s->netns_cookie;
+	socklen_t len = sizeof(int);
+	int proto = -1;
+
+	if (p->is_trusted)
+		return true;
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &proto, &len) < 0 ||
+	    proto != flow->proto)
+		return false;
+	len = sizeof(cookie);
+	if (want && (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 ||
+		     cookie != want))
+		return false;
+	return is_bound_to(fd, flow);
+}
+
+static int check_flow(struct port *p, const struct js_flow *flow, int fd)
+{
+	if (!all_zero(flow->resv, sizeof(flow->resv)))
+		return -EINVAL;
+	if (may_claim(p, flow, fd))
+		return 0;
+	p->st.rules_refused++;
+	return -EPERM;
 }
 
 /* Check all of @which before any of it is set. */
@@ -239,7 +296,8 @@ static int pool_set(struct pool *pool, uint32_t which, const struct js_pool_req 
 }
 
 /* The pool with its stream and its rule, or nothing. */
-static int pool_create(struct port *p, const struct js_pool_req *req, struct js_pc_rep *rep)
+static int pool_create(struct port *p, const struct js_pool_req *req, int fd,
+		       struct js_pc_rep *rep)
 {
 	struct pool *pool;
 	js_vci_t vci = JS_VCI_NONE;
@@ -247,7 +305,7 @@ static int pool_create(struct port *p, const struct js_pool_req *req, struct js_
 
 	if ((req->stream != JS_STREAM_NO && req->stream != JS_STREAM_ANY) || req->has_flow > 1)
 		return -EINVAL;
-	err = req->has_flow ? check_flow(&req->flow) : 0;
+	err = req->has_flow ? check_flow(p, &req->flow, fd) : 0;
 	if (!err)
 		err = pool_new(p, &pool);
 	if (err)
@@ -286,18 +344,21 @@ static int request_unbind(struct port *p, const struct js_pc_req *req)
 	return pool ? pool_unbind(pool, req->vci) : -ENOENT;
 }
 
-static int request_rule(struct port *p, const struct js_pc_req *req)
+static int request_rule_add(struct port *p, const struct js_pc_req *req, int fd)
 {
-	struct station *s = p->ps->s;
-	struct pool *pool;
-	int err = check_flow(&req->u.flow);
+	struct pool *pool = pool_find(p, req->pool);
+	int err = check_flow(p, &req->u.flow, fd);
 
 	if (err)
 		return err;
-	if (req->op == JS_PC_RULE_ADD) {
-		pool = pool_find(p, req->pool);
-		return pool ? rule_add(s, &req->u.flow, pool) : -ENOENT;
-	}
+	return pool ? rule_add(p->ps->s, &req->u.flow, pool) : -ENOENT;
+}
+
+static int request_rule_del(struct port *p, const struct js_pc_req *req)
+{
+	struct station *s = p->ps->s;
+	struct pool *pool;
+
 	pool = rule_find(s, &req->u.flow);
 	if (!pool)
 		return -ENOENT;
@@ -364,13 +425,13 @@ static int request_free(struct port *p, const struct js_pc_req *req)
 	return err;
 }
 
-static int dispatch(struct port *p, const struct js_pc_req *req, struct js_pc_rep *rep)
+static int dispatch(struct port *p, const struct js_pc_req *req, int fd, struct js_pc_rep *rep)
 {
 	struct pool *pool;
 
 	switch (req->op) {
 	case JS_PC_POOL_CREATE:
-		return pool_create(p, &req->u.pool, rep);
+		return pool_create(p, &req->u.pool, fd, rep);
 	case JS_PC_POOL_SET:
 		pool = pool_find(p, req->pool);
 		return pool ? pool_set(pool, req->arg, &req->u.pool) : -ENOENT;
@@ -385,8 +446,9 @@ static int dispatch(struct port *p, const struct js_pc_req *req, struct js_pc_re
 	case JS_PC_VCI_UNBIND:
 		return request_unbind(p, req);
 	case JS_PC_RULE_ADD:
+		return request_rule_add(p, req, fd);
 	case JS_PC_RULE_DEL:
-		return request_rule(p, req);
+		return request_rule_del(p, req);
 	case JS_PC_QUEUE_OPEN:
 		return request_queue_open(p, rep);
 	case JS_PC_QUEUE_REVOKE:
@@ -400,7 +462,7 @@ static int dispatch(struct port *p, const struct js_pc_req *req, struct js_pc_re
 	}
 }
 
-int portctl_request(struct port *p, const struct js_pc_req *req, size_t len)
+int portctl_request(struct port *p, const struct js_pc_req *req, size_t len, int fd)
 {
 	struct js_pc_rep rep;
 	size_t rep_len = JS_PC_REP_SHORT;
@@ -422,7 +484,7 @@ int portctl_request(struct port *p, const struct js_pc_req *req, size_t len)
 	else if (!p->is_open)
 		rep.err = -EINVAL;
 	else
-		rep.err = dispatch(p, req, &rep);
+		rep.err = dispatch(p, req, fd, &rep);
 	if (!rep.err && req->op == JS_PC_QUERY)
 		rep_len += rep.n * sizeof(rep.own[0]);
 	return answer(p, &rep, rep_len, NULL);

@@ -306,15 +306,18 @@ bool tap_rx(struct station *s, const struct frame *f, int64_t flip)
 /* --- set-up -------------------------------------------------------------------- */
 
 /* In the namespace of the device. */
-static int configure(const struct station *s, const char **what)
+static int configure(struct station *s, const char **what)
 {
 	struct ifreq ifr = { .ifr_name = TAP_NAME };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(s->netns_cookie);
 	int err = 0;
 
 	*what = "configure " TAP_NAME;
 	if (fd < 0)
 		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &s->netns_cookie, &len) < 0)
+		goto fail;
 	ifr.ifr_hwaddr.sa_family = ARPHRD_ETHER;
 	mac_of((uint8_t *)ifr.ifr_hwaddr.sa_data, s->ring_id);
 	if (ioctl(fd, SIOCSIFHWADDR, &ifr) < 0)
@@ -334,7 +337,7 @@ close:
 }
 
 /* Make the device in the current namespace: its descriptor or -Exxx. */
-static int create(const struct station *s, const char **what)
+static int create(struct station *s, const char **what)
 {
 	struct ifreq ifr = { .ifr_name = TAP_NAME, .ifr_flags = IFF_TAP | IFF_NO_PI };
 	int err, fd;
@@ -358,7 +361,7 @@ close:
 }
 
 /* create() in the namespace s->netns; we come back in any case. */
-static int create_in_netns(const struct station *s, const char **what)
+static int create_in_netns(struct station *s, const char **what)
 {
 	int home, ns, fd = -1, err;
 

@@ -180,7 +180,10 @@ static int make_pool(struct child *c, struct csock *s)
 	req.flow.dport_be = htons(s->local.port);
 	req.flow.proto = IPPROTO_TCP;
 	make_template(s, &req.tmpl);
-	err = poolc_pool_create(&c->stk.pc, &req, &s->pool, &s->rxvci);
+	/* Its bind-point, or its listener's, shows that the port is ours. */
+	err = poolc_pool_create_flow(&c->stk.pc, &req,
+				     s->bp < 0 && s->parent != JS_SOCK_NONE ?
+				     c->socks[s->parent].bp : s->bp, &s->pool, &s->rxvci);
 	if (err)
 		return err;
 	if (s->pool >= JS_N_POOLS) {

@@ -87,6 +87,11 @@ static inline uint8_t *poolc_buf(const struct poolc *pc, uint16_t id)
  * flow is taken (nothing was created). */
 int poolc_pool_create(struct poolc *pc, const struct js_pool_req *req,
 		      uint16_t *pool, js_vci_t *rxvci);
+/* The same with a flow (req->has_flow).  @proof_fd: a kernel socket of the node
+ * that is bound to the flow's dst and dport (abi/portctl.h), stays the
+ * caller's; -1 in the connection server.  Also -EPERM: it proves nothing. */
+int poolc_pool_create_flow(struct poolc *pc, const struct js_pool_req *req, int proof_fd,
+			   uint16_t *pool, js_vci_t *rxvci);
 /* @which: JS_PS_*.  0, -ENOENT, -EINVAL, -EPERM. */
 int poolc_pool_set(struct poolc *pc, uint16_t pool, uint32_t which,
 		   const struct js_pool_req *req);
@@ -95,7 +100,7 @@ int poolc_pool_destroy(struct poolc *pc, uint16_t pool);
  * one; JS_STREAM_ANY: a free private stream.  *vci is set to what was bound. */
 int poolc_vci_bind(struct poolc *pc, uint16_t pool, js_vci_t *vci);
 int poolc_vci_unbind(struct poolc *pc, uint16_t pool, js_vci_t vci);
-int poolc_rule_add(struct poolc *pc, uint16_t pool, const struct js_flow *flow);
+int poolc_rule_add(struct poolc *pc, uint16_t pool, const struct js_flow *flow, int proof_fd);
 int poolc_rule_del(struct poolc *pc, const struct js_flow *flow);
 /* A script queue for one more process.  Index (1 to n_queues - 1), -ENOSPC. */
 int poolc_queue_open(struct poolc *pc);

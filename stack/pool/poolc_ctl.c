@@ -22,12 +22,27 @@ static int net_error(int err)
 	return err == EPIPE || err == ECONNRESET || err == ENOTCONN ? -ENETDOWN : -err;
 }
 
-static int send_request(int sock, const struct js_pc_req *req)
+/* @fd goes along; -1 none. */
+static int send_request(int sock, const struct js_pc_req *req, int fd)
 {
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} ctl = { .buf = { 0 } };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)req, .iov_len = sizeof(*req) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
+	if (fd >= 0) {
+		msg.msg_control = ctl.buf;
+		msg.msg_controllen = sizeof(ctl.buf);
+		ctl.align.cmsg_level = SOL_SOCKET;
+		ctl.align.cmsg_type = SCM_RIGHTS;
+		ctl.align.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&ctl.align), &fd, sizeof(fd));
+	}
 	do
-		n = send(sock, req, sizeof(*req), MSG_NOSIGNAL);
+		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? net_error(errno) : 0;
 }
@@ -70,19 +85,24 @@ static int recv_answer(int sock, struct js_pc_rep *rep, int *fds)
 }
 
 /* One round trip.  0, or what jetringd said, or why it said nothing. */
-static int call(struct poolc *pc, struct js_pc_req *req, struct js_pc_rep *rep)
+static int call_with(struct poolc *pc, struct js_pc_req *req, int fd, struct js_pc_rep *rep)
 {
 	int err;
 
 	if (pc->sock < 0)
 		return -EPERM;
 	req->version = JS_PC_VERSION;
-	err = send_request(pc->sock, req);
+	err = send_request(pc->sock, req, fd);
 	if (!err)
 		err = recv_answer(pc->sock, rep, NULL);
 	if (err)
 		return err;
 	return rep->op == req->op ? rep->err : -EPROTO;
+}
+
+static int call(struct poolc *pc, struct js_pc_req *req, struct js_pc_rep *rep)
+{
+	return call_with(pc, req, -1, rep);
 }
 
 /**
@@ -113,7 +133,7 @@ int poolc_open(struct poolc *pc, const char *path, uint32_t flags, uint32_t n_bu
 		err = errno == ENOENT || errno == ECONNREFUSED ? -ENETDOWN : -errno;
 		goto close;
 	}
-	err = send_request(sock, &req);
+	err = send_request(sock, &req, -1);
 	if (!err)
 		err = recv_answer(sock, &rep, fds);
 	if (!err)
@@ -135,12 +155,18 @@ close:
 	return err;
 }
 
-int poolc_pool_create(struct poolc *pc, const struct js_pool_req *pool_req,
+int poolc_pool_create(struct poolc *pc, const struct js_pool_req *req,
 		      uint16_t *pool, js_vci_t *rxvci)
+{
+	return poolc_pool_create_flow(pc, req, -1, pool, rxvci);
+}
+
+int poolc_pool_create_flow(struct poolc *pc, const struct js_pool_req *pool_req, int proof_fd,
+			   uint16_t *pool, js_vci_t *rxvci)
 {
 	struct js_pc_req req = { .op = JS_PC_POOL_CREATE, .u.pool = *pool_req };
 	struct js_pc_rep rep;
-	int err = call(pc, &req, &rep);
+	int err = call_with(pc, &req, proof_fd, &rep);
 
 	if (err)
 		return err;
@@ -188,12 +214,12 @@ int poolc_vci_unbind(struct poolc *pc, uint16_t pool, js_vci_t vci)
 	return call(pc, &req, &rep);
 }
 
-int poolc_rule_add(struct poolc *pc, uint16_t pool, const struct js_flow *flow)
+int poolc_rule_add(struct poolc *pc, uint16_t pool, const struct js_flow *flow, int proof_fd)
 {
 	struct js_pc_req req = { .op = JS_PC_RULE_ADD, .pool = pool, .u.flow = *flow };
 	struct js_pc_rep rep;
 
-	return call(pc, &req, &rep);
+	return call_with(pc, &req, proof_fd, &rep);
 }
 
 int poolc_rule_del(struct poolc *pc, const struct js_flow *flow)

@@ -6,6 +6,7 @@
  * what a dead port held is reclaimed.  See poolrig.h for what runs where.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -1073,6 +1074,36 @@ static void ip_divert_is_taken_returned_parked(void **state)
 	poolc_close(&b.pc);
 }
 
+/* Kernel sockets of a namespace of their own, where every port is free. */
+struct bound {
+	int ours, other, udp;	/* TCP port 80, TCP port 81, UDP port 80 */
+	uint64_t cookie;	/* of the namespace */
+};
+
+static int bound_socket(int type, uint16_t port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htobe16(port) };
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && !bind(fd, (struct sockaddr *)&in, sizeof(in)) ? fd : -1;
+}
+
+static void *bind_elsewhere(void *arg)
+{
+	struct bound *b = arg;
+	socklen_t len = sizeof(b->cookie);
+
+	b->ours = -1;
+	if (unshare(CLONE_NEWNET) < 0)
+		return NULL;
+	b->ours = bound_socket(SOCK_STREAM, 80);
+	b->other = bound_socket(SOCK_STREAM, 81);
+	b->udp = bound_socket(SOCK_DGRAM, 80);
+	if (getsockopt(b->ours, SOL_SOCKET, SO_NETNS_COOKIE, &b->cookie, &len) < 0)
+		b->ours = -1;
+	return NULL;
+}
+
 static void rules_come_with_the_pool_or_not_at_all(void **state)
 {
 	struct js_flow flow = {
@@ -1082,15 +1113,33 @@ static void rules_come_with_the_pool_or_not_at_all(void **state)
 	struct js_pool_req req = rig_pool_req(JS_VCI_NONE);
 	struct client a, b, b2;
 	struct js_event ev;
+	struct bound sk;
+	pthread_t t;
 	uint64_t n_streams;
 	uint16_t pool;
 
 	(void)state;
+	assert_int_equal(pthread_create(&t, NULL, bind_elsewhere, &sk), 0);
+	pthread_join(t, NULL);
+	assert_true(sk.ours >= 0 && sk.other >= 0 && sk.udp >= 0);
 	client_pair(&a, &b);
 	client_open(&b2, 2, 0);
 	req.has_flow = 1;
 	req.flow = flow;
-	assert_int_equal(poolc_pool_create(&b.pc, &req, &pool, NULL), 0);
+	/* Whose port is not shown to be the client's gets nothing. */
+	assert_int_equal(poolc_pool_create(&b.pc, &req, &pool, NULL), -EPERM);
+	assert_int_equal(poolc_pool_create_flow(&b.pc, &req, sk.other, &pool, NULL), -EPERM);
+	assert_int_equal(poolc_pool_create_flow(&b.pc, &req, sk.udp, &pool, NULL), -EPERM);
+	assert_int_equal(poolc_pool_create_flow(&b.pc, &req, b.pc.memfd, &pool, NULL), -EPERM);
+	DRIVER(stations[2].netns_cookie = sk.cookie + 1);
+	assert_int_equal(poolc_pool_create_flow(&b.pc, &req, sk.ours, &pool, NULL), -EPERM);
+	DRIVER(stations[2].netns_cookie = sk.cookie);
+	assert_int_equal(DRIVER(TAILQ_LAST(&stations[2].ports->all, ports_list)->n_pools), 1);
+	rig_lock();
+	assert_int_equal(TAILQ_FIRST(&stations[2].ports->all)->st.rules_refused, 5);
+	rig_unlock();
+	assert_int_equal(DRIVER(TAILQ_LAST(&stations[2].ports->all, ports_list)->n_pools), 1);
+	assert_int_equal(poolc_pool_create_flow(&b.pc, &req, sk.ours, &pool, NULL), 0);
 	client_push(&a, 0, 0, JS_SEND_DIVERT);
 	client_run(&a);
 	client_event(&b, &ev);
@@ -1098,13 +1147,13 @@ static void rules_come_with_the_pool_or_not_at_all(void **state)
 	assert_int_equal(ev.flags, JS_RX_RULE);
 	/* Taken: the second pool is not made, and no stream is lost. */
 	n_streams = DRIVER(TAILQ_LAST(&stations[2].ports->all, ports_list)->n_pools);
-	assert_int_equal(poolc_pool_create(&b2.pc, &req, &pool, NULL), -EADDRINUSE);
+	assert_int_equal(poolc_pool_create_flow(&b2.pc, &req, sk.ours, &pool, NULL), -EADDRINUSE);
 	assert_int_equal(DRIVER(TAILQ_LAST(&stations[2].ports->all, ports_list)->n_pools), n_streams);
 	assert_int_equal(poolc_rule_del(&b2.pc, &flow), -EPERM);
-	assert_int_equal(poolc_rule_add(&b2.pc, b2.pool, &flow), -EADDRINUSE);
+	assert_int_equal(poolc_rule_add(&b2.pc, b2.pool, &flow, sk.ours), -EADDRINUSE);
 	assert_int_equal(poolc_rule_del(&b.pc, &flow), 0);
 	assert_int_equal(poolc_rule_del(&b.pc, &flow), -ENOENT);
-	assert_int_equal(poolc_rule_add(&b2.pc, b2.pool, &flow), 0);
+	assert_int_equal(poolc_rule_add(&b2.pc, b2.pool, &flow, sk.ours), 0);
 	/* It dies: its rules with it. */
 	poolc_close(&b2.pc);
 	RIG_UNTIL(DRIVER(stations[2].ports->closed) == 1);
@@ -1113,6 +1162,9 @@ static void rules_come_with_the_pool_or_not_at_all(void **state)
 	assert_int_equal(atomic_load(&rig.to_kernel), 1);
 	poolc_close(&a.pc);
 	poolc_close(&b.pc);
+	close(sk.ours);
+	close(sk.other);
+	close(sk.udp);
 }
 
 /* A connection that says nonsense gets -EINVAL; others are not hurt. */

@@ -157,7 +157,7 @@ static void odd_requests(struct poolc *pc, uint16_t *pool, uint64_t *x)
 		poolc_vci_unbind(pc, *pool, vci);
 		break;
 	case 4:
-		poolc_rule_add(pc, *pool, &flow);
+		poolc_rule_add(pc, *pool, &flow, rnd(x) % 2 ? pc->memfd : -1);
 		break;
 	case 5:
 		poolc_rule_del(pc, &flow);
