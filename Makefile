@@ -156,6 +156,9 @@ $(O)/tests-built: $(unit) $(tprogs)
 # What "make check" runs under the sanitizers; called with an O of its own.
 sanitized: $(fuzz)
 
+soak: all				## minutes of what make check does for seconds; M=minutes for each
+	$(Q)O='$(abspath $(O))' tests/lib/soak $(M)
+
 demo:					## the main job: four nodes, both TCPs, captured (root)
 	$(Q)tests/lib/deps
 	$(Q)$(MAKE) -j$$(nproc) O='$(O)' all
@@ -232,5 +235,5 @@ help:					## this list
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check demo bench deps sanitized fuzz fuzzers coverage covered check-unit check-arch check-netns install uninstall clean help FORCE
+.PHONY: all check soak demo bench deps sanitized fuzz fuzzers coverage covered check-unit check-arch check-netns install uninstall clean help FORCE
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

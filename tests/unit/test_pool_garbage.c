@@ -5,19 +5,23 @@
  * A thread writes garbage into every shared word of its ports, some of it
  * plausible so that it comes past the first check; rings doorbells, turns
  * flags of its descriptors, punches holes, closes in any order, opens anew.
+ * Processes that do the same are killed in the middle of it.
  * Meanwhile two honest ports on the same nodes exchange packets that are
- * compared octet by octet.  Run with SAN=asan,ubsan, too.  POOL_GARBAGE_S
- * gives the seconds, 3 by default.
+ * compared octet by octet.  tests/lib/sanitized runs it under ASan and UBSan.
+ * POOL_GARBAGE_S gives the seconds, 1 by default.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "tests/unit/poolrig.h"
 
 #define N_EVIL		2
 
 static _Atomic bool evil_stop;
-static _Atomic uint64_t evil_words, evil_ports;
+static _Atomic uint64_t evil_words, evil_ports, evil_killed;
+static _Atomic int evil_status;	/* of a process that did not end by SIGKILL */
 static _Atomic uint16_t honest_vcis[2];
 
 static uint64_t rnd(uint64_t *x)
@@ -172,15 +176,14 @@ static void odd_requests(struct poolc *pc, uint16_t *pool, uint64_t *x)
 		poolc_free_bufs(pc, ids, 8);
 		break;
 	case 9:
-		poolc_pool_set(pc, *pool, (uint32_t)rnd(x) & 0x3f, &req);
+		poolc_pool_set(pc, *pool, (uint32_t)rnd(x) & 0x7f, &req);
 		break;
 	}
 }
 
-static void *evil_main(void *arg)
+/* Ports, one after the other. */
+static void be_evil(uint64_t x)
 {
-	uint64_t x = 0x9e3779b97f4a7c15u ^ (uintptr_t)arg << 32 ^ now_ns();
-
 	while (!atomic_load(&evil_stop)) {
 		struct js_pool_req req = rig_pool_req(atomic_load(&honest_vcis[0]));
 		unsigned int id = 1 + (unsigned int)(rnd(&x) % 2), turns = (unsigned int)(rnd(&x) % 400);
@@ -211,6 +214,43 @@ static void *evil_main(void *arg)
 			*fd = -1;
 		}
 		poolc_close(&pc);
+	}
+}
+
+static uint64_t seed(uintptr_t nr)
+{
+	return 0x9e3779b97f4a7c15u ^ nr << 32 ^ now_ns();
+}
+
+static void *evil_main(void *arg)
+{
+	be_evil(seed((uintptr_t)arg));
+	return NULL;
+}
+
+/* Processes that die half way in whatever they are doing.  They have copies of
+ * others' descriptors as well, as after any fork(). */
+static void *killer_main(void *arg)
+{
+	uint64_t x = seed(77);
+
+	(void)arg;
+	while (!atomic_load(&evil_stop)) {
+		pid_t pid = fork();
+		int status = 0;
+
+		if (pid == 0) {
+			be_evil(seed((uintptr_t)getpid()));
+			_exit(0);
+		}
+		if (pid < 0)
+			continue;
+		usleep((useconds_t)(rnd(&x) % 8000));
+		kill(pid, SIGKILL);
+		if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
+		    WTERMSIG(status) != SIGKILL)
+			atomic_store(&evil_status, status ? status : -1);
+		atomic_fetch_add(&evil_killed, 1);
 	}
 	return NULL;
 }
@@ -259,8 +299,8 @@ static void honest_packet(struct client *from, struct client *to, uint16_t *ids,
 static void garbage_hurts_nobody_else(void **state)
 {
 	const char *seconds = getenv("POOL_GARBAGE_S");
-	uint64_t until = now_us() + (seconds ? (uint64_t)atoi(seconds) : 3) * 1000000;
-	pthread_t evil[N_EVIL];
+	uint64_t until = now_us() + (seconds ? (uint64_t)atoi(seconds) : 1) * 1000000;
+	pthread_t evil[N_EVIL], killer;
 	uint16_t ids_a[16], ids_b[16];
 	struct client a, b;
 	uint32_t nr = 0;
@@ -274,6 +314,7 @@ static void garbage_hurts_nobody_else(void **state)
 	client_alloc(&b, ids_b, 16);
 	for (uintptr_t i = 0; i < N_EVIL; i++)
 		assert_int_equal(pthread_create(&evil[i], NULL, evil_main, (void *)(i + 1)), 0);
+	assert_int_equal(pthread_create(&killer, NULL, killer_main, NULL), 0);
 	while (now_us() < until) {
 		honest_packet(&a, &b, ids_a, nr++);
 		honest_packet(&b, &a, ids_b, nr++);
@@ -281,9 +322,12 @@ static void garbage_hurts_nobody_else(void **state)
 	atomic_store(&evil_stop, true);
 	for (unsigned int i = 0; i < N_EVIL; i++)
 		pthread_join(evil[i], NULL);
-	print_message("%u honest packets; %llu hostile ports, %llu words of garbage\n", nr,
-		      (unsigned long long)evil_ports, (unsigned long long)evil_words);
-	assert_true(nr > 0 && evil_ports > 0);
+	pthread_join(killer, NULL);
+	print_message("%u honest packets; %llu hostile ports, %llu words of garbage, %llu killed\n",
+		      nr, (unsigned long long)evil_ports, (unsigned long long)evil_words,
+		      (unsigned long long)evil_killed);
+	assert_true(nr > 0 && evil_ports > 0 && evil_killed > 0);
+	assert_int_equal(evil_status, 0);
 
 	/* All that the hostile had is back. */
 	poolc_close(&a.pc);

@@ -208,28 +208,51 @@ static void a_dead_leader_is_found_out(void **state)
 	rig_stop();
 }
 
-/* A leader that is at work is not helped by the child. */
+/* Exchange packets with a leader for some graces.  How long it was away, at
+ * most, ns. */
+static uint64_t keep_busy(struct client *a, struct client *b)
+{
+	uint64_t start = now_ns(), last = start, longest = 0, now;
+	struct js_event ev;
+
+	do {
+		client_push(a, 0, 0, 0);
+		client_go(a);
+		client_event(b, &ev);
+		client_free(b, ev.buf, ev.n_buf);
+		now = now_ns();
+		longest = MAX(longest, now - last);
+		last = now;
+	} while (now - start < 5 * PORT_GRACE_NS);
+	return longest;
+}
+
+/* A leader that is at work is not helped by the child.  One that a busy machine
+ * did not let work for a grace is: then we try again. */
 static void a_busy_leader_is_left_alone(void **state)
 {
 	struct pollfd pfd = { .events = POLLIN };
+	unsigned int tries = 200;
 	struct client a, b;
-	struct js_event ev;
+	bool was_away;
 
 	(void)state;
 	rig_start(false);
 	client_pair(&a, &b);
 	assert_int_equal(poolc_lead_begin(&b.pc), 0);
-	assert_true(poolc_sleep_prepare(&b.pc));
 	pfd.fd = b.pc.wake_fd;
-	for (unsigned int i = 0; i < 200; i++) {
-		client_push(&a, 0, 0, 0);
-		client_go(&a);
-		client_event(&b, &ev);
-	}
-	assert_int_equal(poll(&pfd, 1, 10), 0);
+	do {
+		assert_true(poolc_sleep_prepare(&b.pc));
+		was_away = keep_busy(&a, &b) >= PORT_GRACE_NS / 2;
+		if (!was_away)
+			assert_int_equal(poll(&pfd, 1, 10), 0);
+		poolc_sleep_done(&b.pc);
+	} while (was_away && --tries);
 	poolc_close(&a.pc);
 	poolc_close(&b.pc);
 	rig_stop();
+	if (was_away)
+		skip();
 }
 
 /* Quiet ports leave the driver's list, and it sleeps; then they ring again. */
