@@ -69,3 +69,29 @@ gone() { [ -z "$(server_port)" ]; }
 	make -C "$SRC" -s O="$O" DESTDIR="$TOP" PREFIX=/usr uninstall
 	[ -z "$(find "$TOP" -path '*/usr/*' \( -name '*pool*' -o -path '*abi*' \))" ]
 }
+
+@test "16 nodes with 320 ports: all packets arrive, idle at most one tick in 3 s, nobody is forgotten" {
+	jet up -q --nodes 16
+	mkfifo go
+	"$O/tests/progs/many_ports" "$LAB" 16 20 20 <go >said 2>&1 3>&- &
+	BG+=("$!")
+	exec 4>go
+	wait_for 60 grep -qx idle said
+	[ "$(jet status --json | jq '[.nodes[].ports[] | select(.trusted | not)] | length')" -eq 320 ]
+	# What is looked at without being asked is forgotten after a while.
+	wait_for 10 is_idle
+	echo go >&4
+	wait_for 60 grep -qx done said
+	exec 4>&-
+}
+# jetringd used at most one tick of a 3 s.
+is_idle() {
+	local pid a b
+	pid=$(cut -d' ' -f1 "/run/jetstream/$LAB/jetringd.pid")
+	a=$(ticks "$pid")
+	timeout 3 tail -f /dev/null || :
+	b=$(ticks "$pid")
+	echo "ticks: $a, 3 s later $b"
+	[ $((b - a)) -le 1 ]
+}
+ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
