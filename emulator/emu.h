@@ -173,6 +173,10 @@ void vcitab_fini(struct station *s);	/* after ports_stop() */
 /* @stream: a stream, or JS_VCI_MCAST | stream. */
 int vcitab_bind(struct station *s, unsigned int stream, struct pool *p);	/* 0, -EADDRINUSE */
 void vcitab_unbind(struct station *s, unsigned int stream, struct pool *p, uint64_t now_ns);
+/* Who has IP_DIVERT: "kernel", "pool" or "parked". */
+const char *vcitab_divert_holder(const struct station *s);
+/* Buffers that the station's ports have in use; node_mem_max is their bound. */
+uint64_t ports_bufs_used(const struct station *s);
 /* The holder of a stream died.  IP_DIVERT is parked if it was the kernel's
  * (DESIGN 7), any other is unbound. */
 void vcitab_orphan(struct station *s, unsigned int stream, struct pool *p, uint64_t now_ns);

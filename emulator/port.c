@@ -570,6 +570,11 @@ static void out(struct out *o, const char *fmt, ...)
 	o->len += n > 0 ? (size_t)n : 0;
 }
 
+uint64_t ports_bufs_used(const struct station *s)
+{
+	return s->ports ? s->ports->n_used : 0;
+}
+
 static void out_pool(struct out *o, const struct pool *pool, bool is_first)
 {
 	const struct pool_stats *st = &pool->st;

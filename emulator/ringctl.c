@@ -139,6 +139,10 @@ static void say_node(const struct station *s, unsigned int n_left)
 	say_member("tap", tap_state(s));
 	say(",");
 	say_member("tx_vci", tap_txvci_names[tap_txvci(s)]);
+	say(",");
+	say_member("ip_divert", vcitab_divert_holder(s));
+	say(",\"bufs_used\":%llu,\"bufs_max\":%llu", (unsigned long long)ports_bufs_used(s),
+	    (unsigned long long)(node_mem_max / JS_BUF_SIZE));
 	say(",\"connd\":{");
 	say_member("state", state);
 	say(",\"pid\":%d,\"restarts\":%u},\"stats\":{", pid, n_restarts);

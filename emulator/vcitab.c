@@ -389,6 +389,15 @@ static enum rx_target parked(struct station *s, int proto)
 	return RX_PARKED;
 }
 
+const char *vcitab_divert_holder(const struct station *s)
+{
+	const struct vci_binding *b = &s->vci[JS_STREAM_IP_DIVERT];
+
+	if (b->target == RX_PARKED && now_ns() < s->vcitab->park_until_ns)
+		return "parked";
+	return b->target == RX_POOL ? "pool" : "kernel";
+}
+
 /**
  * vcitab_lookup() - Where a frame that arrives goes
  * @f:		For this station: its Ring ID, or a multicast VCI

@@ -39,6 +39,8 @@ server_port() {
 	jq -e '.sends >= 860 and .ops == 2 * .sends and .doorbells <= .ops' port.json
 	jq -e '.bufs_used == 0 and .pools[0].rx_used == 0' port.json
 	jq -e '.tx_bad_op == 0 and .tx_template == 0' port.json
+	jet status --json >status.json
+	jq -e 'all(.nodes[]; .ip_divert == "pool" and .bufs_max > 0 and .bufs_used <= .bufs_max)' status.json
 	# The clients have gone, and all that was theirs.
 	wait_for 5 only_server
 }

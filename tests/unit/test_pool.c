@@ -1042,12 +1042,14 @@ static void ip_divert_is_taken_returned_parked(void **state)
 	client_push(&a, 0, 0, JS_SEND_DIVERT);
 	client_run(&a);
 	assert_int_equal(atomic_load(&rig.to_kernel), 1);
+	assert_string_equal(vcitab_divert_holder(&stations[2]), "kernel");
 
 	client_open(&server, 2, JS_PORT_TRUSTED);
 	assert_int_equal(poolc_vci_bind(&server.pc, server.pool, &divert), 0);
 	client_push(&a, 0, 0, JS_SEND_DIVERT);
 	client_run(&a);
 	client_event(&server, &ev);
+	assert_string_equal(vcitab_divert_holder(&stations[2]), "pool");
 	/* Orderly: the pool goes, then the port. */
 	assert_int_equal(poolc_pool_destroy(&server.pc, server.pool), 0);
 	client_push(&a, 0, 0, JS_SEND_DIVERT);
@@ -1062,6 +1064,7 @@ static void ip_divert_is_taken_returned_parked(void **state)
 	client_push(&a, 0, 0, JS_SEND_DIVERT);
 	client_run(&a);
 	assert_int_equal(DRIVER(stations[2].st.rx_parked), 1);
+	assert_string_equal(vcitab_divert_holder(&stations[2]), "parked");
 	assert_int_equal(atomic_load(&rig.to_kernel), 2);
 	/* A new one. */
 	client_open(&server, 2, JS_PORT_TRUSTED);
