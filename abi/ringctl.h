@@ -23,6 +23,9 @@
  *	rule show			ok [{"action":…,…}], those to come
  *	tx-vci NODE auto|ip|ip_divert	the kernel's transmit VCI (paper 4.4.8)
  *	rate BPS|unlimited		change the ring's rate
+ *	ring set [NODE] KEY=VALUE…	the model (emulator/ring.h): rate=1G latency=200ns
+ *					propagation=50ns hold=500us node-mem=OCTETS;
+ *					of a NODE propagation= only, to the next one
  *	token lose|duplicate		a fault of the ring: its token is lost when it
  *					is next released, or there are two
  *	node add K=NETNS[,ADDR/LEN]	a node comes: node nK with TAP jet0 in NETNS

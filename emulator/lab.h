@@ -72,6 +72,9 @@ void tap_close(struct station *s);
 void tap_set_txvci(struct station *s, enum tap_txvci txvci);
 enum tap_txvci tap_txvci(const struct station *s);
 const char *tap_state(const struct station *s);		/* "up", "gone", "none" */
+/* Packets the kernel dropped at jet0: *tx sent by it, because the ring was too slow
+ * for the queue of the device; *rx arrived.  false: not known. */
+bool tap_drops(const struct station *s, uint64_t *tx, uint64_t *rx);
 
 /* --- spawn.c -------------------------------------------------------------------- */
 

@@ -45,6 +45,7 @@
 #define NICE		(-5)
 #define SLICE_NS	100000u	/* the least that the kernel allows */
 
+static struct ring_params params;
 static struct loop_fd signals = { .fd = -1 };
 static int ready_fd = -1;		/* --ready-fd, until it has been told */
 static char error_text[512];		/* why it failed, a sentence */
@@ -61,6 +62,9 @@ static const char usage[] =
 	"                       with path NETNS; without NETNS a node without a kernel\n"
 	"  --rate BPS           ring rate in bit/s, as in 1000000000, 10M, 1G, or unlimited;\n"
 	"                       default 1G\n"
+	"  --latency TIME       of each station, as in 200ns (the default)\n"
+	"  --propagation TIME   from each station to the next; default 50ns\n"
+	"  --hold TIME          token holding time; default 500us\n"
 	"  --node-mem BYTES     bound on a node's buffer memory in use\n"
 	"  --connd PATH         the connection server; default: jetconnd beside jetringd\n"
 	"  --no-connd           a lab without connection servers\n"
@@ -179,13 +183,16 @@ static int open_log(const char *path)
 	return 0;
 }
 
-enum { OPT_LAB = 256, OPT_RUN, OPT_RATE, OPT_NODE_MEM, OPT_CONND, OPT_NO_CONND, OPT_SEED,
+enum { OPT_LAB = 256, OPT_RUN, OPT_RATE, OPT_LATENCY, OPT_PROPAGATION, OPT_HOLD, OPT_NODE_MEM, OPT_CONND, OPT_NO_CONND, OPT_SEED,
        OPT_LOG, OPT_READY_FD, OPT_NODE, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "lab", required_argument, NULL, OPT_LAB },
 	{ "run", required_argument, NULL, OPT_RUN },
 	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "latency", required_argument, NULL, OPT_LATENCY },
+	{ "propagation", required_argument, NULL, OPT_PROPAGATION },
+	{ "hold", required_argument, NULL, OPT_HOLD },
 	{ "node-mem", required_argument, NULL, OPT_NODE_MEM },
 	{ "connd", required_argument, NULL, OPT_CONND },
 	{ "no-connd", no_argument, NULL, OPT_NO_CONND },
@@ -198,8 +205,38 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+static int time_option(const char *name, const char *arg, uint64_t max_ns, uint64_t *ns)
+{
+	if (!units_time(arg, max_ns, ns))
+		return usage_error("--%s wants a time, as in 200ns or 1ms, not \"%s\"", name, arg);
+	return 0;
+}
+
+/* Times of the model. */
+static int ring_option(int opt, const char *arg)
+{
+	uint64_t ns = 0;
+	int status;
+
+	switch (opt) {
+	case OPT_LATENCY:
+		status = time_option("latency", arg, RING_DELAY_MAX_NS, &ns);
+		params.station_ns = (uint32_t)ns;
+		return status;
+	case OPT_PROPAGATION:
+		status = time_option("propagation", arg, RING_DELAY_MAX_NS, &ns);
+		for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+			params.prop_ns[id] = (uint32_t)ns;
+		return status;
+	default:
+		status = time_option("hold", arg, RING_HOLD_MAX_NS, &ns);
+		params.hold_ns = (uint32_t)ns;
+		return status;
+	}
+}
+
 /* One option.  0, an exit status, or -1: done, exit with 0. */
-static int option(int opt, const char *arg, uint64_t *rate_bps)
+static int option(int opt, const char *arg)
 {
 	uint64_t v = 0;
 	int status;
@@ -210,9 +247,13 @@ static int option(int opt, const char *arg, uint64_t *rate_bps)
 	case OPT_RUN:
 		return copy_option(lab.run, sizeof(lab.run), "run", arg);
 	case OPT_RATE:
-		if (!units_rate(arg, rate_bps))
+		if (!units_rate(arg, &params.rate_bps))
 			return usage_error("--rate wants bits per second, as in 10M or 1G, or unlimited, not \"%s\"", arg);
 		return 0;
+	case OPT_LATENCY:
+	case OPT_PROPAGATION:
+	case OPT_HOLD:
+		return ring_option(opt, arg);
 	case OPT_NODE_MEM:
 		return number_option("node-mem", arg, &node_mem_max);
 	case OPT_CONND:
@@ -244,15 +285,16 @@ static int option(int opt, const char *arg, uint64_t *rate_bps)
 	}
 }
 
-static int parse_options(int argc, char **argv, uint64_t *rate_bps)
+static int parse_options(int argc, char **argv)
 {
 	bool any = false;
 	int opt;
 
 	default_connd();
+	ring_params_default(&params);
 	lab.seed = now_ns() ^ (uint64_t)getpid() << 40;
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		int status = option(opt, optarg, rate_bps);
+		int status = option(opt, optarg);
 
 		if (status)
 			return status;
@@ -337,9 +379,8 @@ static int start_process(void)
 	return 0;
 }
 
-static int start_lab(uint64_t rate_bps)
+static int start_lab(void)
 {
-	struct ring_params params;
 	struct timespec wall;
 	char path[128], why[LAB_WHY_MAX];
 	int err;
@@ -354,8 +395,6 @@ static int start_lab(uint64_t rate_bps)
 	clock_gettime(CLOCK_REALTIME, &wall);
 	lab.epoch_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - lab.start_ns;
 	impair_init(lab.seed);
-	ring_params_default(&params);
-	params.rate_bps = rate_bps;
 	ring_init(&lab.ring, &station_ops, &params, lab.start_ns);
 	for (int i = 0; i < JS_N_RING_IDS; i++)
 		if (nodes[i].k && lab_join(&nodes[i], why))
@@ -404,13 +443,12 @@ static void stop_lab(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t rate_bps = RING_RATE_DEFAULT;
 	static char who[sizeof("jetringd ") + LAB_NAME_MAX];
 	int status;
 
 	log_init("jetringd", 2);
 	signal(SIGPIPE, SIG_IGN);
-	status = parse_options(argc, argv, &rate_bps);
+	status = parse_options(argc, argv);
 	if (status < 0)
 		return 0;
 	if (!status) {
@@ -419,11 +457,11 @@ int main(int argc, char **argv)
 		status = start_process();
 	}
 	if (!status)
-		status = start_lab(rate_bps);
+		status = start_lab();
 	tell_ready();
 	if (status)
 		return status;
-	log_info("up: rate %llu bit/s, seed %llu", (unsigned long long)rate_bps,
+	log_info("up: rate %llu bit/s, seed %llu", (unsigned long long)params.rate_bps,
 		 (unsigned long long)lab.seed);
 	run_loop();
 	stop_lab();

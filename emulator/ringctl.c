@@ -128,6 +128,7 @@ static void say_node(const struct station *s, unsigned int n_left)
 	unsigned int n_restarts;
 	int pid;
 	const char *state = spawn_state(s, &pid, &n_restarts);
+	uint64_t tap_tx, tap_rx;
 
 	say("{");
 	say_member("name", s->name);
@@ -143,6 +144,10 @@ static void say_node(const struct station *s, unsigned int n_left)
 	say_member("ip_divert", vcitab_divert_holder(s));
 	say(",\"bufs_used\":%llu,\"bufs_max\":%llu", (unsigned long long)ports_bufs_used(s),
 	    (unsigned long long)(node_mem_max / JS_BUF_SIZE));
+	if (tap_drops(s, &tap_tx, &tap_rx))
+		say(",\"tap_tx_dropped\":%llu,\"tap_rx_dropped\":%llu", (unsigned long long)tap_tx,
+		    (unsigned long long)tap_rx);
+	say(",\"propagation_ns\":%u", lab.ring.p.prop_ns[s->ring_id]);
 	say(",\"connd\":{");
 	say_member("state", state);
 	say(",\"pid\":%d,\"restarts\":%u},\"stats\":{", pid, n_restarts);
@@ -193,6 +198,8 @@ static void say_ring(const struct ring *r)
 	say_member("token", states[r->token]);
 	say(",");
 	say_member("monitor", r->stations ? stations[ring_monitor(r)].name : "");
+	say(",\"latency_ns\":%u,\"hold_ns\":%u,\"mtu_octets\":%u,\"node_mem_octets\":%llu",
+	    r->p.station_ns, r->p.hold_ns, JS_MTU, (unsigned long long)node_mem_max);
 	say(",\"round_ns\":%llu,\"token_passes\":%llu,\"frames\":%llu,\"bytes\":%llu,"
 	    "\"cut_frames\":%llu,\"tokens_issued\":%llu,\"tokens_lost\":%llu,"
 	    "\"tokens_duplicated\":%llu,\"claims\":%llu,\"purges\":%llu,"
@@ -315,6 +322,54 @@ static void do_rate(char **word, int n_words)
 		return;
 	}
 	p.rate_bps = rate_bps;
+	ring_set(&lab.ring, &p, now_ns());
+	say("ok");
+}
+
+/* One KEY=VALUE of "ring set"; @s: of this station, NULL: of all. */
+static bool ring_word(char *w, const struct station *s, struct ring_params *p, uint64_t *mem)
+{
+	uint64_t v;
+
+	if (!strncmp(w, "propagation=", 12) && units_time(w + 12, RING_DELAY_MAX_NS, &v)) {
+		for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+			if (!s || id == s->ring_id)
+				p->prop_ns[id] = (uint32_t)v;
+		return true;
+	}
+	if (s)
+		return false;
+	if (!strncmp(w, "rate=", 5))
+		return units_rate(w + 5, &p->rate_bps);
+	if (!strncmp(w, "node-mem=", 9))
+		return units_number(w + 9, mem) && *mem >= JS_SDU_BUFS * (uint64_t)JS_BUF_SIZE;
+	if (!strncmp(w, "latency=", 8) && units_time(w + 8, RING_DELAY_MAX_NS, &v))
+		p->station_ns = (uint32_t)v;
+	else if (!strncmp(w, "hold=", 5) && units_time(w + 5, RING_HOLD_MAX_NS, &v))
+		p->hold_ns = (uint32_t)v;
+	else
+		return false;
+	return true;
+}
+
+static void do_ring(char **word, int n_words)
+{
+	struct ring_params p = lab.ring.p;
+	struct station *s = n_words > 2 ? lab_station(word[2]) : NULL;
+	uint64_t mem = node_mem_max;
+
+	if (n_words < 3 + !!s || strcmp(word[1], "set")) {
+		fail("ring wants set, a node or not, and KEY=VALUE");
+		return;
+	}
+	for (int i = s ? 3 : 2; i < n_words; i++) {
+		if (ring_word(word[i], s, &p, &mem))
+			continue;
+		fail("\"%.40s\" is not rate=1G, latency=200ns, propagation=50ns, hold=500us or node-mem=OCTETS%s",
+		     word[i], s ? "; a node has propagation= only" : "");
+		return;
+	}
+	node_mem_max = mem;
 	ring_set(&lab.ring, &p, now_ns());
 	say("ok");
 }
@@ -675,6 +730,7 @@ static const struct {
 	{ "rate", true, do_rate },
 	{ "token", true, do_token },
 	{ "node", true, do_node },
+	{ "ring", true, do_ring },
 	{ "stop", false, do_stop },
 };
 
@@ -720,7 +776,7 @@ const char *ringctl_command(char *line, size_t len, size_t *reply_octets)
 			fail("the answer is longer than %d octets", JS_CTL_REPLY_MAX);
 		goto out;
 	}
-	fail("\"%.20s\" is no command: ping start status link rule tx-vci rate token node stop",
+	fail("\"%.20s\" is no command: ping start status link rule tx-vci rate ring token node stop",
 	     n ? word[0] : "");
 out:
 	*reply_octets = reply_len;

@@ -24,6 +24,7 @@
 #include <net/if_arp.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -41,6 +42,7 @@
 
 struct tap {
 	struct loop_fd lf;		/* fd -1: the device is gone */
+	int dev_fd;			/* /proc/net/dev of its namespace; -1 none */
 	struct station *s;
 	enum tap_txvci txvci;
 	bool readable;			/* not since read() said EAGAIN */
@@ -337,7 +339,7 @@ close:
 }
 
 /* Make the device in the current namespace: its descriptor or -Exxx. */
-static int create(struct station *s, const char **what)
+static int create(struct station *s, const char **what, int *dev_fd)
 {
 	struct ifreq ifr = { .ifr_name = TAP_NAME, .ifr_flags = IFF_TAP | IFF_NO_PI };
 	int err, fd;
@@ -354,6 +356,8 @@ static int create(struct station *s, const char **what)
 	err = configure(s, what);
 	if (err)
 		goto close;
+	/* Shows the namespace we are in now, also later.  Only statistics: may fail. */
+	*dev_fd = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
 	return fd;
 close:
 	close(fd);
@@ -361,7 +365,7 @@ close:
 }
 
 /* create() in the namespace s->netns; we come back in any case. */
-static int create_in_netns(struct station *s, const char **what)
+static int create_in_netns(struct station *s, const char **what, int *dev_fd)
 {
 	int home, ns, fd = -1, err;
 
@@ -379,7 +383,7 @@ static int create_in_netns(struct station *s, const char **what)
 		err = -errno;
 		goto close_ns;
 	}
-	err = fd = create(s, what);
+	err = fd = create(s, what, dev_fd);
 	if (setns(home, CLONE_NEWNET) < 0) {
 		*what = "leave the namespace";
 		err = -errno;
@@ -417,7 +421,8 @@ int tap_open(struct station *s, const char **what)
 	t->f.iov[0].iov_base = t->sdu;
 	t->f.done = tap_done;
 	t->f.owner = t;
-	err = create_in_netns(s, what);
+	t->dev_fd = -1;
+	err = create_in_netns(s, what, &t->dev_fd);
 	if (err < 0)
 		goto free;
 	t->lf = (struct loop_fd) { .fd = err, .ready = tap_ready };
@@ -430,6 +435,8 @@ int tap_open(struct station *s, const char **what)
 close:
 	close(t->lf.fd);
 free:
+	if (t->dev_fd >= 0)
+		close(t->dev_fd);
 	free(t);
 	return err;
 }
@@ -444,6 +451,8 @@ void tap_close(struct station *s)
 		loop_del(&t->lf);
 		close(t->lf.fd);
 	}
+	if (t->dev_fd >= 0)
+		close(t->dev_fd);
 	s->tap = NULL;
 	free(t);
 }
@@ -457,6 +466,29 @@ void tap_set_txvci(struct station *s, enum tap_txvci txvci)
 enum tap_txvci tap_txvci(const struct station *s)
 {
 	return s->tap ? s->tap->txvci : TAP_TXVCI_AUTO;
+}
+
+bool tap_drops(const struct station *s, uint64_t *tx, uint64_t *rx)
+{
+	unsigned long long rx_dropped, tx_dropped;
+	char text[4096];
+	const char *line;
+	ssize_t n;
+
+	if (!s->tap || s->tap->dev_fd < 0)
+		return false;
+	n = pread(s->tap->dev_fd, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	line = strstr(text, TAP_NAME ":");
+	/* bytes packets errs drop fifo frame compressed multicast, then sent: bytes packets errs drop */
+	if (!line || sscanf(line, TAP_NAME ": %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %*u %llu",
+			    &rx_dropped, &tx_dropped) != 2)
+		return false;
+	*rx = rx_dropped;
+	*tx = tx_dropped;
+	return true;
 }
 
 const char *tap_state(const struct station *s)

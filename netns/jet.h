@@ -11,7 +11,7 @@
  *	exec.c		exec, run, shell
  *	extcap.c	main() for Wireshark
  *	capture.c link.c ping.c check.c bench.c	a verb each; capture has cap*.c, see cap.h
- *	topo.c		what a lab should be: topology files
+ *	topo.c medium.c	what a lab should be: topology files; its ring
  *	lab.c		what a lab is: its directory, lock, record
  *	ns.c		namespaces: make, recognise, enter, delete
  *	netif.c		links and addresses inside a namespace (libnl)
@@ -75,6 +75,7 @@ struct opts {
 	const char *lab;		/* -n; NULL: not given */
 	const char *topo;		/* -t */
 	const char *rate, *user, *out;	/* --rate --user -w */
+	const char *preset, *latency, *propagation, *hold, *node_mem;	/* of the ring, as --rate */
 	const char *in, *format, *ring;	/* -r --format --ring */
 	unsigned int nodes;		/* --nodes; 0 not given */
 	double timeout_s, for_s;	/* -T --duration; 0 none */
@@ -103,11 +104,37 @@ int verb_check(const struct opts *o);
 int verb_validate(const struct opts *o);
 int verb_version(const struct opts *o);
 
+/* --- medium.c --------------------------------------------------------------- */
+
+/* The ring: emulator/ring.h. */
+struct medium {
+	uint64_t rate_bps;		/* 0 unlimited */
+	uint64_t latency_ns;		/* of a station */
+	uint64_t propagation_ns;	/* to the next station */
+	uint64_t hold_ns;		/* token holding time */
+	uint64_t node_mem;		/* octets of a node's buffer memory */
+};
+
+#define MEDIUM_TEXT_MAX	256
+
+/* A key of [lab] or an option; 0, -ENOENT: not one of ours, -EINVAL: *like
+ * says how the value should be. */
+int medium_set(struct medium *m, const char *key, const char *value, const char **like);
+int medium_preset(struct medium *m, const char *name);	/* paper, default, unlimited; -EINVAL */
+/* --preset first, then what else is given; ST_*, said. */
+int medium_options(const struct opts *o, struct medium *m);
+bool medium_given(const struct opts *o);
+/* All keys, "rate=1g hold=500us …" with @is "=" and @between " ". */
+const char *medium_text(const struct medium *m, const char *between, const char *is,
+			char buf[MEDIUM_TEXT_MAX]);
+
 /* --- topo.c ----------------------------------------------------------------- */
 
 struct topo_node {
 	struct in_addr addr;
 	bool absent;			/* taken off the ring: jet down nK */
+	bool has_propagation;
+	uint64_t propagation_ns;	/* to the next node on the ring, if not as for all */
 	char tx_vci[12];		/* auto, ip, ip_divert; "" not said */
 };
 
@@ -127,7 +154,7 @@ struct topo {
 	char name[LAB_NAME_MAX + 1];
 	bool name_given;
 	unsigned int n_nodes;		/* nodes are n1 to n<n_nodes>, but those absent */
-	uint64_t rate_bps;		/* 0 unlimited */
+	struct medium medium;
 	struct in_addr prefix;
 	unsigned int prefix_len;
 	bool kernel_only;		/* no connection servers */
@@ -154,7 +181,7 @@ const char *topo_differs(const struct topo *is, const struct topo *wanted);
 int parse_rate(const char *s, uint64_t *bps);	/* 0, -EINVAL */
 const char *rate_text(uint64_t bps, char buf[32]);
 bool lab_name_ok(const char *name);
-/* What -t, --nodes, --rate and ./jetstream.ini ask for; *asked: any of them. */
+/* What -t, --nodes, options of the ring and ./jetstream.ini ask for; *asked: any of them. */
 int topo_wanted(const struct opts *o, struct topo *t, bool *asked);
 /* Only the name: -n, the file here, or "lab". */
 int lab_wanted(const struct opts *o, char name[LAB_NAME_MAX + 1]);
@@ -249,7 +276,7 @@ int netif_alias(const char *ifname, char *buf, size_t size);
 /* Send @cmd to ring.sock; *reply is malloc'ed text after "ok " or "error: ".
  * 0; -EREMOTEIO it answered with an error; other -Exxx: no answer. */
 int ringd_ask(const struct lab *l, const char *cmd, char **reply);
-int ringd_start(struct lab *l, const char *connd, uint64_t rate_bps);	/* ST_* */
+int ringd_start(struct lab *l, const char *connd, const struct medium *m);	/* ST_* */
 /* Orderly, then less so.  Leaves no process, whatever state it was in. */
 void ringd_stop(struct lab *l);
 bool ringd_healthy(const struct lab *l);

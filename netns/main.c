@@ -22,7 +22,7 @@ enum {
 	O_LAB		= 1 << 0,
 	O_JSON		= 1 << 1,
 	O_DRY		= 1 << 2,
-	O_TOPO		= 1 << 3,	/* -t --nodes --rate --kernel-only --ipv6 */
+	O_TOPO		= 1 << 3,	/* -t --nodes --rate and the ring's others, --kernel-only --ipv6 */
 	O_CMD		= 1 << 4,	/* -T --user */
 	O_FALLBACK	= 1 << 5,
 	O_CAPTURE	= 1 << 6,	/* -w -r --format --ring --rx --tokens --duration -s */
@@ -39,7 +39,7 @@ struct option_row {
 	const char *help;
 };
 
-enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_KERNEL, K_IPV6, K_USER, K_FALLBACK, K_RX, K_TOKENS, K_DURATION, K_FORMAT,
+enum { K_JSON = 256, K_DRY, K_NODES, K_RATE, K_PRESET, K_LATENCY, K_PROPAGATION, K_HOLD, K_NODE_MEM, K_KERNEL, K_IPV6, K_USER, K_FALLBACK, K_RX, K_TOKENS, K_DURATION, K_FORMAT,
        K_RING, K_QUICK, K_RUNS, K_SECONDS };
 
 static const struct option_row options[] = {
@@ -47,6 +47,11 @@ static const struct option_row options[] = {
 	{ "topology",	 't',	     "FILE",	O_TOPO,	    "topology file; ./jetstream.ini if there is one" },
 	{ "nodes",	 K_NODES,    "N",	O_TOPO,	    "N nodes, without a topology file; 2 if not given" },
 	{ "rate",	 K_RATE,     "RATE",	O_TOPO,	    "the ring's: 1g, 100m, unlimited, …" },
+	{ "preset",	 K_PRESET,   "NAME",	O_TOPO,	    "paper (1g, 1m of memory), default (1g), unlimited" },
+	{ "latency",	 K_LATENCY,  "TIME",	O_TOPO,	    "of each station: 200ns" },
+	{ "propagation", K_PROPAGATION, "TIME",	O_TOPO,	    "from each station to the next: 50ns" },
+	{ "hold",	 K_HOLD,     "TIME",	O_TOPO,	    "token holding time: 500us" },
+	{ "node-mem",	 K_NODE_MEM, "SIZE",	O_TOPO,	    "buffer memory of each node: 1g" },
 	{ "kernel-only", K_KERNEL,   NULL,	O_TOPO,	    "no connection servers: the kernel's TCP only" },
 	{ "ipv6",	 K_IPV6,     NULL,	O_TOPO,	    "IPv6, too: node K has " TOPO_PREFIX6 "K" },
 	{ "dry-run",	 K_DRY,	     NULL,	O_DRY,	    "only say what would be done" },
@@ -215,6 +220,11 @@ static int set_option(struct opts *o, int key, const char *arg)
 	case 'r':	o->in = arg; break;
 	case 'q':	talk_quiet = true; break;
 	case K_RATE:	o->rate = arg; break;
+	case K_PRESET:	o->preset = arg; break;
+	case K_LATENCY:	o->latency = arg; break;
+	case K_PROPAGATION: o->propagation = arg; break;
+	case K_HOLD:	o->hold = arg; break;
+	case K_NODE_MEM: o->node_mem = arg; break;
 	case K_USER:	o->user = arg; break;
 	case K_JSON:	o->json = true; break;
 	case K_DRY:	o->dry_run = true; break;

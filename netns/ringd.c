@@ -142,15 +142,16 @@ const char *ringd_last_words(const struct lab *l)
 struct cmdline {
 	char *argv[16 + 2 * NODES_MAX];
 	char text[NODES_MAX][128];
-	char rate[32], ring[PATH_MAX], fd[8];
+	char rate[32], mem[32], ring[PATH_MAX], fd[8];
 };
 
-static void cmdline_make(struct cmdline *c, const struct lab *l, const char *connd, uint64_t rate_bps)
+static void cmdline_make(struct cmdline *c, const struct lab *l, const char *connd, const struct medium *m)
 {
 	char path[64];
 	unsigned int k, n = 0;
 
-	snprintf(c->rate, sizeof(c->rate), "%llu", (unsigned long long)rate_bps);
+	snprintf(c->rate, sizeof(c->rate), "%llu", (unsigned long long)m->rate_bps);
+	snprintf(c->mem, sizeof(c->mem), "%llu", (unsigned long long)m->node_mem);
 	snprintf(c->fd, sizeof(c->fd), "%d", READY_FD);
 	c->argv[n++] = c->ring;
 	c->argv[n++] = (char *)"--lab";
@@ -158,7 +159,9 @@ static void cmdline_make(struct cmdline *c, const struct lab *l, const char *con
 	c->argv[n++] = (char *)"--run";
 	c->argv[n++] = (char *)l->dir;
 	c->argv[n++] = (char *)"--rate";
-	c->argv[n++] = rate_bps ? c->rate : (char *)"unlimited";
+	c->argv[n++] = m->rate_bps ? c->rate : (char *)"unlimited";
+	c->argv[n++] = (char *)"--node-mem";
+	c->argv[n++] = c->mem;
 	c->argv[n++] = (char *)(connd ? "--connd" : "--no-connd");
 	if (connd)
 		c->argv[n++] = (char *)connd;
@@ -240,7 +243,7 @@ static int ready_wait(const struct lab *l, int fd)
 		    "it left no word in its log");
 }
 
-int ringd_start(struct lab *l, const char *connd, uint64_t rate_bps)
+int ringd_start(struct lab *l, const char *connd, const struct medium *m)
 {
 	int gate[2] = { -1, -1 }, ready[2] = { -1, -1 }, st = ST_FAILED;
 	struct cmdline c;
@@ -249,7 +252,7 @@ int ringd_start(struct lab *l, const char *connd, uint64_t rate_bps)
 
 	if (beside("jetringd", c.ring, sizeof(c.ring)))
 		return fail("there is no %s; build it with \"make\"", c.ring);
-	cmdline_make(&c, l, connd, rate_bps);
+	cmdline_make(&c, l, connd, m);
 	if (pipe2(gate, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0) {
 		fail("cannot make a pipe: %s", strerror(errno));
 		goto out;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/units.h"
 #include "common/util.h"
 #include "netns/jet.h"
 
@@ -47,6 +48,7 @@ static unsigned long long dropped(struct json_object *node)
 	static const char *const keys[] = {
 		"rx_unbound", "rx_pool_full", "rx_event_full", "rx_tap_drop", "rx_parked",
 		"rx_bad_proto", "tx_no_ring_id", "tx_bad_ether", "tx_template", "tx_bad_op",
+		"tx_cut", "tap_tx_dropped",
 	};
 	unsigned long long sum = 0;
 	size_t i;
@@ -71,14 +73,34 @@ static void connd_text(struct json_object *node, char buf[32])
 		snprintf(buf, 32, "%s", json_object_get_string(state));
 }
 
+/* What the ring is, and how well it keeps its time. */
+static void ring_line(struct json_object *j)
+{
+	struct json_object *r, *v;
+	char t[3][UNITS_TEXT_MAX];
+
+	if (!json_object_object_get_ex(j, "ring", &r))
+		return;
+	printf("ring: token %s, monitor %s, once round %s, latency %s, holding time %s, %llu MiB a node\n",
+	       json_object_object_get_ex(r, "token", &v) ? json_object_get_string(v) : "?",
+	       json_object_object_get_ex(r, "monitor", &v) ? json_object_get_string(v) : "?",
+	       units_time_text(count(r, "round_ns"), t[0]), units_time_text(count(r, "latency_ns"), t[1]),
+	       units_time_text(count(r, "hold_ns"), t[2]), count(r, "node_mem_octets") >> 20);
+	printf("frames: %llu, %llu cut, %llu more than 100us late; late by p50 %.1f us, p99 %.1f us, max %.1f us\n\n",
+	       count(r, "frames"), count(r, "cut_frames"), count(r, "late_frames"),
+	       (double)count(r, "late_p50_ns") / 1e3, (double)count(r, "late_p99_ns") / 1e3,
+	       (double)count(r, "late_max_ns") / 1e3);
+}
+
 static void table(const struct lab *l, struct json_object *j)
 {
 	struct json_object *nodes = find(j, "nodes"), *cap;
 	char rate[32];
 	size_t i;
 
-	printf("lab %s: up, %u node%s, %s, jetringd is process %d\n\n", l->name, topo_count(&l->topo),
+	printf("lab %s: up, %u node%s, %s, jetringd is process %d\n", l->name, topo_count(&l->topo),
 	       topo_count(&l->topo) == 1 ? "" : "s", rate_text(count(j, "rate_bps"), rate), (int)l->ringd.pid);
+	ring_line(j);
 	printf("%-5s %-15s %-4s %-16s %10s %10s %7s %9s %7s %7s\n", "NODE", "ADDRESS", "RING", "CONND",
 	       "SENT", "RECEIVED", "LOST", "CORRUPTED", "BAD-CRC", "DROPPED");
 	for (i = 0; nodes && i < json_object_array_length(nodes); i++) {
@@ -109,7 +131,7 @@ static struct json_object *from_record(const struct lab *l)
 	json_object_object_add(j, "state", json_object_new_string(proc_alive(&l->ringd) ? "up" : "dead"));
 	json_object_object_add(j, "jetringd_pid",
 			       json_object_new_int(proc_alive(&l->ringd) ? (int)l->ringd.pid : 0));
-	json_object_object_add(j, "rate_bps", json_object_new_int64((int64_t)l->topo.rate_bps));
+	json_object_object_add(j, "rate_bps", json_object_new_int64((int64_t)l->topo.medium.rate_bps));
 	for (k = 1; k <= l->topo.n_nodes; k++) {
 		struct json_object *n;
 		char name[64];
@@ -200,7 +222,7 @@ int verb_list(const struct opts *o)
 				printf("%-24s %5s %-10s %s\n", "LAB", "NODES", "RATE", "STATE");
 			if (!o->json)
 				printf("%-24s %5u %-10s %s\n", l.name, topo_count(&l.topo),
-				       rate_text(l.topo.rate_bps, rate), proc_alive(&l.ringd) ? "up" : "dead");
+				       rate_text(l.topo.medium.rate_bps, rate), proc_alive(&l.ringd) ? "up" : "dead");
 			json_object_array_add(all, from_record(&l));
 			lab_close(&l);
 		}

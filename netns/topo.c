@@ -7,11 +7,17 @@
  *	[lab]				; everything may be left out
  *	name = lab
  *	nodes = 4			; n1 to n4; at most 16
+ *	preset = default		; or paper, unlimited; what follows overrides it
  *	rate = 1g			; or unlimited
+ *	latency = 200ns			; of a station
+ *	propagation = 50ns		; to the next station
+ *	hold = 500us			; token holding time
+ *	node-mem = 1g			; octets of buffer memory a node
  *	prefix = 10.74.0.0/24		; node K gets address K of it
  *
  *	[node n2]
  *	address = 10.74.0.20
+ *	propagation = 1ms		; to the next node, if not as for all
  *	absent = no			; yes: it has left the ring
  *	kernel-tx-vci = ip		; auto, ip or ip_divert
  *
@@ -33,6 +39,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/units.h"
 #include "common/util.h"
 #include "netns/jet.h"
 
@@ -158,9 +165,14 @@ static unsigned int node_number(const char *s)
 
 static int lab_key(struct reading *r, const char *key, const char *value)
 {
-	static const char *const keys[] = { "name", "nodes", "rate", "prefix", "kernel-only", "ipv6" };
+	static const char *const keys[] = {
+		"name", "nodes", "preset", "rate", "latency", "propagation", "hold", "node-mem", "prefix",
+		"kernel-only", "ipv6",
+	};
 	struct topo *t = r->t;
+	const char *like;
 	char *end;
+	int err = medium_set(&t->medium, key, value, &like);
 
 	if (!strcmp(key, "name")) {
 		if (!lab_name_ok(value))
@@ -175,9 +187,6 @@ static int lab_key(struct reading *r, const char *key, const char *value)
 			return wrong(r, "nodes is \"%s\", but a ring has 1 to %d of them", value, NODES_MAX);
 		t->n_nodes = (unsigned int)n;
 		r->has_nodes = true;
-	} else if (!strcmp(key, "rate")) {
-		if (parse_rate(value, &t->rate_bps))
-			return wrong(r, "rate is \"%s\", but should be like 1g, 100m or unlimited", value);
 	} else if (!strcmp(key, "prefix")) {
 		if (parse_prefix(value, &t->prefix, &t->prefix_len))
 			return wrong(r, "prefix is \"%s\", but should be like 10.74.0.0/24, /8 to /27", value);
@@ -189,6 +198,9 @@ static int lab_key(struct reading *r, const char *key, const char *value)
 		if (strcmp(value, "yes") && strcmp(value, "no"))
 			return wrong(r, "ipv6 is \"%s\", but should be yes or no", value);
 		t->ipv6 = !strcmp(value, "yes");
+	} else if (err != -ENOENT) {
+		if (err)
+			return wrong(r, "%s is \"%s\", but should be like %s", key, value, like);
 	} else {
 		return wrong(r, "[lab] has no \"%s\"%s", key, did_you_mean(key, keys, ARRAY_SIZE(keys)));
 	}
@@ -197,7 +209,7 @@ static int lab_key(struct reading *r, const char *key, const char *value)
 
 static int node_key(struct reading *r, const char *name, const char *key, const char *value)
 {
-	static const char *const keys[] = { "address", "absent", "kernel-tx-vci" };
+	static const char *const keys[] = { "address", "absent", "propagation", "kernel-tx-vci" };
 	struct topo_node *node = &r->t->node[node_number(name)];
 
 	if (!strcmp(key, "address")) {
@@ -210,6 +222,14 @@ static int node_key(struct reading *r, const char *name, const char *key, const 
 		if (strcmp(value, "yes") && strcmp(value, "no"))
 			return wrong(r, "absent is \"%s\", but should be yes or no", value);
 		node->absent = !strcmp(value, "yes");
+	} else if (!strcmp(key, "propagation")) {
+		struct medium m;
+		const char *like;
+
+		if (medium_set(&m, key, value, &like))
+			return wrong(r, "propagation is \"%s\", but should be like %s", value, like);
+		node->has_propagation = true;
+		node->propagation_ns = m.propagation_ns;
 	} else if (!strcmp(key, "kernel-tx-vci")) {
 		if (strcmp(value, "auto") && strcmp(value, "ip") && strcmp(value, "ip_divert"))
 			return wrong(r, "kernel-tx-vci is \"%s\", but should be auto, ip or ip_divert", value);
@@ -329,7 +349,7 @@ void topo_default(struct topo *t)
 	memset(t, 0, sizeof(*t));
 	strcpy(t->name, "lab");
 	t->n_nodes = 2;
-	t->rate_bps = 1000000000;
+	medium_preset(&t->medium, "default");
 	inet_pton(AF_INET, "10.74.0.0", &t->prefix);
 	t->prefix_len = 24;
 }
@@ -390,7 +410,7 @@ static void write_link(FILE *f, const struct topo_link *link)
 
 int topo_write(const struct topo *t, int dir_fd, const char *name)
 {
-	char rate[32];
+	char ring[MEDIUM_TEXT_MAX], ns[UNITS_TEXT_MAX];
 	unsigned int i;
 	FILE *f;
 	int fd;
@@ -403,11 +423,13 @@ int topo_write(const struct topo *t, int dir_fd, const char *name)
 		close(fd);
 		return -ENOMEM;
 	}
-	fprintf(f, "; written by jet up; the lab as it is\n[lab]\nname = %s\nnodes = %u\nrate = %s\nprefix = %s/%u\nkernel-only = %s\nipv6 = %s\n",
-		t->name, t->n_nodes, rate_text(t->rate_bps, rate), inet_ntoa(t->prefix), t->prefix_len,
+	fprintf(f, "; written by jet up; the lab as it is\n[lab]\nname = %s\nnodes = %u\n%s\nprefix = %s/%u\nkernel-only = %s\nipv6 = %s\n",
+		t->name, t->n_nodes, medium_text(&t->medium, "\n", " = ", ring), inet_ntoa(t->prefix), t->prefix_len,
 		t->kernel_only ? "yes" : "no", t->ipv6 ? "yes" : "no");
 	for (i = 1; i <= t->n_nodes; i++) {
 		fprintf(f, "\n[node n%u]\naddress = %s\n", i, inet_ntoa(t->node[i].addr));
+		if (t->node[i].has_propagation)
+			fprintf(f, "propagation = %s\n", units_time_text(t->node[i].propagation_ns, ns));
 		if (t->node[i].absent)
 			fprintf(f, "absent = yes\n");
 		if (*t->node[i].tx_vci)
@@ -486,8 +508,9 @@ int topo_wanted(const struct opts *o, struct topo *t, bool *asked)
 	*asked = path || o->nodes;
 	if (o->lab)
 		strcpy(t->name, o->lab);
-	if (o->rate && parse_rate(o->rate, &t->rate_bps))
-		return bad_usage("--rate is \"%s\", but should be like 1g, 100m or unlimited", o->rate);
+	st = medium_options(o, &t->medium);
+	if (st)
+		return st;
 	if (o->kernel_only)
 		t->kernel_only = true;
 	if (o->ipv6)
@@ -527,7 +550,7 @@ int verb_validate(const struct opts *o)
 	if (!asked)
 		return fail("there is no %s here; name a file", &TOPO_DEFAULT_FILE[2]);
 	printf("lab %s: %u nodes, %s, %s/%u, %u link setting%s\n", t.name, topo_count(&t),
-	       rate_text(t.rate_bps, rate), inet_ntoa(t.prefix), t.prefix_len, t.n_links,
+	       rate_text(t.medium.rate_bps, rate), inet_ntoa(t.prefix), t.prefix_len, t.n_links,
 	       t.n_links == 1 ? "" : "s");
 	return ST_OK;
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/units.h"
 #include "netns/jet.h"
 
 #define CONND_MS	5000	/* for all connection servers to appear */
@@ -29,7 +30,7 @@ struct up {
 	struct topo want;
 	bool asked;			/* the user named a topology */
 	bool repair;			/* there is a record of this lab */
-	bool rate_given;
+	const struct opts *o;
 	char connd[PATH_MAX];		/* "": not there */
 	bool made[NODES_MAX + 1];	/* namespaces of this run */
 	bool joined[NODES_MAX + 1];	/* by this run, on a ring that went on */
@@ -81,13 +82,11 @@ static int up_fits(struct up *u)
 		return ST_OK;
 	}
 	if (!u->asked) {
-		uint64_t rate = u->want.rate_bps;
 		bool kernel_only = u->want.kernel_only, ipv6 = u->want.ipv6;
 
 		u->want = u->l.topo;
 		u->want.ipv6 |= ipv6;
-		if (u->rate_given)
-			u->want.rate_bps = rate;
+		medium_options(u->o, &u->want.medium);
 		if (kernel_only && !u->l.topo.kernel_only)
 			return fail("lab %s is up with connection servers; \"jet down\" first for one without",
 				    u->l.name);
@@ -154,6 +153,27 @@ static int up_tell(struct up *u, const char *cmd)
 		st = fail("jetringd does not answer \"%s\": %s", cmd, strerror(-err));
 	free(reply);
 	return err ? ST_FAILED : st;
+}
+
+/* Rate, latencies, holding time; each hop's own delay. */
+static int up_ring(struct up *u)
+{
+	char cmd[MEDIUM_TEXT_MAX + 16] = "ring set ", text[UNITS_TEXT_MAX];
+	unsigned int k;
+	int st;
+
+	medium_text(&u->want.medium, " ", "=", cmd + strlen(cmd));
+	st = up_tell(u, cmd);
+	for (k = 1; k <= u->want.n_nodes && !st; k++) {
+		const struct topo_node *n = &u->want.node[k];
+
+		if (!n->has_propagation || n->absent)
+			continue;
+		snprintf(cmd, sizeof(cmd), "ring set n%u propagation=%s", k,
+			 units_time_text(n->propagation_ns, text));
+		st = up_tell(u, cmd);
+	}
+	return st;
 }
 
 /* What the topology sets on a ring that runs. */
@@ -256,7 +276,7 @@ static int up_make(struct up *u)
 			return ST_FAILED;
 	}
 	u->l.topo = u->want;
-	return ringd_start(&u->l, *u->connd ? u->connd : NULL, u->want.rate_bps);
+	return ringd_start(&u->l, *u->connd ? u->connd : NULL, &u->want.medium);
 }
 
 /* Undo what this run made. */
@@ -371,16 +391,14 @@ static void up_leave(struct up *u)
 /* The lab runs already: only what may be changed on a running ring. */
 static int up_again(struct up *u)
 {
-	char cmd[64], rate[32];
+	char rate[32];
 	bool any_joined = memchr(u->joined, true, sizeof(u->joined));
 	int st = up_links(u);
 
-	if (!st && u->want.rate_bps != u->l.topo.rate_bps) {
-		snprintf(cmd, sizeof(cmd), "rate %llu", (unsigned long long)u->want.rate_bps);
-		st = up_tell(u, u->want.rate_bps ? cmd : "rate unlimited");
-		if (!st)
-			say("rate is now %s", rate_text(u->want.rate_bps, rate));
-	}
+	if (!st && (u->asked || any_joined || medium_given(u->o)))
+		st = up_ring(u);
+	if (!st && u->want.medium.rate_bps != u->l.topo.medium.rate_bps)
+		say("rate is now %s", rate_text(u->want.medium.rate_bps, rate));
 	if (!st && (u->asked || any_joined))
 		st = up_settings(u);
 	if (!st)
@@ -412,7 +430,7 @@ static int dry_run(struct up *u)
 	if (alive && !any)
 		printf("nothing to make: lab %s is up\n", u->want.name);
 	if (!alive)
-		printf("start jetringd at %s\n", rate_text(u->want.rate_bps, rate));
+		printf("start jetringd at %s\n", rate_text(u->want.medium.rate_bps, rate));
 	for (k = 1; k <= u->want.n_nodes && !alive; k++)
 		if (topo_has(&u->want, k))
 			printf("set jet0 of n%u up with %s/%u\n", k, inet_ntoa(u->want.node[k].addr),
@@ -450,6 +468,8 @@ static int up_locked(struct up *u)
 		say("lab %s is broken; mending it", u->l.name);
 	st = up_make(u);
 	if (!st)
+		st = up_ring(u);
+	if (!st)
 		st = up_links(u);
 	if (!st)
 		st = up_settings(u);
@@ -462,7 +482,7 @@ static int up_locked(struct up *u)
 	if (strcmp(u->l.name, "lab"))
 		snprintf(n, sizeof(n), " -n %s", u->l.name);
 	say("lab %s is up: %u node%s, %s; next: jet ping%s, jet exec%s n1 -- COMMAND", u->l.name,
-	    topo_count(&u->want), topo_count(&u->want) == 1 ? "" : "s", rate_text(u->want.rate_bps, rate), n, n);
+	    topo_count(&u->want), topo_count(&u->want) == 1 ? "" : "s", rate_text(u->want.medium.rate_bps, rate), n, n);
 	return ST_OK;
 }
 
@@ -474,7 +494,7 @@ int verb_up(const struct opts *o)
 	if (o->n_args)
 		return bad_usage("up takes no \"%s\"; a topology file comes after -t", o->args[0]);
 	st = topo_wanted(o, &u.want, &u.asked);
-	u.rate_given = o->rate;
+	u.o = o;
 	if (!st)
 		st = up_may(&u);
 	if (st)

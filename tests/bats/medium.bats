@@ -191,6 +191,70 @@ end_send() {
 	[ "$(ringd_pid)" = "$pid" ]
 }
 
+@test "the model is set by preset, option, file and on a running ring, and shown" {
+	jet up --kernel-only --preset paper
+	[ "$(ring_stat node_mem_octets)" -eq 1048576 ]
+	[ "$(ring_stat mtu_octets)" -eq 61504 ]
+	[ "$(jet status --json | jq .rate_bps)" -eq 1000000000 ]
+	run -0 jet status
+	[[ $output == *'once round 500ns, latency 200ns, holding time 500us, 1 MiB a node'* ]]
+	# 10 ms from n1 to n2, and the token has to come round.
+	jet up --latency 300ns --propagation 10ms --hold 1ms
+	[ "$(ring_stat round_ns)" -eq 20000600 ]
+	[ "$(ring_stat hold_ns)" -eq 1000000 ]
+	run -0 on n1 ping -n -q -c 3 -i 0.2 -W 5 10.74.0.2
+	awk -F '[ /]' '/^rtt/ { exit !($7 >= 20) }' <<<"$output"
+	jet down
+	cat >t.ini <<-'END'
+		[lab]
+		nodes = 3
+		preset = unlimited
+		hold = 50us
+		[node n2]
+		propagation = 3ms
+	END
+	jet up --kernel-only -t t.ini
+	[ "$(jet status --json | jq .rate_bps)" -eq 0 ]
+	[ "$(ring_stat hold_ns)" -eq 50000 ]
+	[ "$(jet status --json | jq -c '[.nodes[].propagation_ns]')" = '[50,3000000,50]' ]
+	# Another ring, the same record: what is not named stays.
+	kill -9 "$(ringd_pid)"
+	jet up --rate 2m
+	[ "$(ring_stat hold_ns)" -eq 50000 ]
+	[ "$(ring_stat round_ns)" -eq 3000700 ]
+	run -0 jet ping -c 1
+	for bad in --preset=slow --latency=2s --hold=1s --propagation=5 --node-mem=1k --rate=0; do
+		run -2 jet up "$bad"
+		[ "${#lines[@]}" -eq 1 ]
+	done
+}
+
+@test "any rate from 1 Mbit/s: the ring keeps it; what the kernel drops at its TAP is shown" {
+	jet up --kernel-only --rate 1m
+	run -0 on n1 ping -n -q -c 1 -W 5 -s 12000 10.74.0.2
+	# 12075 octets a frame, there and back
+	awk -F '[ /]' '/^rtt/ { exit !($7 >= 193) }' <<<"$output"
+	[ "$(jet status --json | jq '.nodes[0].tap_tx_dropped')" -eq 0 ]
+	# More than the queue of 1000 holds, at a rate that takes hours for it.
+	on n1 ip link set jet0 txqueuelen 2
+	bg_on n1 ping -n -q -f -s 20000 10.74.0.2
+	wait_for 10 eval '[ "$(jet status --json | jq ".nodes[0].tap_tx_dropped")" -gt 0 ]'
+	[ "$(jet status --json | jq '.nodes[1].tap_tx_dropped')" -eq 0 ]
+}
+
+@test "the paper's 1 MiB a node is enough for both TCPs" {
+	jet up --preset paper
+	head -c 10000000 /dev/urandom >f
+	start_send n1 n2 10.74.0.2 f
+	end_send
+	bg "$JET" run -n "$LAB" n2 -- socat -u TCP-LISTEN:7000,reuseaddr CREATE:got2
+	server=$!
+	wait_for 5 is_listening n2 7000
+	run -0 "$JET" run -n "$LAB" n1 -- socat -u OPEN:f TCP:10.74.0.2:7000
+	wait_for 20 is_gone "$server"
+	cmp f got2
+}
+
 @test "sixteen nodes: each reaches each" {
 	jet up --nodes 16
 	run -0 jet ping -c 1

@@ -86,7 +86,10 @@ static void malformed_commands(void **state)
 		"rule add lose n1->n2 vci=0", "rule add lose n1->n2 vci=32768", "rule add lose n1->n2 frame=0",
 		"rule add drop n1->n2", "rule add lose n1->n2 stream=1024",
 		"rule add lose n1->n2 data=0", "rule add lose n1->n2 data=", "tx-vci", "tx-vci n1",
-		"tx-vci n9 ip", "tx-vci n1 ip", "rate", "rate 0", "rate fast", "rate 1G now", "token", "token find", "token lose", "ping\n",
+		"tx-vci n9 ip", "tx-vci n1 ip", "rate", "rate 0", "rate fast", "rate 1G now", "token", "token find", "token lose", "ring", "ring set", "ring set n1", "ring set n1 hold=1ms",
+		"ring set n9 propagation=1ms", "ring set hold=1s", "ring set hold=5", "ring set latency=2s",
+		"ring set rate=0", "ring set node-mem=1k", "node", "node add", "node add 17", "node add 1",
+		"node add x", "node del", "node del n9", "ping\n",
 		"a b c d e f g h i j k l m n o p q",
 	};
 
