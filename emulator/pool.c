@@ -70,10 +70,13 @@ static void buf_release(struct port *p, uint16_t id)
 {
 	struct pool *pool = p->pool[p->buf[id].pool];
 
-	if (p->buf[id].kind == BUF_TX)
+	if (p->buf[id].kind == BUF_TX) {
 		pool->tx_used--;
-	else
+	} else {
 		pool->rx_used--;
+		p->n_rx--;
+		p->ps->n_rx--;
+	}
 	p->buf[id] = (struct pbuf) { 0 };
 	p->n_used--;
 	p->ps->n_used--;
@@ -92,15 +95,27 @@ static uint64_t rx_limit(const struct pool *pool, unsigned int n)
 	return (uint64_t)pool->rx_limit + (n == 1 ? pool->rx_reserve : 0);
 }
 
+/*
+ * Has the node a buffer left?  Neither sending nor receiving gets the last
+ * quarter of its memory: who fills it with what waits for an ACK must still be
+ * able to receive that.
+ */
+static bool node_has_room(const struct ports *ps, int kind)
+{
+	uint64_t max = node_mem_max / JS_BUF_SIZE;
+	uint64_t of_kind = kind == BUF_TX ? ps->n_used - ps->n_rx : ps->n_rx;
+
+	return ps->n_used < max && of_kind < max - max / 4;
+}
+
 unsigned int buf_alloc(struct pool *pool, int kind, unsigned int queue, uint16_t *ids, unsigned int n)
 {
 	struct port *p = pool->port;
-	uint64_t node_max = node_mem_max / JS_BUF_SIZE;
 	uint32_t *used = kind == BUF_TX ? &pool->tx_used : &pool->rx_used;
 	uint64_t limit = kind == BUF_TX ? pool->tx_limit : rx_limit(pool, n);
 	unsigned int got = 0;
 
-	while (got < n && *used < limit && p->ps->n_used < node_max && p->n_used < p->n_bufs) {
+	while (got < n && *used < limit && node_has_room(p->ps, kind) && p->n_used < p->n_bufs) {
 		uint16_t id;
 
 		if (p->n_warm) {
@@ -115,6 +130,8 @@ unsigned int buf_alloc(struct pool *pool, int kind, unsigned int queue, uint16_t
 		(*used)++;
 		p->n_used++;
 		p->ps->n_used++;
+		p->n_rx += kind == BUF_RX;
+		p->ps->n_rx += kind == BUF_RX;
 		ids[got++] = id;
 	}
 	return got;

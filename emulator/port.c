@@ -309,6 +309,7 @@ static void port_free(struct port *p)
 	uint32_t i;
 
 	ps->n_used -= p->n_used;
+	ps->n_rx -= p->n_rx;
 	for (i = 0; i < p->n_pool_slots; i++)
 		free(p->pool[i]);
 	free(p->pool);

@@ -153,7 +153,7 @@ struct port {
 	uint32_t grace_cons;
 	unsigned int idle;		/* looks without finding an op */
 
-	uint32_t n_bufs, n_used;	/* buffers; of these handed out */
+	uint32_t n_bufs, n_used, n_rx;	/* buffers; of these handed out; of those for reception */
 	struct pbuf *buf;
 	uint16_t *warm;			/* ring of free ids with a page; newest at warm_head + n_warm - 1 */
 	uint32_t warm_head, n_warm;
@@ -181,7 +181,7 @@ struct ports {
 	bool is_stopping;
 	int spare_fd;			/* to refuse connections when descriptors are out */
 	TAILQ_HEAD(ports_list, port) all, act, tx;
-	uint64_t n_used;		/* buffers handed out on this node */
+	uint64_t n_used, n_rx;		/* buffers handed out on this node; of those for reception */
 	uint64_t opened, closed, faults, refused;
 };
 

@@ -2,7 +2,7 @@
 /*
  * poolrig.h - a driver in a thread, for tests of pools
  *
- * Stations 1 and 2 with their real sockets, loop, scripts, pools and VCI
+ * Stations 1 to RIG_STATIONS (2 if the test says no other) with their real sockets, loop, scripts, pools and VCI
  * tables run in a thread of the test; clients are the test's other threads,
  * through stack/pool.  Two rings to choose from: the real one (unlimited), or
  * one of ours that delivers at once and can be told to hold frames.
@@ -40,6 +40,9 @@
 #include "emulator/station.h"
 #include "stack/pool/poolc.h"
 
+#ifndef RIG_STATIONS
+#define RIG_STATIONS	2
+#endif
 #define RIG_HELD	1024
 #define RIG_SPIN	64	/* fruitless turns before the driver sleeps: rig.spin */
 #define RIG_WAIT_US	5000000	/* nothing in a test takes longer */
@@ -119,7 +122,7 @@ static inline bool rig_move_frames(void)
 {
 	bool any = false;
 
-	for (unsigned int id = 1; id <= 2; id++) {
+	for (unsigned int id = 1; id <= RIG_STATIONS; id++) {
 		struct frame *f;
 		int burst = 64;
 
@@ -147,7 +150,7 @@ static inline bool rig_turn(void)
 {
 	bool any = loop_wait(0);
 
-	for (unsigned int id = 1; id <= 2; id++)
+	for (unsigned int id = 1; id <= RIG_STATIONS; id++)
 		any |= ports_poll(&stations[id]);
 	if (rig.is_real) {
 		for (int i = 0; i < 32; i++) {
@@ -163,6 +166,15 @@ static inline bool rig_turn(void)
 	return any;
 }
 
+static inline bool rig_may_sleep(void)
+{
+	bool may = true;
+
+	for (unsigned int id = 1; id <= RIG_STATIONS && may; id++)
+		may = ports_sleep(&stations[id]);
+	return may;
+}
+
 static inline void *rig_main(void *arg)
 {
 	int idle = 0;
@@ -173,14 +185,14 @@ static inline void *rig_main(void *arg)
 		if (rig_turn()) {
 			idle = 0;
 		} else if (++idle > atomic_load(&rig.spin)) {
-			if (ports_sleep(&stations[1]) && ports_sleep(&stations[2])) {
+			if (rig_may_sleep()) {
 				uint64_t now = now_ns(), at = loop_timers(now);
 
 				atomic_fetch_add(&rig.sleeps, 1);
 				loop_wait(at == LOOP_FOREVER ? at : MAX(at, now) - now);
 			}
-			ports_wake(&stations[1]);
-			ports_wake(&stations[2]);
+			for (unsigned int id = 1; id <= RIG_STATIONS; id++)
+				ports_wake(&stations[id]);
 			idle = 0;
 		}
 		pthread_mutex_unlock(&rig.mu);
@@ -210,7 +222,7 @@ static inline void rig_start(bool is_real)
 	ring_params_default(&params);
 	params.rate_bps = 0;
 	ring_init(&rig.ring, &station_ops, &params, now_ns());
-	for (unsigned int id = 1; id <= 2; id++) {
+	for (unsigned int id = 1; id <= RIG_STATIONS; id++) {
 		struct station *s = &stations[id];
 
 		memset(s, 0, sizeof(*s));
@@ -239,13 +251,13 @@ static inline void rig_end_thread(void)
 static inline void rig_stop(void)
 {
 	rig_end_thread();
-	for (unsigned int id = 1; id <= 2; id++) {
+	for (unsigned int id = 1; id <= RIG_STATIONS; id++) {
 		station_stop(&stations[id]);
 		ports_stop(&stations[id]);
 	}
 	rig_release();
-	vcitab_fini(&stations[1]);
-	vcitab_fini(&stations[2]);
+	for (unsigned int id = 1; id <= RIG_STATIONS; id++)
+		vcitab_fini(&stations[id]);
 	close(rig.kick.fd);
 	loop_fini();
 }
