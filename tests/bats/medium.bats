@@ -242,19 +242,6 @@ end_send() {
 	[ "$(jet status --json | jq '.nodes[1].tap_tx_dropped')" -eq 0 ]
 }
 
-@test "the paper's 1 MiB a node is enough for both TCPs" {
-	jet up --preset paper
-	head -c 10000000 /dev/urandom >f
-	start_send n1 n2 10.74.0.2 f
-	end_send
-	bg "$JET" run -n "$LAB" n2 -- socat -u TCP-LISTEN:7000,reuseaddr CREATE:got2
-	server=$!
-	wait_for 5 is_listening n2 7000
-	run -0 "$JET" run -n "$LAB" n1 -- socat -u OPEN:f TCP:10.74.0.2:7000
-	wait_for 20 is_gone "$server"
-	cmp f got2
-}
-
 @test "sixteen nodes: each reaches each" {
 	jet up --nodes 16
 	run -0 jet ping -c 1
