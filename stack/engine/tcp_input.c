@@ -498,8 +498,9 @@ static void acknowledge(struct arrival *a, uint32_t len)
 	struct tcpcb *tp = a->tp;
 
 	tp->rcv_seg = max_u32(tp->rcv_seg, min_u32(len, 65535));
-	if (tp->quickack) {
-		/* At the start the peer's cwnd needs every ACK. */
+	if (tp->quickack && !(tp->flags & TF_PINGPONG)) {
+		/* At the start the peer's cwnd needs every ACK; but not if an
+		 * answer is going to carry it. */
 		tp->quickack--;
 		ack_now(a);
 	} else if (tp->rcv_nxt - tp->last_ack_sent > tp->rcv_seg) {
@@ -679,10 +680,12 @@ static void input_others(struct arrival *a)
 	if (!check_sequence(a) || !check_rst(a) || !check_syn(a))
 		return;
 	tcp_timer_heard(tp, a->now_us);
-	take_timestamp(a);
 	take_ecn(a);
 	if (!check_ack(a))
 		return;
+	/* Not before: what acknowledges nonsense may also have a timestamp
+	 * from the future, and would keep the peer out. */
+	take_timestamp(a);
 	check_urg(a);
 	if (process_text(a))
 		note_fin(a);

@@ -151,6 +151,19 @@ static void newreno_partial_ack(struct tcpcb *tp, struct tcp_ack *ack)
 	tcp_sb_lose_first(tp);
 }
 
+/* What lets cwnd grow: octets that this ACK says have arrived; not those that
+ * SACK or duplicate ACKs had said of before. */
+static uint32_t newly_arrived(const struct tcpcb *tp, const struct tcp_ack *ack)
+{
+	uint32_t smss = tcp_eff_mss(tp);
+
+	if (tp->flags & TF_SACK)
+		return ack->delivered;
+	if (ack->acked <= smss)
+		return ack->acked;
+	return ack->acked - min_u32(ack->acked - smss, tp->dupacks * smss);
+}
+
 /* SND.UNA moved over ack->acked octets. */
 void tcp_loss_acked(struct tcpcb *tp, struct tcp_ack *ack)
 {
@@ -160,7 +173,7 @@ void tcp_loss_acked(struct tcpcb *tp, struct tcp_ack *ack)
 	if (ack->has_rtt)
 		tcp_cc_rtt(tp, ack->rtt_us);
 	if (tp->ca_state != TCP_CA_RECOVERY)
-		tcp_cc_acked(tp, ack->acked, ack->now_us);
+		tcp_cc_acked(tp, newly_arrived(tp, ack), ack->now_us);
 
 	if (tp->ca_state == TCP_CA_OPEN) {
 		tp->dupacks = 0;

@@ -206,13 +206,19 @@ static void fill_urg(const struct tcpcb *tp, struct tcp_seg *out)
 	out->up = (uint16_t)min_u32(tp->snd_up - out->seq, 65535);
 }
 
-static int send_rst(struct tcpcb *tp, struct tcp_seg *out)
+static int send_rst(struct tcpcb *tp, uint64_t now_us, struct tcp_seg *out)
 {
 	out->seq = tp->rst_seq;
 	out->flags = TH_RST;
 	if (tp->flags & TF_RST_ACK) {
 		out->flags |= TH_ACK;
 		out->ack = tp->rst_ack;
+		/* RFC 7323, 3.2 */
+		if (tp->flags & TF_TS) {
+			out->has_ts = true;
+			out->tsval = tcp_tsval(tp, now_us);
+			out->tsecr = tp->ts_recent;
+		}
 	}
 	tp->flags &= ~(TF_RST_DUE | TF_RST_ACK);
 	return 1;
@@ -363,7 +369,7 @@ static int output_lost(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_
 static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 		      struct tcp_seg *out, uint32_t cwnd)
 {
-	uint32_t len;
+	uint32_t len, more;
 	bool fin, more_fin;
 
 	/* RFC 5681, 4.1: after a pause the path is not known any more. */
@@ -387,12 +393,14 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	if (len && len < tcp_eff_mss(tp))
 		tp->snd_sml = tp->snd_nxt;
 
-	if (now_us - tp->heard_us < TCP_DELACK_US)
+	if (len && now_us - tp->heard_us < TCP_DELACK_US)
 		tp->flags |= TF_PINGPONG;
-	/* The last of a burst carries PSH, so that the peer need not wait. */
+	/* The last full segment of a burst carries PSH, so that the peer need
+	 * not wait; what is not full follows as a packet of its own. */
 	if (tp->burst < UINT8_MAX)
 		tp->burst++;
-	if (len && tp->burst >= 2 && !tcp_sendable(tp, v, &more_fin) && !more_fin)
+	more = tcp_sendable(tp, v, &more_fin);
+	if (len && tp->burst >= 2 && more < tcp_eff_mss(tp) && (more || !more_fin))
 		out->flags |= TH_PUSH;
 	tcp_timer_data_sent(tp, out, now_us);
 	return 1;
@@ -513,7 +521,7 @@ int tcp_output(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us, stru
 	out->wscale = TCP_WS_NONE;
 
 	if (tp->flags & TF_RST_DUE)
-		return send_rst(tp, out);
+		return send_rst(tp, now_us, out);
 
 	switch (tp->state) {
 	case TCPS_CLOSED:

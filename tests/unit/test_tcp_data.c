@@ -9,6 +9,7 @@
 #define USUAL .mss = 1000, .wnd = 8192
 
 /* Segments of SMSS; PSH on the last. */
+/* The last full segment of a burst carries PSH, and what ends it all. */
 static void send_segments(void **state)
 {
 	struct tcpcb *tp = T_ESTABLISHED(USUAL);
@@ -16,7 +17,7 @@ static void send_segments(void **state)
 	(void)state;
 	t_send(tp, 2500);
 	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
-	T_TX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
 	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 500, .ack = 1);
 	T_NOTHING(tp, 0);
 	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);

@@ -296,8 +296,10 @@ static void every_mss(void **state)
 		T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1 + want, .len = want, .ack = 1);
 		T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .len = want, .ack = 1 + 2 * want,
 		     .wnd = 65535);
-		T_TX(tp, 1, .flags = TH_ACK, .seq = 1 + 2 * want, .ack = 1 + want);
+		/* They talk: delayed. */
 		T_NOTHING(tp, 1);
+		T_TX(tp, 41, .flags = TH_ACK, .seq = 1 + 2 * want, .ack = 1 + want);
+		T_NOTHING(tp, 41);
 	}
 	/* Less than 48 is not believed. */
 	tp = T_ESTABLISHED(.mss = 1, .wnd = 65535);
