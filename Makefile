@@ -67,7 +67,8 @@ progs	:= $(call have,emulator/main.c,$(O)/bin/jetringd) \
 	   $(call have,tests/bench/main.c,$(O)/bin/jet-bench) \
 	   $(call have,tests/sim/main.c,$(O)/bin/tcp-sim)
 libs	:= $(call have,stack/api/call.c,$(O)/lib/libjetstream.so) \
-	   $(call have,stack/api/preload.c,$(O)/lib/libjetstream-preload.so)
+	   $(call have,stack/api/preload.c,$(O)/lib/libjetstream-preload.so) \
+	   $(call have,stack/packetdrill/pd_ifc.c,$(O)/lib/jetstream-packetdrill.so)
 ws	:= $(shell $(PKG_CONFIG) --exists 'wireshark >= 4.0' && echo yes)
 extcap	:= $(call have,netns/extcap.c,$(O)/extcap/jetextcap)
 # Pools for other protocols: no shared library, so that a protocol has no version of ours to meet.
@@ -101,9 +102,17 @@ $(O)/extcap/jetextcap:	$(O)/bin/jet
 $(O)/bin/tcp-sim:	$(call objs,tests/sim) $(engine)
 $(O)/lib/libjetstream.so: $(filter-out $(O)/stack/api/preload.o,$(call objs,stack/api)) $(stack)
 $(O)/lib/libjetstream-preload.so: $(call objs,stack/api) $(stack)
+$(O)/lib/jetstream-packetdrill.so: $(call objs,stack/packetdrill) $(stack) \
+	$(filter-out %/preload.o %/link.o,$(call objs,stack/api)) $(filter-out %/child.o,$(call objs,stack/child))
+# Both halves in one process, without ring: stack/packetdrill/pd.h
+$(O)/lib/jetstream-packetdrill.so: pd-skip = %/poolc_ctl.o
+$(O)/lib/jetstream-packetdrill.so: pd-wrap = now_us now_ns futex_wait usock_wait poolc_ring addr_is_user
+$(O)/lib/jetstream-packetdrill.so: all-ldflags += -Wl,--version-script=stack/packetdrill/exports.map \
+	$(pd-wrap:%=-Wl,--wrap=%)
 $(O)/plugin/jetstream.so: $(call objs,dissector)
 $(unit):		$(O)/%: $(O)/%.o $(stack) $(emu)
 $(unit):		all-libs = -lcmocka -lisal -lpthread
+$(O)/tests/unit/test_packetdrill: | $(O)/lib/jetstream-packetdrill.so
 $(filter %/test_connserver %/test_timewait,$(unit)): $(filter-out %/main.o,$(call objs,connserver))
 $(filter %/test_connserver %/test_timewait,$(unit)): all-libs += $(nl-libs)
 $(filter %/test_capfilter %/test_capfile,$(unit)): $(addprefix $(O)/netns/,capfilter.o capfile.o talk.o)
@@ -124,11 +133,12 @@ $(O)/plugin/jetstream.so:	all-libs = $(ws-libs)
 $(O)/dissector/%.o:		all-cppflags += $(ws-cflags)
 $(O)/lib/%.so $(O)/plugin/%.so:	all-ldflags += -shared
 $(O)/lib/%.so:			all-libs = -ldl -lpthread
+$(O)/lib/jetstream-packetdrill.so: all-libs = -lsodium -ldl -lpthread
 
 $(progs) $(libs) $(plugin) $(unit) $(tprogs) $(fuzz) $(fuzz:=.fuzzer):
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(all-ldflags) -o $@ $(sort $(filter %.o,$^)) $(all-libs) $(LDLIBS)
+	$(Q)$(CC) $(all-ldflags) -o $@ $(filter-out $(pd-skip),$(sort $(filter %.o,$^))) $(all-libs) $(LDLIBS)
 
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)

@@ -105,6 +105,12 @@ struct libc_calls {
 extern struct libc_calls libc_table;
 void libc_resolve(void);
 
+/* libjetstream-preload.so only, exported: its table of them, for a library
+ * that has descriptors of its own kind in the same process and puts itself
+ * behind ours (stack/packetdrill).  @size: of the table as that library knows
+ * it; NULL if that is another. */
+JET_API struct libc_calls *jet_behind(size_t size);
+
 /* Also right before our constructor ran: other libraries' constructors may
  * call us first. */
 static inline const struct libc_calls *libc(void)

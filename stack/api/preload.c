@@ -22,6 +22,12 @@
 	JET_API ret preload_##name args __asm__(#name);		\
 	JET_API ret preload_##name args
 
+struct libc_calls *jet_behind(size_t size)
+{
+	libc();		/* so that it is complete */
+	return size == sizeof(libc_table) ? &libc_table : NULL;
+}
+
 /* --- a socket's life ----------------------------------------------------------- */
 
 PRELOAD(int, socket, (int family, int type, int protocol))

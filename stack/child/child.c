@@ -227,7 +227,6 @@ int child_main(const struct child_args *args)
 	c->server_fd = -1;
 	c->mtu = JS_MTU;
 	c->next_us = c->handover_us = UINT64_MAX;
-	wheel_init(&c->wheel, c->timers, JS_N_SOCKS, now_us());
 	snprintf(who, sizeof(who), "child n%d/%d", args->node, (int)args->user_pid);
 	log_init(who, 2);
 	prctl(PR_SET_NAME, "jet-child", 0, 0, 0);

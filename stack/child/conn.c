@@ -288,7 +288,8 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 	cfg.mss_default = is_v4(&s->local) ? 0 : MSS_DEFAULT_V6;
 	cfg.eff_mss_max = MSS_SENT;
 	cfg.rcv_buf = s->rcv_buf;
-	cfg.rcv_buf_max = s->fixed & JS_SOF_RCVBUF ? s->rcv_buf : JS_BUF_MAX;
+	/* Also with SO_RCVBUF, as Linux: a window scale of 8. */
+	cfg.rcv_buf_max = JS_BUF_MAX;
 	cfg.cc = atomic_load(&sh->opts) & JS_SO_RENO ? TCP_CC_RENO : TCP_CC_CUBIC;
 	if (maxseg && maxseg < cfg.mss) {
 		cfg.mss = (uint16_t)maxseg;

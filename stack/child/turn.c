@@ -132,6 +132,7 @@ int child_make_stack(struct child *c)
 {
 	int err = poolc_queue_init(&c->stk.q, &c->stk.pc, 0);
 
+	wheel_init(&c->wheel, c->timers, JS_N_SOCKS, now_us());
 	if (!err)
 		err = make_segments(c);
 	if (!err)
