@@ -158,7 +158,7 @@ int so_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_info *info);
 /* SO_ERROR: errno value (>= 0), cleared. */
 int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen);
 
-/* TCP_INFO in Linux's layout: what <netinet/tcp.h> has, and what Linux 6.1 has
+/* TCP_INFO in Linux's layout: what <netinet/tcp.h> has, and what Linux 6.18 has
  * behind it.  Rates are octets a second, times us; what we do not know is 0. */
 struct so_tcp_info {
 	struct tcp_info base;
@@ -172,7 +172,12 @@ struct so_tcp_info {
 	uint32_t delivered, delivered_ce;
 	uint64_t bytes_sent, bytes_retrans;
 	uint32_t dsack_dups, reord_seen, rcv_ooopack, snd_wnd;
+	uint32_t rcv_wnd, rehash;
+	uint16_t total_rto, total_rto_recoveries;
+	uint32_t total_rto_time;
+	uint32_t accecn[8];	/* received_ce, and what counts accurate ECN */
 };
+static_assert(sizeof(struct so_tcp_info) == 280, "TCP_INFO layout");
 int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_tcp_info *ti);
 
 /* The options in js_sock (opts, topt) have changed: the control block learns of
