@@ -170,7 +170,7 @@ struct js_port_hdr {
 	uint32_t n_bufs;		/* [I] buffers, at most 65535 */
 	uint8_t ring_id;		/* [I] of this node */
 	uint8_t resv0[3];		/* [I] 0 */
-	uint32_t resv1;
+	_Atomic uint32_t node_bufs;		/* [D] buffers that all ports of this node may have in use; may change at any time; 0: not told */
 	alignas(64) _Atomic uint32_t eq_prod;	/* [D] events written; store-release, pairs with load-acquire of a consumer */
 	_Atomic uint32_t closed;		/* [D] not 0: the port is closed, see JS_CLOSED_* */
 	alignas(64) _Atomic uint32_t eq_cons;	/* [A] events consumed; moved on by compare-and-swap only */

@@ -199,6 +199,7 @@ bool ports_poll(struct station *s);
  * ports_sleep() returns false if something came meanwhile: do not sleep. */
 bool ports_sleep(struct station *s);
 void ports_wake(struct station *s);
+void ports_tell_memory(struct station *s);	/* node_mem_max has changed */
 /* JSON array of pools and ports for "status", appended to @buf: octets written. */
 size_t ports_status(const struct station *s, char *buf, size_t size);
 

@@ -219,6 +219,13 @@ void ports_trim_arm(struct ports *ps)
 
 /* --- memory ------------------------------------------------------------------------------ */
 
+static void tell_node_bufs(struct port *p)
+{
+	uint64_t n = MIN(node_mem_max / JS_BUF_SIZE, (uint64_t)UINT32_MAX);
+
+	atomic_store_explicit(&p->hdr->node_bufs, (uint32_t)n, memory_order_relaxed);
+}
+
 static void write_header(struct port *p, uint32_t eq_off, uint32_t sq_off, uint32_t buf_off)
 {
 	p->hdr = (struct js_port_hdr *)p->map;
@@ -234,6 +241,7 @@ static void write_header(struct port *p, uint32_t eq_off, uint32_t sq_off, uint3
 	p->hdr->buf_off = buf_off;
 	p->hdr->n_bufs = p->n_bufs;
 	p->hdr->ring_id = p->ps->s->ring_id;
+	tell_node_bufs(p);
 	/* Nobody looks at our queues without a doorbell yet. */
 	atomic_store_explicit(&p->hdr->db_sleep, JS_ASLEEP, memory_order_relaxed);
 	for (unsigned int i = 0; i < JS_N_QUEUES; i++) {
@@ -569,6 +577,18 @@ static void out(struct out *o, const char *fmt, ...)
 	n = vsnprintf(o->buf + o->len, o->size - o->len, fmt, ap);
 	va_end(ap);
 	o->len += n > 0 ? (size_t)n : 0;
+}
+
+void ports_tell_memory(struct station *s)
+{
+	struct port *p;
+
+	if (!s->ports)
+		return;
+	TAILQ_FOREACH(p, &s->ports->all, all) {
+		if (p->hdr)
+			tell_node_bufs(p);
+	}
 }
 
 uint64_t ports_bufs_used(const struct station *s)

@@ -370,6 +370,8 @@ static void do_ring(char **word, int n_words)
 		return;
 	}
 	node_mem_max = mem;
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+		ports_tell_memory(&stations[id]);
 	ring_set(&lab.ring, &p, now_ns());
 	say("ok");
 }

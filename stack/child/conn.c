@@ -39,8 +39,9 @@
 
 int conn_new(struct child *c, uint16_t family, uid_t uid)
 {
-	struct tcp_config cfg = { .mss = (uint16_t)(c->mtu - 40), .rcv_buf = JS_BUF_DEFAULT };
-	struct js_so so = { .snd_hiwat = JS_BUF_DEFAULT, .rcv_hiwat = JS_BUF_DEFAULT };
+	uint32_t octets = MIN(so_buf_max(&c->stk), (uint32_t)JS_BUF_DEFAULT);
+	struct tcp_config cfg = { .mss = (uint16_t)(c->mtu - 40), .rcv_buf = octets };
+	struct js_so so = { .snd_hiwat = octets, .rcv_hiwat = octets };
 	struct js_sock *sh;
 	struct csock *s;
 	struct tcpcb tcb;
@@ -54,7 +55,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	*s = (struct csock){
 		.kind = CK_NEW, .gen = s->gen + 1, .anchor = -1, .bp = -1,
 		.family = family, .uid = uid, .who = -1, .parent = JS_SOCK_NONE,
-		.snd_buf = JS_BUF_DEFAULT, .rcv_buf = JS_BUF_DEFAULT, .born_us = now_us(),
+		.snd_buf = octets, .rcv_buf = octets, .born_us = now_us(),
 	};
 	c->n_socks++;
 	c->max_sock = MAX(c->max_sock, idx + 1);
@@ -903,7 +904,7 @@ int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx)
 	struct so_txn t;
 	int err;
 
-	octets = MIN(MAX(octets, (uint32_t)JS_BUF_SIZE), JS_BUF_MAX);
+	octets = MIN(MAX(octets, (uint32_t)JS_BUF_SIZE), so_buf_max(&c->stk));
 	s->fixed |= tx ? JS_SOF_SNDBUF : JS_SOF_RCVBUF;
 	if (tx)
 		s->snd_buf = octets;

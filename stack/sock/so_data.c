@@ -327,7 +327,7 @@ static ssize_t take(struct stk *stk, struct so_txn *t, struct cursor *c, int fla
  * it grew since the last round trip, while the sender is in slow start.  As
  * Linux's tcp_rcv_space_adjust() (dynamic right-sizing).
  */
-static void rcv_tune(struct so_txn *t, uint64_t now)
+static void rcv_tune(const struct stk *stk, struct so_txn *t, uint64_t now)
 {
 	uint64_t rtt = t->tcb.flags & TF_SRTT ? t->tcb.srtt_us : TUNE_RTT_US;
 	uint64_t passed = now - t->s.rcvq_us, taken, want;
@@ -341,7 +341,7 @@ static void rcv_tune(struct so_txn *t, uint64_t now)
 		want = 2 * taken + 2 * t->tcb.rcv_seg;
 		if (t->s.rcvq_space && taken > t->s.rcvq_space)
 			want += 2 * want * (taken - t->s.rcvq_space) / t->s.rcvq_space;
-		want = MIN(want, (uint64_t)JS_BUF_MAX);
+		want = MIN(want, (uint64_t)so_buf_max(stk));
 		if (taken > t->s.rcvq_space && want > t->s.rcv_hiwat) {
 			t->s.rcv_hiwat = (uint32_t)want;
 			tcp_user_rcv_buf(&t->tcb, t->s.rcv_hiwat);
@@ -399,7 +399,7 @@ static ssize_t recv_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 	so_urg_passed(&t);
 	mark = poolc_tail(&stk->q);
 	now = now_us();
-	rcv_tune(&t, now);
+	rcv_tune(stk, &t, now);
 	so_view(&t, &v);
 	tcp_user_recv(&t.tcb, &v, now);
 	so_output(stk, sock, &t, now);

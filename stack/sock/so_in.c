@@ -250,9 +250,9 @@ unsigned int so_note_events(struct so_txn *t, uint32_t ev)
  * back: to twice cwnd, of which one half is in flight while the other is being
  * written.  As Linux's tcp_new_space().
  */
-static void snd_tune(struct so_txn *t)
+static void snd_tune(const struct stk *stk, struct so_txn *t)
 {
-	uint32_t want = MIN(t->tcb.snd_cwnd, JS_BUF_MAX / 2) * 2;
+	uint32_t want = MIN(t->tcb.snd_cwnd, so_buf_max(stk) / 2) * 2;
 
 	if (!(t->s.flags & JS_SOF_SNDBUF) && want > t->s.snd_hiwat &&
 	    t->tcb.snd_nxt - t->tcb.snd_una < t->tcb.snd_cwnd)
@@ -300,7 +300,7 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 		so_urg_arrived(stk, t);
 	so_output(stk, sock, t, now);
 	if (rx.acked && cc > t->s.snd_hiwat - t->s.snd_hiwat / 3)
-		snd_tune(t);
+		snd_tune(stk, t);
 	if (!was_writable && so_is_writable(t))
 		wake |= 1u << JS_WAIT_TX;
 	else if (cc && !t->s.snd_cc && t->s.flags & JS_SOF_WR_SHUT)

@@ -31,6 +31,7 @@
 
 #include "abi/ctlmsg.h"
 #include "abi/shmseg.h"
+#include "common/util.h"
 #include "stack/engine/tcp.h"
 #include "stack/pool/poolc.h"
 #include "stack/shm/lock.h"
@@ -247,6 +248,21 @@ bool stk_flush(struct stk *stk);
 /* The events of the engine into flags and error of the block; which waiters
  * are concerned. */
 unsigned int so_note_events(struct so_txn *t, uint32_t tcp_events);
+
+/*
+ * How large so_snd and so_rcv may get, octets.  Of the node's memory sending
+ * and receiving get three quarters at most; half of that is one socket's, so
+ * that the window, segments of which a little lies in a buffer of its own, and
+ * the segment that fills a hole fit.  Anybody may write the word: at worst TCP
+ * gets slow, or discards.
+ */
+static inline uint32_t so_buf_max(const struct stk *stk)
+{
+	uint64_t n = atomic_load_explicit(&stk->pc.hdr->node_bufs, memory_order_relaxed);
+	uint64_t octets = n ? n * JS_BUF_SIZE * 3 / 8 : JS_BUF_MAX;
+
+	return (uint32_t)MIN(MAX(octets, (uint64_t)JS_BUF_SIZE), (uint64_t)JS_BUF_MAX);
+}
 
 /* What the engine should know of the socket buffers. */
 void so_view(const struct so_txn *t, struct tcp_view *v);

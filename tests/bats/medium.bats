@@ -242,6 +242,32 @@ end_send() {
 	[ "$(jet status --json | jq '.nodes[1].tap_tx_dropped')" -eq 0 ]
 }
 
+@test "the paper's 1 MiB a node is enough for TCP in user space, also with losses" {
+	jet up --preset paper
+	jet link set '*->*' loss=1% seed=7
+	head -c 10000000 /dev/urandom >f
+	bg "$JET" run -n "$LAB" n2 -- socat -u -b 262144 TCP-LISTEN:7000,reuseaddr CREATE:got
+	server=$!
+	wait_for 10 is_listening n2 7000
+	run -0 timeout 60 "$JET" run -n "$LAB" n1 -- socat -u -b 262144 OPEN:f TCP:10.74.0.2:7000
+	wait_for 60 is_gone "$server"
+	cmp f got
+	[ "$(stat_of n1 lost)" -gt 0 ]
+	# What may be known from the start is not more than what there is.
+	"$JET" run -n "$LAB" n1 -- python3 -c '
+import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+assert s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * 393216'
+	# The ring is told another number, and so are the sockets made from then on.
+	jet up --node-mem 1g
+	"$JET" run -n "$LAB" n1 -- python3 -c '
+import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+assert s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 8 << 20'
+}
+
 @test "sixteen nodes: each reaches each" {
 	jet up --nodes 16
 	run -0 jet ping -c 1
