@@ -182,6 +182,8 @@ void conn_listening(struct child *c, uint32_t idx, uint32_t backlog);
 /* --- reclaim.c --- */
 void reclaim_proc(struct child *c, int i);	/* its channel has hung up */
 void reclaim_robbed(struct child *c, uint32_t owner, bool may_run);	/* lock held */
+/* All that processes have published was fetched, or 20 ms have passed; lock held. */
+void reclaim_wait_fetched(struct child *c);
 void reclaim_back(struct child *c, int i, uint32_t queue);	/* it goes on, with this one */
 void reclaim_old(struct child *c, int i);	/* and has given back what it knew of through it */
 

@@ -363,6 +363,9 @@ static void release(struct child *c, uint32_t idx)
 	if (s->bp >= 0)
 		close(s->bp);
 	if (so_begin(sh, &t) == 0) {
+		/* Our FREEs must not overtake what was sent last before a reset. */
+		if (t.s.snd_cc)
+			reclaim_wait_fetched(c);
 		so_drop_all(&c->stk, &t);
 		so_commit(&t);
 		stk_flush(&c->stk);

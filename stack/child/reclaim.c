@@ -77,6 +77,19 @@ static bool is_fetched(const struct js_queue *sq, uint32_t tail, uint64_t until)
 	return true;
 }
 
+void reclaim_wait_fetched(struct child *c)
+{
+	uint64_t until = now_us() + FETCH_WAIT_US;
+
+	poolc_ring(&c->stk.pc);
+	for (int i = 0; i < MAX_PROCS; i++) {
+		const struct js_queue *sq = &c->stk.pc.sq[c->procs[i].queue];
+
+		if (c->procs[i].used && !c->procs[i].fenced)
+			is_fetched(sq, atomic_load(&sq->tail), until);
+	}
+}
+
 /*
  * No FREE is under way, by us or by a process that lives: a buffer we find and
  * free would be freed twice, the second time from under somebody else.  Those

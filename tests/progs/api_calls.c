@@ -546,6 +546,20 @@ static void urgent_sent(void)
 	close(fd);
 }
 
+/* What was sent before a close that resets is not lost, and comes before the RST. */
+static void last_words(void)
+{
+	for (int i = 0; i < 30; i++) {
+		int fd = t_connect("cut");
+		char c;
+
+		CHECK(t_send_all(fd, "never read", 10));
+		CHECK(recv(fd, &c, 1, 0) == 1 && c == 'x');
+		FAILS(recv(fd, &c, 1, 0), ECONNRESET);
+		close(fd);
+	}
+}
+
 static void set_int(int fd, int level, int name, int v)
 {
 	CHECK(setsockopt(fd, level, name, &v, sizeof(v)) == 0);
@@ -813,6 +827,7 @@ static const struct t_case cases[] = {
 	{ "urgent", urgent },
 	{ "urgent_inline", urgent_inline },
 	{ "urgent_sent", urgent_sent },
+	{ "last_words", last_words },
 	{ "deferred", deferred },
 	{ "held_back", held_back },
 	{ "tuned", tuned },

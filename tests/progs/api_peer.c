@@ -10,6 +10,7 @@
  *	sink		read to the end, answer with how many octets ("N\n"), close
  *	hold		do not read; close when the next connection says "release"
  *	reset		close with SO_LINGER 0
+ *	cut		when more comes, send "x" and close; do not read it
  *	later MS	send "x" after MS milliseconds, then as echo
  *	close MS	close after MS milliseconds
  * One thread for each connection.
@@ -88,6 +89,14 @@ static void oob(int fd)
 	CHECK(send(fd, &c, 1, 0) == 1);
 }
 
+static void cut(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	CHECK(poll(&p, 1, 10000) == 1);
+	t_send_all(fd, "x", 1);
+}
+
 static bool read_line(int fd, char *buf, size_t size)
 {
 	size_t at = 0;
@@ -122,6 +131,8 @@ static void *serve(void *arg)
 		sem_post(&release);
 	} else if (!strcmp(what, "reset")) {
 		reset(fd);
+	} else if (!strcmp(what, "cut")) {
+		cut(fd);
 	} else if (!strcmp(what, "deferred")) {
 		snprintf(line, sizeof(line), "%d\n", atomic_load(&n_deferred));
 		t_send_all(fd, line, strlen(line));
