@@ -20,9 +20,9 @@ more_setup() {
 stack_of() { [ "$1" = user ] && echo with || echo on; }
 bg_stack_of() { [ "$1" = user ] && echo bg_with || echo bg_on; }
 
-# serve user|kernel PORT [FILE]: n2 takes one connection, writes FILE (got).
+# serve user|kernel PORT [FILE [,OPTION]]: n2 takes one connection, writes FILE (got).
 serve() {
-	"$(bg_stack_of "$1")" n2 socat -u -b 262144 "TCP-LISTEN:$2,reuseaddr" "OPEN:${3-got},creat,trunc"
+	"$(bg_stack_of "$1")" n2 socat -u -b 262144 "TCP-LISTEN:$2,reuseaddr${4-}" "OPEN:${3-got},creat,trunc"
 	SERVER=$!
 	wait_for 10 is_listening n2 "$2"
 }
@@ -283,7 +283,9 @@ fast() { jet up -q --rate unlimited; }
 	local pid
 	fast
 	for at in stop-before-commit stop-after-commit stop-after-publish; do
-		serve kernel 7019
+		# Stopped with all acknowledged, it is in nobody's way: the child needs
+		# the lock when something arrives.  A probe does, once in a second.
+		serve kernel 7019 got ,keepalive,keepidle=1,keepintvl=1
 		JETSTREAM_FAULT=$at:20:5 "$JET" run -n "$LAB" n1 -- "$PUSH" 10.74.0.2 7019 6000000 30000 block \
 			>push 2>&1 3>&- &
 		pid=$!
