@@ -204,6 +204,11 @@ void ring_add(struct ring *r, unsigned int id, uint64_t now_ns);
 void ring_del(struct ring *r, unsigned int id, uint64_t now_ns);
 /* Station @id has something to send since @now_ns. */
 void ring_request(struct ring *r, unsigned int id, uint64_t now_ns);
+/* When the frame that is on the ring arrives; RING_IDLE: none is. */
+static inline uint64_t ring_arrival(const struct ring *r)
+{
+	return r->frame ? r->tx.arrive_ns : RING_IDLE;
+}
 /* Do what is due at @now_ns, one thing at most; when to call again. */
 uint64_t ring_step(struct ring *r, uint64_t now_ns);
 /* 0; -EBUSY: the ring is without a token, or has two already; -ENOENT: no station. */

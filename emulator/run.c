@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/util.h"
 #include "emulator/capture.h"
+#include "emulator/delayq.h"
 #include "emulator/lab.h"
 #include "emulator/loop.h"
 #include "emulator/station.h"
@@ -56,14 +57,25 @@ static bool run_ring(uint64_t *next_ns)
 		uint64_t delayed_ns, now = now_ns();
 
 		any |= station_serve(now);
-		delayed_ns = station_delayed(now);
+		/* If we are late: what is due first, first. */
+		delayed_ns = delayq_next();
+		if (delayed_ns <= now && delayed_ns <= ring_arrival(&lab.ring)) {
+			station_delayed(now);
+			*next_ns = now;
+			any = true;
+			continue;
+		}
 		*next_ns = ring_step(&lab.ring, now);
 		*next_ns = MIN(*next_ns, delayed_ns);
 		if (*next_ns > now)
 			return any;
 		any = true;
+		if (delayed_ns <= now)
+			continue;
 		/* A frame that starts and arrives now needs one clock reading. */
 		*next_ns = ring_step(&lab.ring, now);
+		delayed_ns = delayq_next();
+		*next_ns = MIN(*next_ns, delayed_ns);
 		if (*next_ns > now)
 			return any;
 		/* Late: there may be others who have waited for as long. */

@@ -322,7 +322,7 @@ gone() {
 	jet up
 	run -0 env LD_PRELOAD=libm.so.6 "$JET" run -n "$LAB" n1 -- printenv LD_PRELOAD JETSTREAM_PREFIXES
 	[ "${lines[0]}" = "$O/lib/libjetstream-preload.so:libm.so.6" ]
-	[ "${lines[1]}" = 10.74.0.0/24 ]
+	[ "${lines[1]}" = 10.74.0.0/24,fd4a:5300::/64 ]
 }
 
 @test "two ups and a down at once: each waits for the other" {
