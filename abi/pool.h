@@ -117,6 +117,7 @@ struct js_queue {
 #define JS_EV_NONE		0
 #define JS_EV_RX		1	/* a packet in n_buf buffers, now the port's */
 #define JS_EV_SPACE		2	/* queue `pool' has room again */
+#define JS_EV_DISCARD		3	/* a packet for `pool' was discarded: no Rx buffer; not written if the queue is full */
 
 struct js_event {
 	_Atomic uint32_t idx;		/* [D] this event's absolute number + 1; store-release, last */

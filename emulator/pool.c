@@ -98,14 +98,15 @@ static uint64_t rx_limit(const struct pool *pool, unsigned int n)
 /*
  * Has the node a buffer left?  Neither sending nor receiving gets the last
  * quarter of its memory: who fills it with what waits for an ACK must still be
- * able to receive that.
+ * able to receive that.  A quarter is each one's even if the other has more
+ * than it may, because the memory was made smaller.
  */
 static bool node_has_room(const struct ports *ps, int kind)
 {
 	uint64_t max = node_mem_max / JS_BUF_SIZE;
 	uint64_t of_kind = kind == BUF_TX ? ps->n_used - ps->n_rx : ps->n_rx;
 
-	return ps->n_used < max && of_kind < max - max / 4;
+	return of_kind < max / 4 || (ps->n_used < max && of_kind < max - max / 4);
 }
 
 unsigned int buf_alloc(struct pool *pool, int kind, unsigned int queue, uint16_t *ids, unsigned int n)
@@ -456,6 +457,15 @@ static void scatter(const struct frame *f, const struct iovec *dst)
 	}
 }
 
+/* So that the pool's owner can give up buffers for what will come again. */
+static void tell_discard(const struct pool *pool)
+{
+	struct js_event ev = { .type = JS_EV_DISCARD, .pool = pool->id };
+
+	memset(ev.buf, 0xff, sizeof(ev.buf));
+	event_put(pool->port, &ev, true);
+}
+
 /**
  * pool_rx() - A frame arrives for a pool
  * @f:		On the ring, or local; f->crc as it was sent
@@ -463,7 +473,7 @@ static void scatter(const struct frame *f, const struct iovec *dst)
  * @flags:	JS_RX_* for the event
  *
  * If the pool has all of its Rx buffers in use the packet is discarded (paper,
- * section 3), and counted; one of a single buffer may use what its owner has
+ * section 3), counted, and told by an event; one of a single buffer may use what its owner has
  * reserved for such.  So it is when its event cannot be written, and
  * when the CRC of what was copied is not the frame's.
  *
@@ -486,6 +496,7 @@ bool pool_rx(struct station *s, struct pool *pool, const struct frame *f, int64_
 			pool->st.rx_pool_full++;
 		else
 			pool->st.rx_node_full++;
+		tell_discard(pool);
 		goto drop;
 	}
 	pool->st.rx_reserved += pool->rx_used > pool->rx_limit;

@@ -254,6 +254,9 @@ struct tcp_user_opts {
 /* Only what differs from before takes effect: a call for one changes no other. */
 void tcp_user_opts(struct tcpcb *tp, const struct tcp_user_opts *o, uint64_t now_us);
 
+/* The owner has thrown away what it kept out of order. */
+void tcp_renege(struct tcpcb *tp);
+
 /* An heir takes the block over from an owner that died: so_snd and so_rcv are
  * intact, what was kept out of order is gone, what was sent may not have left. */
 void tcp_inherit(struct tcpcb *tp, uint64_t now_us);

@@ -291,6 +291,17 @@ void tcp_disown(struct tcpcb *tp, uint64_t now_us)
 }
 
 /**
+ * tcp_renege() - What was received out of order is gone
+ *
+ * RFC 2018, 8 permits it.  That a FIN was seen stays known.
+ */
+void tcp_renege(struct tcpcb *tp)
+{
+	tp->n_ooo = 0;
+	tp->rec_flags &= (uint16_t)~RF_DSACK;
+}
+
+/**
  * tcp_inherit() - Another owner takes the connection over
  *
  * What was received out of order is gone, which RFC 2018, 8 permits; what is
@@ -298,8 +309,7 @@ void tcp_disown(struct tcpcb *tp, uint64_t now_us)
  */
 void tcp_inherit(struct tcpcb *tp, uint64_t now_us)
 {
-	tp->n_ooo = 0;
-	tp->rec_flags &= (uint16_t)~RF_DSACK;
+	tcp_renege(tp);
 	tp->flags &= ~TF_RCVFIN;
 	tp->burst = 0;
 	if (tp->state == TCPS_SYN_SENT || tp->state == TCPS_SYN_RECEIVED) {

@@ -361,7 +361,7 @@ static bool event_is_sane(const struct poolc *pc, const struct js_event *ev)
 	unsigned int i;
 
 	if (ev->type != JS_EV_RX)
-		return ev->type == JS_EV_SPACE && !ev->n_buf;
+		return (ev->type == JS_EV_SPACE || ev->type == JS_EV_DISCARD) && !ev->n_buf;
 	if (!ev->n_buf || ev->n_buf > JS_SDU_BUFS || ev->sdu_len > JS_SDU_MAX ||
 	    (ev->sdu_len + JS_BUF_SIZE - 1) / JS_BUF_SIZE != ev->n_buf)
 		return false;

@@ -215,6 +215,17 @@ static void ooo_pull(struct stk *stk, struct so_txn *t, uint32_t next)
 	}
 }
 
+static void ooo_drop(struct stk *stk, struct so_txn *t)
+{
+	for (int i = 0; i < JS_OOO_ENTRIES; i++) {
+		struct js_ooo o = ooo_read(t->so, i);
+
+		if (t->s.ooo_map >> i & 1)
+			stk_free(stk, o.buf, MIN(o.n_buf, ARRAY_SIZE(o.buf)));
+	}
+	t->s.ooo_map = 0;
+}
+
 unsigned int so_note_events(struct so_txn *t, uint32_t ev)
 {
 	const unsigned int both = 1u << JS_WAIT_RX | 1u << JS_WAIT_TX;
@@ -384,6 +395,36 @@ static int input(struct stk *stk, struct packet *p)
 	return err ? err : 1;
 }
 
+/*
+ * A packet for @pool was discarded for want of buffers.  If it was what is
+ * missing before all that is out of order, it would be so for ever: what is
+ * out of order has the buffers.  The peer sends that again (RFC 2018, 8).
+ * Return: 1 done; -ESTALE, -EUCLEAN
+ */
+static int discarded(struct stk *stk, uint16_t pool)
+{
+	uint32_t mark = poolc_tail(&stk->q);
+	uint16_t idx = pool < JS_N_POOLS ?
+		atomic_load_explicit(&stk->guard->sock_by_pool[pool], memory_order_acquire) :
+		0xffff;
+	struct so_txn t;
+	int err;
+
+	if (idx >= JS_N_SOCKS)
+		return 1;
+	err = so_begin(&stk->socks[idx], &t);
+	if (!err && stk_is_robbed(stk))
+		err = -ESTALE;
+	if (err)
+		return err;
+	if (!t.s.ooo_map)
+		return 1;
+	ooo_drop(stk, &t);
+	tcp_renege(&t.tcb);
+	err = so_finish(stk, idx, &t, mark, 0);
+	return err ? err : 1;
+}
+
 int so_input_events(struct stk *stk, int max)
 {
 	struct packet p;
@@ -410,6 +451,15 @@ int so_input_events(struct stk *stk, int max)
 					stk->on_event(stk->ctx, stk->guard->sock_by_pool[p.ev.pool],
 						      TCP_EV_RESET);
 			}
+		}
+		if (p.ev.type == JS_EV_DISCARD) {
+			ret = discarded(stk, p.ev.pool);
+			if (ret == -ESTALE)
+				return n;
+			/* A block that cannot be run: the child finds it with
+			 * the next packet. */
+			if (ret == -EUCLEAN && !stk->is_child)
+				return ret;
 		}
 		if (p.ev.type == JS_EV_SPACE && !stk->is_child) {
 			atomic_fetch_or(&stk->hdr->child_work, JS_WORK_EVENTS);
@@ -459,11 +509,5 @@ void so_drop_all(struct stk *stk, struct so_txn *t)
 	}
 	t->s.rcv_head = t->s.rcv_tail;
 	t->s.rcv_cc = t->s.rcv_head_off = 0;
-	for (int i = 0; i < JS_OOO_ENTRIES; i++) {
-		struct js_ooo o = ooo_read(t->so, i);
-
-		if (t->s.ooo_map >> i & 1)
-			stk_free(stk, o.buf, MIN(o.n_buf, ARRAY_SIZE(o.buf)));
-	}
-	t->s.ooo_map = 0;
+	ooo_drop(stk, t);
 }

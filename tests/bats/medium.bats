@@ -268,6 +268,23 @@ s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
 assert s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 8 << 20'
 }
 
+@test "windows that are larger than what is left of the buffer memory: TCP gives up what is out of order" {
+	jet up
+	jet link set '*->*' delay=5ms loss=1% seed=1
+	head -c 10000000 /dev/urandom >f
+	bg "$JET" run -n "$LAB" n2 -- socat -u -b 262144 TCP-LISTEN:7000,reuseaddr CREATE:got
+	server=$!
+	wait_for 10 is_listening n2 7000
+	bg timeout 60 "$JET" run -n "$LAB" n1 -- socat -u -b 262144 OPEN:f TCP:10.74.0.2:7000
+	sender=$!
+	# Windows have grown by then, and most is still to come.
+	wait_for 20 eval '[ "$(stat -c %s got)" -gt 1500000 ]'
+	jet up --node-mem 256k
+	wait_for 60 is_gone "$server"
+	wait "$sender"
+	cmp f got
+}
+
 @test "sixteen nodes: each reaches each" {
 	jet up --nodes 16
 	run -0 jet ping -c 1

@@ -105,6 +105,7 @@ static void all_that_have_bound_it_and_no_others(void **state)
 static void a_full_receiver_is_no_ones_business(void **state)
 {
 	struct js_pool_req req = { .rx_limit = 1 };
+	struct js_event ev;
 
 	(void)state;
 	bind_stream(2);
@@ -115,6 +116,10 @@ static void a_full_receiver_is_no_ones_business(void **state)
 		got(3, STREAM, 100, i);
 	}
 	got(2, STREAM, 100, 0);
+	for (unsigned int i = 1; i < 5; i++) {
+		client_event(&c[2], &ev);
+		assert_int_equal(ev.type, JS_EV_DISCARD);
+	}
 	got_nothing(2);
 	rig_lock();
 	assert_int_equal(stations[2].st.rx_pool_full, 4);

@@ -478,7 +478,7 @@ static void a_full_pool_discards(void **state)
 	struct js_pool_req req = { .rx_limit = 3 };
 	struct client a, b;
 	struct js_event ev;
-	uint16_t id;
+	uint16_t id, id_b = JS_BUF_NONE;
 
 	(void)state;
 	client_pair(&a, &b);
@@ -491,9 +491,17 @@ static void a_full_pool_discards(void **state)
 	for (unsigned int i = 1; i <= 3; i++) {
 		client_event(&b, &ev);
 		assert_int_equal(ev.seq, i);
+		id_b = ev.buf[0];
+	}
+	/* Each discard is told. */
+	for (unsigned int i = 0; i < 2; i++) {
+		client_event(&b, &ev);
+		assert_int_equal(ev.type, JS_EV_DISCARD);
+		assert_int_equal(ev.pool, b.pool);
+		assert_int_equal(ev.n_buf, 0);
 	}
 	assert_int_equal(poolc_event_peek(&b.pc, &ev), 0);
-	client_free(&b, ev.buf, 1);
+	client_free(&b, &id_b, 1);
 	client_push(&a, id, 10, 0);
 	assert_int_equal(client_run(&a), JS_ST_DONE);
 	client_event(&b, &ev);
@@ -530,6 +538,10 @@ static void a_reserve_is_for_short_packets(void **state)
 		client_event(&b, &ev);
 		assert_int_equal(ev.seq, i);
 		assert_int_equal(ev.n_buf, i == 1 ? 2 : 1);
+		if (i == 1 || i == 4) {
+			client_event(&b, &ev);
+			assert_int_equal(ev.type, JS_EV_DISCARD);
+		}
 	}
 	assert_int_equal(poolc_event_peek(&b.pc, &ev), 0);
 	rig_lock();

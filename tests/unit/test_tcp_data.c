@@ -742,6 +742,25 @@ static void inherit(void **state)
 	T_NOTHING(tp, 2);
 }
 
+/* The owner needs the room: what was kept aside is gone, and no ACK says else. */
+static void renege(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	T_RX(tp, 1, .flags = TH_ACK | TH_FIN, .seq = 101, .len = 100, .ack = 1, .wnd = 8192);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .n_sack = 1, .sack = { { 101, 201 } });
+	tcp_renege(tp);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1, .wnd = 8192);
+	assert_int_equal(t.rx.advance, 100);
+	T_STATE(tp, "ESTABLISHED");
+	/* The FIN is still known: it counts when all before it has come. */
+	T_RX(tp, 3, .flags = TH_ACK, .seq = 101, .len = 100, .ack = 1, .wnd = 8192);
+	assert_int_equal(t.rx.advance, 100);
+	T_STATE(tp, "CLOSE-WAIT");
+}
+
 static void user_calls(void **state)
 {
 	struct tcpcb *tp = t_init((struct t_opts){ USUAL });
@@ -791,6 +810,7 @@ int main(void)
 		cmocka_unit_test(cwnd_after_idle),
 		cmocka_unit_test(ack_of_nothing),
 		cmocka_unit_test(inherit),
+		cmocka_unit_test(renege),
 		cmocka_unit_test(user_calls),
 	};
 
