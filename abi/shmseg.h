@@ -214,6 +214,7 @@ struct js_stack_hdr {
 #define JS_WORK_TOKENS		0x0001	/* a socket in work_map needs a token */
 #define JS_WORK_EVENTS		0x0002	/* the next event is the child's to process */
 #define JS_WORK_LOOK		0x0004	/* a socket in work_map changed its state */
+#define JS_WORK_LOCK		0x0008	/* take the lock: somebody waits for it in vain */
 
 /* --- the guard --------------------------------------------------------------- */
 

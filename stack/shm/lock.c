@@ -104,12 +104,15 @@ static bool take_sleeping(struct js_stack_hdr *h, uint32_t me, uint32_t *seen)
 int lock_take(struct js_stack_hdr *h, uint32_t me)
 {
 	uint32_t seen;
+	uint64_t since;
 
 	if (take_soon(h, me))
 		return 0;
-	while (!take_sleeping(h, me, &seen)) {
+	for (since = now_us(); !take_sleeping(h, me, &seen); ) {
 		if (atomic_load_explicit(&h->dead, memory_order_relaxed))
 			return -ENETDOWN;
+		if (now_us() - since >= LOCK_FENCE_US)
+			return -ETIME;
 	}
 	return 0;
 }

@@ -35,10 +35,11 @@ uint32_t lock_self(void);
  * lock_take() - Wait for the lock and take it
  * @me:		lock_self()
  *
- * Spins a little, then sleeps.  In bouts of LOCK_FENCE_US, so that the end of
- * the stack is noticed.
+ * Spins a little, then sleeps, for LOCK_FENCE_US in all: so that the end of
+ * the stack is noticed, and a holder that is dead or stopped.
  * Context: application.  Not re-entrant.
- * Return: 0; -ENETDOWN if the stack has ended
+ * Return: 0; -ENETDOWN if the stack has ended; -ETIME: somebody has it all the
+ *	time, have the child look who (JS_WORK_LOCK) and try again
  */
 int lock_take(struct js_stack_hdr *h, uint32_t me);
 

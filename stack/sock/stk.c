@@ -128,6 +128,17 @@ static void wait_for_fenced(struct stk *stk, uint32_t tid)
 	nanosleep(&nap, NULL);
 }
 
+/* The child takes the lock from the dead and the stopped when it needs it;
+ * with nothing to do it does not. */
+static void have_child_look(struct stk *stk)
+{
+	uint64_t one = 1;
+
+	atomic_fetch_or(&stk->hdr->child_work, JS_WORK_LOCK);
+	if (write(stk->kick_fd, &one, sizeof(one)) < 0)
+		return;		/* full is as good as written */
+}
+
 static int enter(struct stk *stk)
 {
 	uint32_t me = lock_self();
@@ -136,6 +147,10 @@ static int enter(struct stk *stk)
 		uint32_t holder = 0;
 		int err = lock_take(stk->hdr, me);
 
+		if (err == -ETIME) {
+			have_child_look(stk);
+			continue;
+		}
 		if (err)
 			return err;
 		/* acquire, pairs with store-release in leave() */

@@ -309,6 +309,17 @@ fenced() { [ "$(grep -c 'lock taken from thread .* stopped' "$RUN/n1-connd.log")
 is_stopped() { grep -q '^State:.*[T] ' "/proc/$1/status"; }
 arrived() { [ "$(stat -c %s got)" -ge "$1" ]; }
 
+@test "stopped inside the lock with nothing under way: another process of the stack goes on" {
+	serve kernel 7020
+	run -0 timeout -k 1 10 env JETSTREAM_FAULT=stop-before-commit:100 "$JET" run -n "$LAB" n1 -- \
+		"$PUSH" 10.74.0.2 7020 0 30000 fork
+	printf '%s\n' "$output" >push
+	[ "$(accepted push)" -eq 30000 ]
+	served
+	is_pattern 30000
+	fenced 1
+}
+
 @test "the connection server killed: a transfer goes on, and a new server comes" {
 	local old
 	jet up -q --rate 200m

@@ -12,6 +12,8 @@
  *	stop	SIGSTOP to itself; when continued, exit
  *	block	(from the start) send() blocks until all is taken, then exit
  *	ask	as exit, but wait for an octet on standard input before each chunk
+ *	fork	a second process, which sets options until it is stopped in the lock
+ *		(JETSTREAM_FAULT); then send one chunk, continue it, wait for its end
  *	recv	send nothing: read to the end, print "received N" or "error E"
  *
  * Octet i of the pattern is (i * 167 + (i >> 8)) & 0xff; "tcp_push pattern N"
@@ -21,12 +23,14 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void say(const char *what, unsigned long long n)
@@ -78,6 +82,42 @@ static int receive(int fd)
 	return 0;
 }
 
+/* Takes the lock and commits, and sends nothing.  First a
+ * while, after which the stack's child has nothing left to do, nor a timer of
+ * the handshake: sooner it would take the lock without being asked. */
+static void set_options(int fd)
+{
+	int on = 1, err = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+
+	usleep(1500000);
+	for (int i = 0; i < 1000 && !err; i++) {
+		on = i & 1;
+		err = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	}
+	_exit(err ? 1 : 0);
+}
+
+static int send_beside_stopped(int fd, size_t chunk)
+{
+	unsigned char buf[65536];
+	int status = 0;
+	ssize_t n;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		set_options(fd);
+	if (pid < 0 || waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status)) {
+		fprintf(stderr, "the second process was not stopped: %#x\n", status);
+		return 1;
+	}
+	chunk = chunk < sizeof(buf) ? chunk : sizeof(buf);
+	fill(buf, chunk, 0);
+	n = send(fd, buf, chunk, 0);
+	say("accepted", n < 0 ? 0 : (unsigned long long)n);
+	kill(pid, SIGCONT);
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
@@ -89,7 +129,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "pattern"))
 		return pattern(strtoull(argv[2], NULL, 0));
 	if (argc != 6 || inet_pton(AF_INET, argv[1], &sin.sin_addr) != 1) {
-		fprintf(stderr, "usage: tcp_push ADDR PORT BYTES CHUNK exit|kill|stop|block|ask|recv\n");
+		fprintf(stderr, "usage: tcp_push ADDR PORT BYTES CHUNK exit|kill|stop|block|ask|fork|recv\n");
 		return 2;
 	}
 	sin.sin_port = htons((unsigned short)atoi(argv[2]));
@@ -104,6 +144,8 @@ int main(int argc, char **argv)
 	say("connected", 0);
 	if (!strcmp(argv[5], "recv"))
 		return receive(fd);
+	if (!strcmp(argv[5], "fork"))
+		return send_beside_stopped(fd, chunk);
 	flags = strcmp(argv[5], "block") ? MSG_DONTWAIT : 0;
 	while (total < bytes) {
 		size_t k = bytes - total < chunk ? (size_t)(bytes - total) : chunk;

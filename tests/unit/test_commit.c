@@ -239,7 +239,8 @@ static void contended_counts_right(void **state)
 	pid = fork();
 	if (pid == 0) {
 		for (int i = 0; i < N; i++) {
-			lock_take(h, lock_self());
+			while (lock_take(h, lock_self()) == -ETIME)
+				;
 			h->lock_sock = h->lock_sock + 1;
 			if (!lock_release(h, lock_self()))
 				_exit(1);
@@ -254,6 +255,21 @@ static void contended_counts_right(void **state)
 	waitpid(pid, &status, 0);
 	assert_int_equal(WEXITSTATUS(status), 0);
 	assert_int_equal(h->lock_sock, 2 * N);
+}
+
+/* An application does not rob, nor wait for ever: the child is to look. */
+static void stopped_holder_is_told_of(void **state)
+{
+	pid_t pid = holder(stop_then_release);
+	int status;
+
+	(void)state;
+	waitpid(pid, &status, WUNTRACED);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(lock_take(h, lock_self()), -ETIME);
+	assert_true(lock_is_held(h, (uint32_t)pid));
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
 }
 
 /* The end of the stack ends waiting. */
@@ -278,7 +294,7 @@ int main(void)
 		CASE(dead_holder_is_robbed),
 		CASE(stopped_holder_is_robbed),
 		CASE(contended_counts_right),
-		CASE(dead_stack_ends_waiting),
+		CASE(stopped_holder_is_told_of), CASE(dead_stack_ends_waiting),
 	};
 
 	return cmocka_run_group_tests_name("commit", tests, NULL, NULL);
