@@ -8,6 +8,7 @@
  */
 #include <limits.h>
 #include <string.h>
+#include <time.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -15,7 +16,8 @@
 #include "stack/api/api.h"
 
 #define WINDOW		16	/* pieces handed to the stack at once */
-#define NOBUF_TRIES	100	/* of 50 ms in so_send(): the node is out of buffers for good */
+#define NOBUF_NAP_NS	5000000	/* until others have given some back */
+#define NOBUF_TRIES	6000	/* 30 s: the node is out of buffers for good */
 #define COPY_SIZE	16384	/* octets of sendfile() between two system calls */
 
 /* --- a position in the application's buffers ------------------------------------------ */
@@ -133,9 +135,15 @@ ssize_t usock_send(struct usock *u, const struct iovec *iov, size_t n_iov, int f
 			done += n;
 			continue;
 		}
-		/* The kernel's TCP waits for memory as for room. */
-		if (n == -EAGAIN || (n == -ENOBUFS && nobuf++ < NOBUF_TRIES))
+		/* The kernel's TCP waits for memory as for room.  Nobody wakes
+		 * us when a node has buffers again: look now and then. */
+		if (n == -ENOBUFS && nobuf++ < NOBUF_TRIES) {
 			n = send_wait(u, seq, &deadline, flags);
+			if (!n)
+				nanosleep(&(struct timespec){ .tv_nsec = NOBUF_NAP_NS }, NULL);
+		} else if (n == -EAGAIN) {
+			n = send_wait(u, seq, &deadline, flags);
+		}
 		if (n == 0 && done && has_error(u))
 			return done;
 		if (n)
