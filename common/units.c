@@ -9,6 +9,18 @@
 #include "common/units.h"
 #include "common/util.h"
 
+/* @v, not 0, in the largest unit of which it is a whole number; each is a
+ * thousand of the one before. */
+static const char *whole(unsigned long long v, const char *const suffix[4], char buf[UNITS_TEXT_MAX])
+{
+	int i = 0;
+
+	for (; i < 3 && v % 1000 == 0; i++)
+		v /= 1000;
+	snprintf(buf, UNITS_TEXT_MAX, "%llu%s", v, suffix[i]);
+	return buf;
+}
+
 bool units_number(const char *s, uint64_t *v)
 {
 	unsigned long long n;
@@ -54,19 +66,9 @@ bool units_rate(const char *s, uint64_t *rate_bps)
 
 const char *units_rate_text(uint64_t rate_bps, char buf[UNITS_TEXT_MAX])
 {
-	unsigned long long v = rate_bps;
+	static const char *const suffix[] = { "", "k", "M", "G" };
 
-	if (!v)
-		snprintf(buf, UNITS_TEXT_MAX, "unlimited");
-	else if (v % 1000000000 == 0)
-		snprintf(buf, UNITS_TEXT_MAX, "%lluG", v / 1000000000);
-	else if (v % 1000000 == 0)
-		snprintf(buf, UNITS_TEXT_MAX, "%lluM", v / 1000000);
-	else if (v % 1000 == 0)
-		snprintf(buf, UNITS_TEXT_MAX, "%lluk", v / 1000);
-	else
-		snprintf(buf, UNITS_TEXT_MAX, "%llu", v);
-	return buf;
+	return rate_bps ? whole(rate_bps, suffix, buf) : strcpy(buf, "unlimited");
 }
 
 /* Digits with at most one point among them; *end: what comes behind. */
@@ -114,19 +116,9 @@ bool units_time(const char *s, uint64_t max_ns, uint64_t *ns)
 
 const char *units_time_text(uint64_t ns, char buf[UNITS_TEXT_MAX])
 {
-	unsigned long long v = ns;
+	static const char *const suffix[] = { "ns", "us", "ms", "s" };
 
-	if (!v)
-		snprintf(buf, UNITS_TEXT_MAX, "0");
-	else if (v % 1000000000 == 0)
-		snprintf(buf, UNITS_TEXT_MAX, "%llus", v / 1000000000);
-	else if (v % 1000000 == 0)
-		snprintf(buf, UNITS_TEXT_MAX, "%llums", v / 1000000);
-	else if (v % 1000 == 0)
-		snprintf(buf, UNITS_TEXT_MAX, "%lluus", v / 1000);
-	else
-		snprintf(buf, UNITS_TEXT_MAX, "%lluns", v);
-	return buf;
+	return ns ? whole(ns, suffix, buf) : strcpy(buf, "0");
 }
 
 bool units_percent(const char *s, double *p)

@@ -140,7 +140,7 @@ static int buf_set(struct usock *u, uint16_t type, int octets)
 	struct cm_msg m = usock_msg(u, type);
 
 	/* sock_setsockopt() is silent about both bounds. */
-	m.n = octets < 0 || (uint32_t)octets > JS_BUF_MAX ? JS_BUF_MAX : MAX((uint32_t)octets, BUF_MIN);
+	m.n = octets < 0 || (uint32_t)octets > JS_BUF_MAX ? JS_BUF_MAX : MAX((uint32_t)octets, (uint32_t)BUF_MIN);
 	return link_simple(&m);
 }
 

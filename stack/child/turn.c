@@ -117,7 +117,7 @@ static int make_tx_pool(struct child *c)
 {
 	struct js_pool_req req = {
 		.stream = JS_STREAM_NO, .queues = 0xffff,
-		.tx_limit = MIN(TX_POOL_BUFS, c->stk.pc.n_bufs / 2),
+		.tx_limit = MIN((uint32_t)TX_POOL_BUFS, c->stk.pc.n_bufs / 2),
 	};
 	uint16_t pool;
 	int err = poolc_pool_create(&c->stk.pc, &req, &pool, NULL);

@@ -316,8 +316,8 @@ static int send_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 /* --- decisions ---------------------------------------------------------------- */
 
 /* Send [@start, @end) again, or as much of it as one segment holds and the
- * peer's window takes.  Return: octets of sequence space; 0 if nothing went. */
-static uint32_t send_again(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
+ * peer's window takes.  Return: 1, or 0 if nothing went. */
+static int send_again(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			   struct tcp_seg *out, uint32_t start, uint32_t end)
 {
 	uint32_t len = min_u32(end - start, tcp_eff_mss(tp));
@@ -340,7 +340,9 @@ static uint32_t send_again(struct tcpcb *tp, const struct tcp_view *v, uint64_t 
 	if (!data && !fin)
 		return 0;
 	send_data(tp, v, now_us, out, start, data, fin);
-	return data + fin;
+	tcp_loss_sent(tp, start, start + data + fin, true, now_us);
+	tcp_timer_data_sent(tp, out, now_us);
+	return 1;
 }
 
 /* What was lost, as far as cwnd allows. */
@@ -357,12 +359,7 @@ static int output_lost(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_
 	if (!cwnd_allows(tp, n, tp->snd_cwnd) &&
 	    (tp->ca_state != TCP_CA_RECOVERY || (tp->flags & TF_SACK) || start != tp->snd_una))
 		return 0;
-	n = send_again(tp, v, now_us, out, start, end);
-	if (!n)
-		return 0;
-	tcp_loss_sent(tp, start, start + n, true, now_us);
-	tcp_timer_data_sent(tp, out, now_us);
-	return 1;
+	return send_again(tp, v, now_us, out, start, end);
 }
 
 /* Data and FIN that were never sent. */
@@ -439,23 +436,18 @@ static int output_window_probe(struct tcpcb *tp, const struct tcp_view *v, uint6
 static int output_rescue(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			 struct tcp_seg *out)
 {
-	uint32_t start, end, n;
+	uint32_t start, end;
 
 	if (!tcp_loss_rescue(tp, &start, &end))
 		return 0;
-	n = send_again(tp, v, now_us, out, start, end);
-	if (!n)
-		return 0;
-	tcp_loss_sent(tp, start, start + n, true, now_us);
-	tcp_timer_data_sent(tp, out, now_us);
-	return 1;
+	return send_again(tp, v, now_us, out, start, end);
 }
 
 /* RFC 8985, 7.3: a new segment if there is one, else the last again. */
 static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			     struct tcp_seg *out)
 {
-	uint32_t start, n;
+	uint32_t start;
 
 	tp->flags &= ~TF_TLP_DUE;
 	if (tp->ca_state == TCP_CA_RECOVERY)
@@ -472,14 +464,10 @@ static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_
 	tp->flags |= TF_TLP_REXMT;
 	tp->tlp_end = tp->snd_nxt;
 	start = seq_max(tp->snd_una, tp->snd_nxt - tcp_eff_mss(tp));
-	n = send_again(tp, v, now_us, out, start, tp->snd_nxt);
-	if (!n) {
-		tp->flags &= ~TF_TLP_OUT;
-		return 0;
-	}
-	tcp_loss_sent(tp, start, start + n, true, now_us);
-	tcp_timer_data_sent(tp, out, now_us);
-	return 1;
+	if (send_again(tp, v, now_us, out, start, tp->snd_nxt))
+		return 1;
+	tp->flags &= ~TF_TLP_OUT;
+	return 0;
 }
 
 /* Synchronized, and both directions may have something to say. */

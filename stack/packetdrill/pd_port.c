@@ -324,7 +324,7 @@ int poolc_queue_revoke(struct poolc *pc, unsigned int idx)
 
 int poolc_query(struct poolc *pc, uint32_t first, struct js_buf_own own[JS_PC_QUERY_MAX])
 {
-	uint32_t n = first < N_BUFS ? MIN(N_BUFS - first, JS_PC_QUERY_MAX) : 0;
+	uint32_t n = first < N_BUFS ? MIN(N_BUFS - first, (uint32_t)JS_PC_QUERY_MAX) : 0;
 
 	(void)pc;
 	memcpy(own, port.own + MIN(first, (uint32_t)N_BUFS), n * sizeof(own[0]));

@@ -79,7 +79,7 @@ static int recv_answer(int sock, struct js_pc_rep *rep, int *fds)
 		return -ENETDOWN;
 	if (n < JS_PC_REP_SHORT ||
 	    (size_t)n < JS_PC_REP_SHORT + (rep->op == JS_PC_QUERY && !rep->err ?
-					   MIN(rep->n, JS_PC_QUERY_MAX) * sizeof(rep->own[0]) : 0))
+					   MIN(rep->n, (uint32_t)JS_PC_QUERY_MAX) * sizeof(rep->own[0]) : 0))
 		return -EPROTO;
 	return 0;
 }

@@ -19,29 +19,6 @@ pings() {
 		sed -n 's/.*bytes from.*icmp_seq=\([0-9]*\) .*/\1/p' || true
 }
 
-start_capture() {
-	local file=$1
-	shift
-	bg "$JET" capture -n "$LAB" -w "$file" "$@"
-	CAPTURE=$!
-	wait_for 5 grep -q 'capturing lab' "bg.$((${#BG[@]} - 1))"
-}
-
-end_capture() {
-	kill -INT "$CAPTURE"
-	wait "$CAPTURE"
-}
-
-# frames FILE FILTER FIELD...: one line a frame.
-frames() {
-	local file=$1 filter=$2 args=() f
-	shift 2
-	for f; do
-		args+=(-e "$f")
-	done
-	"$SRC/tests/lib/tshark" -n -r "$file" -Y "$filter" -T fields "${args[@]}" 2>tshark.err
-}
-
 # settings: a line a pair, "n1->n2 WORD...".
 settings() {
 	jet link show --json | sed -n 's/^ *"\(src\|dst\|set\)": *"\(.*\)",$/\2/p' | paste -d ' ' - - - |

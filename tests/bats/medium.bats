@@ -7,30 +7,6 @@
 #	 \________________ ring _________________/
 load helper
 
-# start_capture FILE [ARG...]: returns when it has begun; its pid is $CAPTURE.
-start_capture() {
-	local file=$1
-	shift
-	bg "$JET" capture -n "$LAB" -w "$file" "$@"
-	CAPTURE=$!
-	wait_for 5 grep -q 'capturing lab' "bg.$((${#BG[@]} - 1))"
-}
-
-end_capture() {
-	kill -INT "$CAPTURE"
-	wait "$CAPTURE"
-}
-
-# frames FILE FILTER FIELD...: one line a frame.
-frames() {
-	local file=$1 filter=$2 args=() f
-	shift 2
-	for f; do
-		args+=(-e "$f")
-	done
-	"$SRC/tests/lib/tshark" -n -r "$file" -Y "$filter" -T fields "${args[@]}" 2>tshark.err
-}
-
 # A number of the ring, from jet status.
 ring_stat() {
 	jet status --json | jq ".ring.$1"
