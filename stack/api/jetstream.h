@@ -4,12 +4,13 @@
  * (installed as jetstream/socket.h; link with -ljetstream)
  *
  * Each function is the socket call of the same name without "jet_", for
- * AF_INET and AF_INET6 (v4-mapped) stream sockets served by our TCP; given any
+ * AF_INET and AF_INET6 (v4-mapped, too) stream sockets served by our TCP; given any
  * other descriptor it calls libc's.  So one program can use both, and
  * libjetstream-preload.so is these functions under libc's names.  Meaning,
  * arguments, results and errno are Linux's; below is what differs or what is
- * worth saying.  Descriptors are real ones: fstat(), dup(), fork(),
- * SCM_RIGHTS count them, but read and write them only through this library.
+ * worth saying.  Descriptors are real ones: fstat(), dup() and
+ * fork() count them, but read and write them only through this library.  Across
+ * exec() and SCM_RIGHTS they do not work.
  *
  * Context: any thread.  In a signal handler: a call that finds its own thread
  * inside this library gives EAGAIN instead of waiting for itself.  The calls
@@ -21,7 +22,7 @@
  * kernel sockets instead).
  *
  * Environment (not of setuid programs): JETSTREAM_PREFIXES, addresses that
- * our TCP reaches, default 10.74.0.0/16; JETSTREAM_FALLBACK;
+ * our TCP reaches, default 10.74.0.0/16,fd4a:5300::/64; JETSTREAM_FALLBACK;
  * JETSTREAM_RX=child, threads that wait do not process packets;
  * JETSTREAM_TRACE, control messages on standard error.
  */
@@ -72,8 +73,8 @@ JET_API void jet_closefrom(int first);
 
 /* --- data ------------------------------------------------------------------------- */
 
-/* MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE.  MSG_OOB: EOPNOTSUPP.  Control data is
- * not looked at. */
+/* MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE, MSG_OOB.  Control data is not looked
+ * at. */
 JET_API ssize_t jet_send(int fd, const void *buf, size_t len, int flags);
 JET_API ssize_t jet_sendto(int fd, const void *buf, size_t len, int flags,
 			   const struct sockaddr *to, socklen_t to_len);
@@ -83,7 +84,8 @@ JET_API ssize_t jet_write(int fd, const void *buf, size_t len);
 JET_API ssize_t jet_writev(int fd, const struct iovec *iov, int n_iov);
 /* Offset -1 only: a stream has none. */
 JET_API ssize_t jet_pwritev2(int fd, const struct iovec *iov, int n_iov, off_t offset, int flags);
-/* MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC (drop), MSG_WAITALL.  With both of the
+/* MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC (drop), MSG_WAITALL, MSG_OOB (there is no
+ * SIGURG).  With both of the
  * latter's kin, MSG_PEEK | MSG_WAITALL waits for at most half of SO_RCVBUF. */
 JET_API ssize_t jet_recv(int fd, void *buf, size_t len, int flags);
 JET_API ssize_t jet_recvfrom(int fd, void *buf, size_t len, int flags,
@@ -105,7 +107,9 @@ JET_API ssize_t jet_splice(int in, off_t *off_in, int out, off_t *off_out, size_
 JET_API int jet_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 JET_API int jet_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 /* Honoured: SO_ERROR TYPE DOMAIN PROTOCOL ACCEPTCONN REUSEADDR LINGER SNDBUF
- * RCVBUF RCVLOWAT RCVTIMEO SNDTIMEO; TCP_NODELAY INFO MAXSEG (reading).
+ * RCVBUF RCVLOWAT RCVTIMEO SNDTIMEO KEEPALIVE OOBINLINE; TCP_NODELAY CORK
+ * QUICKACK INFO MAXSEG CONGESTION KEEPIDLE KEEPINTVL KEEPCNT USER_TIMEOUT
+ * SYNCNT LINGER2 DEFER_ACCEPT WINDOW_CLAMP NOTSENT_LOWAT; IP_TOS TTL.
  * Others are checked by the kernel, kept, and read back. */
 JET_API int jet_getsockopt(int fd, int level, int name, void *val, socklen_t *len);
 JET_API int jet_setsockopt(int fd, int level, int name, const void *val, socklen_t len);

@@ -161,6 +161,14 @@ static const char *env(const char *name)
 	return getauxval(AT_SECURE) ? NULL : getenv(name);
 }
 
+/* Neither empty nor 0. */
+static bool is_set(const char *name)
+{
+	const char *v = env(name);
+
+	return v && *v && strcmp(v, "0");
+}
+
 static void read_environment(void)
 {
 	const char *rx = env("JETSTREAM_RX");
@@ -370,7 +378,7 @@ static void first_open(void)
 		atomic_store_explicit(&link_.state, LINK_UP, memory_order_release);
 		return;
 	}
-	if (env("JETSTREAM_FALLBACK") && strcmp(env("JETSTREAM_FALLBACK"), "0")) {
+	if (is_set("JETSTREAM_FALLBACK")) {
 		log_warn("no connection server here (%s): using the kernel's TCP", strerror(-r));
 		atomic_store(&link_.state, LINK_KERNEL);
 	}
