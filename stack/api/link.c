@@ -490,7 +490,8 @@ static int reattach(struct stk *stk)
 	if (!r && queue) {
 		r = stk_reattach(stk, queue);
 		done.id = ++link_.next_id;
-		cm_send(link_.channel, &done, NULL, 0);
+		if (!r)
+			cm_send(link_.channel, &done, NULL, 0);
 	}
 	release(&h);
 	return r ? -ENETDOWN : 0;

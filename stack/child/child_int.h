@@ -106,6 +106,7 @@ struct child {
 	uint64_t server_retry_us;
 	uint64_t handover_us;		/* offer what is in TIME-WAIT again; UINT64_MAX: no need */
 	uint64_t next_us;		/* no timer of a socket is due before */
+	uint64_t fetch_until;		/* how long we wait for jetringd while we hold the lock; 0: not yet */
 	struct wheel wheel;		/* deadlines and orphans of the sockets, as far as we have looked */
 	struct wheel_timer timers[JS_N_SOCKS];
 	bool ring_gone;			/* jetringd has closed our port, or died */
@@ -172,6 +173,7 @@ void conn_bindpoint_ready(struct child *c, uint32_t idx);
 void conn_syn(struct child *c, const struct cm_msg *m);
 void conn_fail(struct child *c, uint32_t idx, int err);	/* connect() ends with this errno */
 void conn_timers(struct child *c, uint64_t now);	/* lock held */
+void conn_deadline(struct child *c, uint32_t idx);	/* what the block says; lock held */
 void conn_timer_set(struct child *c, uint32_t idx);	/* its deadline_us or orphan_us is another */
 void conn_scan_pending(struct child *c);		/* lock held */
 void conn_bury(struct child *c);			/* destroy pools that are done */

@@ -834,6 +834,16 @@ static uint64_t timer_of(const struct child *c, uint32_t idx)
 	return c->socks[idx].orphan_us ? MIN(at, c->socks[idx].orphan_us) : at;
 }
 
+void conn_deadline(struct child *c, uint32_t idx)
+{
+	struct js_sock *sh = &c->stk.socks[idx];
+	struct so_txn t;
+
+	if (so_begin(sh, &t) == 0)
+		atomic_store(&sh->deadline_us, tcp_poll_at(&t.tcb));
+	conn_timer_set(c, idx);
+}
+
 void conn_timer_set(struct child *c, uint32_t idx)
 {
 	uint64_t at = timer_of(c, idx);
@@ -878,9 +888,10 @@ void conn_timers(struct child *c, uint64_t now)
 		 * look a millisecond, no more. */
 		wheel_set(&c->wheel, i, MAX(timer_of(c, i), now + 1000));
 	}
-	/* What this round itself set, too. */
-	note_moved(c);
+	/* What this round itself set, too.  In this order: one that was robbed
+	 * may be writing between the two. */
 	atomic_store(&c->stk.hdr->app_deadline_us, UINT64_MAX);
+	note_moved(c);
 	next = wheel_next_us(&c->wheel);
 	c->next_us = next == WHEEL_NEVER ? next : MAX(next, now + 1000);
 }
@@ -930,7 +941,8 @@ int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx)
 			t.s.rcv_hiwat = octets;
 			tcp_user_rcv_buf(&t.tcb, octets);
 		}
-		err = so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q), 0);
+		err = so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q),
+				tx ? 1u << JS_WAIT_TX : 0);
 	}
 	child_unlock(c);
 	return err;

@@ -7,6 +7,7 @@
  * The child; never blocks: a user that does not read its answers loses them.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "common/util.h"
 #include "stack/child/child_int.h"
 
+#define SERVER_ROOM_MS	200	/* of a full channel */
 #define SERVER_RETRY_US	200000	/* the server is away: look again */
 
 /* --- users ------------------------------------------------------------------------ */
@@ -215,9 +217,10 @@ static void on_reattach(struct child *c, int i, const struct cm_msg *req)
 			    .ring_id = c->stk.pc.ring_id };
 	int queue;
 
-	reclaim_old(c, i);
-	if (req->on)
+	if (req->on) {
+		reclaim_old(c, i);
 		return;
+	}
 	queue = poolc_queue_open(&c->stk.pc);
 	m.err = queue < 0 ? queue : 0;
 	if (queue >= 0) {
@@ -335,25 +338,32 @@ void ctl_proc_ready(struct child *c, int i, uint32_t events)
 
 /* --- the server ---------------------------------------------------------------------- */
 
+static void server_lost(struct child *c)
+{
+	close(c->server_fd);
+	c->server_fd = -1;
+	c->server_retry_us = now_us() + SERVER_RETRY_US;
+}
+
+/* The server is trusted and does not wait for us: a full channel has room
+ * again soon.  If not, it is as good as dead, and is told all when it is back. */
 int ctl_server_send(struct child *c, struct cm_msg *m, const int *fds, int n_fds)
 {
+	struct pollfd p = { .fd = c->server_fd, .events = POLLOUT };
 	int err;
 
 	m->version = CM_VERSION;
 	if (c->server_fd < 0)
 		return -ENOTCONN;	/* said again when it is back */
 	err = cm_send_to(c->server_fd, m, fds, n_fds, MSG_DONTWAIT, NULL, 0);
-	if (err)
-		log_warn("cannot tell the connection server %s: %s",
-			 cm_names[m->type], strerror(-err));
+	if (err == -EAGAIN && poll(&p, 1, SERVER_ROOM_MS) > 0)
+		err = cm_send_to(c->server_fd, m, fds, n_fds, MSG_DONTWAIT, NULL, 0);
+	if (!err)
+		return 0;
+	log_warn("cannot tell the connection server %s: %s", cm_names[m->type], strerror(-err));
+	if (err == -EAGAIN)
+		server_lost(c);
 	return err;
-}
-
-static void server_lost(struct child *c)
-{
-	close(c->server_fd);
-	c->server_fd = -1;
-	c->server_retry_us = now_us() + SERVER_RETRY_US;
 }
 
 /* Is the other end of @fd root's? */

@@ -37,6 +37,25 @@ static pid_t tgid_of(uint32_t tid)
 	return tgid;
 }
 
+/*
+ * Look at every connection anew; lock held.  Whoever had the lock may have
+ * committed and then not told anybody: not the deadline, not who sleeps on the
+ * socket, not us that its state is another; nor published its segments.
+ */
+static void look_at_all(struct child *c)
+{
+	const unsigned int both = 1u << JS_WAIT_RX | 1u << JS_WAIT_TX;
+
+	for (uint32_t k = 0; k < c->max_sock; k++) {
+		if (c->socks[k].kind != CK_CONN)
+			continue;
+		conn_deadline(c, k);
+		so_wakeup(&c->stk, k, both);
+		so_tell_child(&c->stk, k);
+	}
+	c->want_scan = true;
+}
+
 void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 {
 	pid_t pid = may_run ? tgid_of(owner) : 0;
@@ -52,6 +71,7 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 			c->procs[i].fenced = true;
 		}
 	}
+	look_at_all(c);
 }
 
 /* Buffers that some committed block, our cache or an unread event reaches. */
@@ -79,14 +99,16 @@ static bool is_fetched(const struct js_queue *sq, uint32_t tail, uint64_t until)
 
 void reclaim_wait_fetched(struct child *c)
 {
-	uint64_t until = now_us() + FETCH_WAIT_US;
-
+	/* Once for each time that we hold the lock: many sockets may be
+	 * released in it. */
+	if (!c->fetch_until)
+		c->fetch_until = now_us() + FETCH_WAIT_US;
 	poolc_ring(&c->stk.pc);
 	for (int i = 0; i < MAX_PROCS; i++) {
 		const struct js_queue *sq = &c->stk.pc.sq[c->procs[i].queue];
 
 		if (c->procs[i].used && !c->procs[i].fenced)
-			is_fetched(sq, atomic_load(&sq->tail), until);
+			is_fetched(sq, atomic_load(&sq->tail), c->fetch_until);
 	}
 }
 
@@ -177,11 +199,14 @@ void reclaim_back(struct child *c, int i, uint32_t queue)
 	if (!p->fenced)
 		poolc_queue_revoke(&c->stk.pc, p->queue);
 	atomic_fetch_and(&c->stk.hdr->deferring, ~(1u << p->queue));
+	/* If it did not take the last one, that was never used. */
+	if (!p->has_old)
+		p->old_queue = p->queue;
 	p->has_old = true;
-	p->old_queue = p->queue;
 	p->queue = queue;
 	p->fenced = false;
 	unretire(c);
+	look_at_all(c);		/* it may have written since, as if it had the lock */
 	child_unlock(c);
 	log_trace("process %d has come back, script queue %u instead of %u", (int)p->pid,
 		  queue, p->old_queue);
@@ -222,18 +247,6 @@ void reclaim_proc(struct child *c, int i)
 	if (p->has_old && !is_queue_used(c, p->old_queue))
 		reclaim_bufs(c, p->old_queue);
 	unretire(c);
-	for (uint32_t k = 0; k < c->max_sock; k++) {
-		struct js_sock *so = &c->stk.socks[k];
-		struct so_txn t;
-
-		if (c->socks[k].kind != CK_CONN)
-			continue;
-		/* It may have died between commit and telling the deadline, or
-		 * before its segments were published. */
-		if (so_begin(so, &t) == 0)
-			atomic_store(&so->deadline_us, tcp_poll_at(&t.tcb));
-		conn_timer_set(c, k);
-	}
-	c->want_scan = true;
+	look_at_all(c);
 	child_unlock(c);
 }

@@ -36,6 +36,7 @@ void child_lock(struct child *c)
 	uint32_t owner;
 	int ret;
 
+	c->fetch_until = 0;
 	if (c->is_faulty) {
 		lock_force(c->stk.hdr);
 		return;
@@ -174,6 +175,8 @@ static void do_work(struct child *c)
 
 			if (what & JS_WORK_TOKENS)
 				conn_token(c, idx);
+			if (c->socks[idx].kind == CK_CONN)
+				conn_deadline(c, idx);
 			conn_review(c, idx);
 		}
 	}

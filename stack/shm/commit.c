@@ -58,6 +58,7 @@ int so_begin(struct js_sock *so, struct so_txn *t)
 	struct tcp_view v;
 
 	t->so = so;
+	t->room = false;
 	for (int tries = 0; ; tries++) {
 		const struct js_block *b;
 

@@ -36,6 +36,7 @@ struct so_txn {
 	struct js_sock *so;
 	uint64_t seen;			/* js_sock.commit at so_begin() */
 	unsigned int slot;		/* to be written: chosen at so_begin(), as so_fence() expects */
+	bool room;			/* so_output() has made it writable: so_finish() wakes writers */
 	struct tcpcb tcb;
 	struct js_so s;
 };

@@ -513,7 +513,8 @@ static int opts_locked(struct stk *stk, uint32_t sock, uint32_t gen, int quickac
 		tcp_user_quickack(&t.tcb, quickack);
 	}
 	so_output(stk, sock, &t, now);
-	return so_finish(stk, sock, &t, mark, 0);
+	/* What makes a socket writable may be another now. */
+	return so_finish(stk, sock, &t, mark, 1u << JS_WAIT_TX);
 }
 
 /* @quickack: 0 or 1; -1: the other options. */

@@ -153,7 +153,7 @@ static int emit(struct stk *stk, uint32_t sock, struct so_txn *t, struct tcp_seg
 	return n;
 }
 
-void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
+static void output_all(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
 {
 	struct js_sock *so = &stk->socks[sock];
 	struct tcp_view v;
@@ -192,6 +192,15 @@ void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
 	}
 }
 
+/* With TCP_NOTSENT_LOWAT, what is sent makes room, whoever sends it. */
+void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
+{
+	bool was_writable = so_is_writable(t);
+
+	output_all(stk, sock, t, now);
+	t->room |= !was_writable && so_is_writable(t);
+}
+
 /* Void the ops pushed since @mark: their transaction did not happen.  ALLOCs
  * stay, their buffers go to the cache. */
 static void void_ops(struct stk *stk, uint32_t mark)
@@ -204,7 +213,9 @@ static void void_ops(struct stk *stk, uint32_t mark)
 	}
 }
 
-/* Under the lock: the child reads the three words under it, too. */
+/* Under the lock, as the child reads the three words.  But a thread that was
+ * stopped here and robbed of it may write over what was told since: then the
+ * child reads the block again. */
 static void note_deadline(struct stk *stk, uint32_t sock, struct so_txn *t)
 {
 	struct js_stack_hdr *h = stk->hdr;
@@ -215,6 +226,8 @@ static void note_deadline(struct stk *stk, uint32_t sock, struct so_txn *t)
 	atomic_store_explicit(&t->so->deadline_us, at, memory_order_relaxed);
 	if (!(atomic_load_explicit(moved, memory_order_relaxed) & bit))
 		atomic_fetch_or(moved, bit);
+	if (!stk->is_child && stk_is_robbed(stk))
+		so_tell_child(stk, sock);
 	old = atomic_load_explicit(&h->app_deadline_us, memory_order_relaxed);
 	while (at < old &&
 	       !atomic_compare_exchange_weak(&h->app_deadline_us, &old, at))
@@ -245,18 +258,24 @@ int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
 	poolc_publish(&stk->q);
 	fault_here(FAULT_AFTER_PUBLISH);
 	note_deadline(stk, sock, t);
+	if (t->room)
+		wake |= 1u << JS_WAIT_TX;
 	if (wake)
 		so_wakeup(stk, sock, wake);
 	return 0;
 }
 
-/* Ask the child for a look at a socket. */
+/* Ask the child for a look at a socket.  It asks itself, too, but sees that
+ * before it sleeps: it never writes to the eventfd, which an application may
+ * have filled, and then the write would block. */
 static void leave_work(struct stk *stk, uint32_t sock, uint32_t what)
 {
 	uint64_t one = 1;
 
 	atomic_fetch_or(&stk->hdr->work_map[sock / 64], (uint64_t)1 << sock % 64);
 	atomic_fetch_or(&stk->hdr->child_work, what);
+	if (stk->is_child)
+		return;
 	if (write(stk->kick_fd, &one, sizeof(one)) < 0)
 		return;
 }
@@ -293,9 +312,10 @@ static void give_back(struct stk *stk, const uint16_t *bufs, unsigned int n, boo
 {
 	unsigned int left = n;
 
-	/* What another process may have allocated is not for our cache: the
-	 * child frees that, if the other dies and no block reaches it. */
-	if (ours && !stk->is_child &&
+	/* What another process may have allocated, or we through a queue that
+	 * was taken from us, is not for our cache: the child frees that when no
+	 * block reaches it. */
+	if (ours && !stk->is_child && !stk->came_back &&
 	    atomic_load_explicit(&stk->guard->n_attached, memory_order_relaxed) <= 1)
 		left = bufcache_put(&stk->bc, bufs, n);
 	stk_free(stk, bufs + (n - left), left);

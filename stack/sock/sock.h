@@ -53,6 +53,7 @@ struct stk {
 	 * of the transaction that is not committed.  Under the lock. */
 	uint16_t n_defer, defer_mark;
 	bool told_defer;		/* our bit in hdr->deferring */
+	bool came_back;			/* stk_reattach(): jetringd knows some of our buffers as the old queue's */
 	uint16_t defer[STK_DEFER_MAX];
 	/* The child's, when it runs input and output; NULL in applications.
 	 * ctx is passed back. */

@@ -267,6 +267,7 @@ int stk_reattach(struct stk *stk, uint32_t queue)
 		stk->q = old;
 	} else {
 		stk->told_defer = false;	/* that was the old one's bit */
+		stk->came_back = true;
 		stk->bc.asked = 0;
 		stk->bc.starved = false;
 		/* Pairs with the store-release of the epoch, when it was revoked:

@@ -7,6 +7,8 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
@@ -587,6 +589,62 @@ static void held_back(void)
 }
 
 /* Numbers that change what TCP does; and it still works with them. */
+struct writer {
+	int fd;
+	_Atomic pid_t tid;
+	_Atomic bool done;
+};
+
+static void *write_one(void *arg)
+{
+	struct writer *w = arg;
+
+	atomic_store(&w->tid, gettid());
+	CHECK(send(w->fd, "x", 1, 0) == 1);
+	atomic_store(&w->done, true);
+	return NULL;
+}
+
+/* A thread that has ended is not. */
+static bool is_asleep(pid_t tid)
+{
+	char path[64], state = '?';
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = '?';
+	fclose(f);
+	return state == 'S';
+}
+
+/* A writer that sleeps since too much is unsent goes on when that is allowed.
+ * As long as the peer's window is not full, what is unsent gets less. */
+static void lowat_raised(int fd)
+{
+	static char buf[4096];
+	struct writer w;
+	pthread_t t;
+	bool is_done;
+
+	do {
+		while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			;
+		w = (struct writer){ .fd = fd };
+		CHECK(pthread_create(&t, NULL, write_one, &w) == 0);
+		while (!atomic_load(&w.done) && !(atomic_load(&w.tid) && is_asleep(w.tid)))
+			sched_yield();
+		is_done = atomic_load(&w.done);
+		if (is_done)
+			CHECK(pthread_join(t, NULL) == 0);
+	} while (is_done);
+	set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 1 << 30);
+	CHECK(pthread_join(t, NULL) == 0);
+}
+
 static void tuned(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0), n = -1;
@@ -613,6 +671,7 @@ static void tuned(void)
 	/* Not much more than the mark waits to be sent. */
 	CHECK(ioctl(fd, SIOCOUTQNSD, &n) == 0 && n >= 20000 - 4096 && n < 200000);
 	CHECK(poll(&p, 1, 0) == 0);
+	lowat_raised(fd);
 	close(t_connect("release"));
 	close(fd);
 }
