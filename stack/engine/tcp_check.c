@@ -40,7 +40,8 @@ static bool sizes_ok(const struct tcpcb *tp)
 	       tp->rcv_buf <= TCP_WND_MAX && tp->rcv_wnd <= TCP_WND_MAX &&
 	       tp->snd_wnd <= TCP_WND_MAX && tp->max_sndwnd <= TCP_WND_MAX &&
 	       tp->snd_cwnd && tp->snd_cwnd <= TCP_CWND_MAX &&
-	       tp->snd_ssthresh <= TCP_CWND_MAX;
+	       tp->snd_ssthresh <= TCP_CWND_MAX &&
+	       tp->prior_cwnd <= TCP_CWND_MAX && tp->prior_ssthresh <= TCP_CWND_MAX;
 }
 
 static bool times_ok(const struct tcpcb *tp)
@@ -48,6 +49,7 @@ static bool times_ok(const struct tcpcb *tp)
 	return tp->rto_us >= TCP_CLOCK_US && tp->rto_us <= TCP_RTO_MAX_US &&
 	       tp->rto_min_us <= TCP_RTO_MAX_US &&
 	       tp->srtt_us <= TCP_RTT_MAX_US && tp->rttvar_us <= TCP_RTT_MAX_US &&
+	       tp->rack_rtt_us <= TCP_RTT_MAX_US &&
 	       tp->msl_us && tp->msl_us <= TCP_TIME_MAX_US &&
 	       tp->fin_wait_2_us && tp->fin_wait_2_us <= TCP_TIME_MAX_US &&
 	       (tp->keep_intvl_ms || !tp->keep_idle_ms);

@@ -62,6 +62,8 @@ static void remember(struct tcpcb *tp)
 /* Fast retransmit, then fast recovery. */
 static void enter_recovery(struct tcpcb *tp, const struct tcp_ack *ack)
 {
+	uint32_t delivered;
+
 	remember(tp);
 	tcp_cc_loss(tp);
 	enter(tp, TCP_CA_RECOVERY);
@@ -69,8 +71,8 @@ static void enter_recovery(struct tcpcb *tp, const struct tcp_ack *ack)
 	tp->prr_out = 0;
 	/* RFC 9937, 6.1: FlightSize, as it was before this ACK, without what
 	 * had been SACKed by then */
-	tp->recover_fs = tcp_flight_size(tp) + ack->acked + ack->sacked - tp->sacked_out;
-	tp->recover_fs = max_u32(tp->recover_fs, 1);
+	delivered = tp->flags & TF_SACK ? ack->delivered : ack->acked;
+	tp->recover_fs = max_u32(tcp_flight_size(tp) + delivered - tp->sacked_out, 1);
 }
 
 static void leave(struct tcpcb *tp)
@@ -187,6 +189,10 @@ void tcp_loss_acked(struct tcpcb *tp, struct tcp_ack *ack)
 	}
 	if (!honest)
 		tcp_loss_all(tp);
+	/* `recover' is of the past: it must not stay behind by half of the
+	 * sequence space. */
+	if (tp->ca_state == TCP_CA_OPEN && seq_gt(tp->snd_una, tp->recover))
+		tp->recover = tp->snd_una - 1;
 }
 
 /* A duplicate ACK (RFC 5681, 2), or one that SACKs something new (RFC 6675, 2). */

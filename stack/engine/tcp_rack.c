@@ -53,8 +53,11 @@ void tcp_rack_arrived(struct tcpcb *tp, struct tcp_ack *ack, const struct tcp_ru
 		      uint32_t end)
 {
 	int32_t rtt = run_clock_diff(run->sent, run_clock(ack->now_us));
-	uint32_t rtt_us = min_u32((uint32_t)(rtt < 0 ? 0 : rtt), TCP_RTT_MAX_US);
+	uint32_t rtt_us = min_u32((uint32_t)rtt, TCP_RTT_MAX_US);
 
+	/* Sent so long ago that tcp_run.sent has wrapped: it tells nothing. */
+	if (rtt < 0)
+		return;
 	if (run->mark & RUN_AGAIN) {
 		if (is_ambiguous(tp, ack, rtt_us))
 			return;
@@ -84,6 +87,10 @@ static uint32_t dup_thresh(const struct tcpcb *tp, const struct tcp_view *v)
 	bool fin;
 
 	if (oseg > TCP_DUPTHRESH || tcp_sendable(tp, v, &fin) || fin)
+		return TCP_DUPTHRESH;
+	/* Nothing follows a lone segment: a duplicate ACK is not about it.  A
+	 * SACK would be; then it was two short ones. */
+	if (oseg < 2 && !(tp->flags & TF_SACK))
 		return TCP_DUPTHRESH;
 	return oseg > 2 ? oseg - 1 : 1;
 }
@@ -182,6 +189,9 @@ void tcp_rack_recovered(struct tcpcb *tp)
 /* SND.UNA has moved: what is compared with it must not stay behind for ever. */
 void tcp_rack_una(struct tcpcb *tp)
 {
+	/* Nor rack_sent, which wraps: nothing is left to compare it with. */
+	if (tp->snd_una == tp->snd_nxt)
+		tp->rec_flags &= (uint16_t)~RF_RACK;
 	if ((tp->rec_flags & RF_DSACK_ROUND) && seq_geq(tp->snd_una, tp->dsack_end))
 		tp->rec_flags &= (uint16_t)~RF_DSACK_ROUND;
 	if ((tp->rec_flags & RF_ECN_CWR) && seq_geq(tp->snd_una, tp->ecn_end))

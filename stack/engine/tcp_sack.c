@@ -82,6 +82,28 @@ static void merge(struct tcpcb *tp, unsigned int i)
 	run_remove(tp, i);
 }
 
+/* Run @i and its right neighbour, neither of them SACKed, are one.  Where their
+ * fates differ they are in flight: what is to be sent again does not grow, or
+ * tcp_output() would not end. */
+static void merge_unlike(struct tcpcb *tp, unsigned int i)
+{
+	uint8_t lost = tp->run[i].mark & tp->run[i + 1].mark & RUN_LOST;
+
+	tp->run[i + 1].mark = (lost | RUN_AGAIN) & 7;
+	merge(tp, i);
+}
+
+/* The first run that was sent again and its neighbour not, or the reverse; or 0. */
+static unsigned int almost_alike(const struct tcpcb *tp)
+{
+	unsigned int i;
+
+	for (i = 0; i + 1 < tp->n_runs; i++)
+		if ((tp->run[i].mark ^ tp->run[i + 1].mark) == RUN_AGAIN)
+			return i;
+	return 0;
+}
+
 /* One run less, at the least cost in truth. */
 static void squeeze(struct tcpcb *tp)
 {
@@ -110,9 +132,7 @@ static void squeeze(struct tcpcb *tp)
 		tp->run[least].sent = tp->run[least + 1].sent;
 		run_remove(tp, least);
 	} else {
-		/* Sent again and lost, in turn: all of that once more. */
-		tp->run[1].mark = RUN_LOST | RUN_AGAIN;
-		run_remove(tp, 0);
+		merge_unlike(tp, almost_alike(tp));
 	}
 	coalesce(tp);
 	count(tp);

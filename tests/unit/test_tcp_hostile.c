@@ -261,6 +261,9 @@ static void random_blocks(void **state)
 			b.max_sndwnd &= 0xffffff;
 			b.snd_cwnd = 1 + (b.snd_cwnd & 0xfffff);
 			b.snd_ssthresh &= 0xffffff;
+			b.prior_cwnd &= 0xffffff;
+			b.prior_ssthresh &= 0xffffff;
+			b.rack_rtt_us %= 60000000;
 			b.rto_us = 1000 + b.rto_us % 100000000;
 			b.rto_min_us %= 100000000;
 			b.srtt_us %= 60000000;
@@ -284,11 +287,64 @@ static void random_blocks(void **state)
 	}
 }
 
+/* More runs than are kept, of two kinds in turn, and nothing SACKed: what is to
+ * be sent again comes to an end. */
+static void runs_of_two_kinds(void **state)
+{
+	static const uint8_t marks[][2] = {
+		{ RUN_LOST | RUN_AGAIN, RUN_LOST }, { 0, RUN_LOST }, { RUN_AGAIN, RUN_LOST },
+	};
+	unsigned int i, j, len;
+
+	(void)state;
+	for (i = 0; i < 6; i++) {
+		struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true);
+
+		len = i % 2 ? 1000 : 1700;
+		tp->snd_cwnd = 60000;
+		t_send(tp, TCP_N_RUNS * len);
+		drain(tp, t_us(0));
+		tcp_loss_all(tp);
+		tp->lost_out = 0;
+		tp->n_runs = TCP_N_RUNS;
+		for (j = 0; j < TCP_N_RUNS; j++) {
+			tp->run[j].end = tp->snd_una + (j + 1) * len;
+			tp->run[j].sent = j & RUN_CLOCK_MASK;
+			tp->run[j].mark = marks[i / 2][j % 2] & 7;
+			if (tp->run[j].mark & RUN_LOST)
+				tp->lost_out += len;
+		}
+		assert_int_equal(tcp_check(tp, &t.v), 0);
+		drain(tp, t_us(1));
+		assert_int_equal(tcp_check(tp, &t.v), 0);
+	}
+}
+
+/* What an undo restores, and what RACK adds to, is bounded as what we compute. */
+static void recovery_is_bounded(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true);
+	uint32_t *const fields[] = { &tp->prior_cwnd, &tp->prior_ssthresh, &tp->rack_rtt_us };
+	const uint32_t max[] = { TCP_CWND_MAX, TCP_CWND_MAX, TCP_RTT_MAX_US };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		*fields[i] = max[i];
+		assert_int_equal(tcp_check(tp, &t.v), 0);
+		*fields[i] = max[i] + 1;
+		assert_int_not_equal(tcp_check(tp, &t.v), 0);
+		*fields[i] = 0;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spoilt_blocks),
 		cmocka_unit_test(random_blocks),
+		cmocka_unit_test(runs_of_two_kinds),
+		cmocka_unit_test(recovery_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -620,6 +620,103 @@ static void scoreboard_overflows(void **state)
 	T_NOTHING(tp, 10000);
 }
 
+/* The scoreboard's clock wraps after nine minutes: what arrived that long ago
+ * was not sent later than what is in flight. */
+static void idle_for_long(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 1000);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 1000, .ack = 1);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	t_send(tp, 3000);
+	tx_burst(tp, 400000, 1001, 4001);
+	T_RX(tp, 400009, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	T_NOTHING(tp, 400009);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_int_equal(tp->n_rexmt_total, 0);
+}
+
+/* ... nor is it a round trip, if the answer takes so long. */
+static void answered_after_long(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	struct tcp_seg seg;
+	uint64_t ms;
+
+	(void)state;
+	t_send(tp, 4000);
+	tx_burst(tp, 0, 1, 4001);
+	for (ms = 10; ms <= 300000; ms += 10)
+		while (tcp_output(tp, &t.v, t_at(tp, ms), &seg) > 0)
+			;
+	T_RX(tp, 300001, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 8192);
+	assert_false(tp->rec_flags & RF_MIN_RTT);
+	T_NOTHING(tp, 300001);
+}
+
+/* Without SACK: more than 2 GiB without a loss, and then one */
+static void loss_after_much(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 60000, .wnd = 65535, .scale = 2,
+					 .cfg.cc = TCP_CC_RENO);
+	struct tcp_seg seg;
+	uint32_t una = 1;
+	int i;
+
+	(void)state;
+	/* The SYN's window was not scaled. */
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 65535);
+	while (una < 0x90000000u) {
+		t_send(tp, 240000);
+		while (tcp_output(tp, &t.v, t_us(0), &seg) > 0)
+			;
+		una += 240000;
+		T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = una, .wnd = 65535);
+	}
+	t_send(tp, 240000);
+	while (tcp_output(tp, &t.v, t_us(0), &seg) > 0)
+		;
+	for (i = 0; i < 3; i++)
+		T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = una, .wnd = 65535);
+	assert_int_equal(tp->ca_state, TCP_CA_RECOVERY);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = una, .len = 60000, .ack = 1);
+}
+
+/* Nothing follows a lone segment that could be a reason for duplicate ACKs. */
+static void stray_duplicate(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 1000);
+	tx_burst(tp, 0, 1, 1001);
+	rx_dup(tp, 1, 1, 0, 0);
+	T_NOTHING(tp, 1);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+}
+
+/* RFC 9937, 6.1: what had been SACKed before, and is acknowledged by the ACK
+ * that begins recovery, was not in flight. */
+static void recover_fs(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true);
+
+	(void)state;
+	t_send(tp, 4000);
+	tx_burst(tp, 0, 1, 4001);
+	t_send(tp, 6000);
+	tx_burst(tp, 9, 4001, 10001);
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 60000, .n_sack = 1,
+	     .sack = { { 1001, 2001 } });
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 60000, .n_sack = 1,
+	     .sack = { { 5001, 8001 } });
+	assert_int_equal(tp->ca_state, TCP_CA_RECOVERY);
+	assert_int_equal(tp->recover_fs, 9000);
+}
+
 /* What is sent again is lost again and the window is shut: no RTO. */
 static void rescue(void **state)
 {
@@ -665,6 +762,11 @@ int main(void)
 		cmocka_unit_test(frto_finds_loss),
 		cmocka_unit_test(rate_is_reduced_in_proportion),
 		cmocka_unit_test(scoreboard_overflows),
+		cmocka_unit_test(idle_for_long),
+		cmocka_unit_test(answered_after_long),
+		cmocka_unit_test(loss_after_much),
+		cmocka_unit_test(stray_duplicate),
+		cmocka_unit_test(recover_fs),
 		cmocka_unit_test(rescue),
 	};
 
