@@ -224,7 +224,8 @@ static void cubic_reno(struct tcpcb *tp, uint32_t acked)
 		sum -= need;
 		tp->cubic_w_est = min_u32(tp->cubic_w_est + tcp_eff_mss(tp), TCP_CWND_MAX);
 	}
-	tp->cubic_est_acked = (uint32_t)min_u32((uint32_t)(sum < need ? sum : 0), TCP_CWND_MAX);
+	/* Below 17/9 of TCP_CWND_MAX */
+	tp->cubic_est_acked = (uint32_t)(sum < need ? sum : 0);
 }
 
 static void cubic_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us)

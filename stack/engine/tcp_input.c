@@ -418,7 +418,7 @@ static void process_ack(struct arrival *a)
 	uint32_t wnd = (uint32_t)seg->wnd << tp->snd_scale;
 	bool advanced = seq_gt(seg->ack, tp->snd_una);
 	struct tcp_view v;
-	bool dup;
+	bool same, dup;
 
 	/* SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK).
 	 * And whenever SND.UNA moves: what acknowledges more was sent later,
@@ -433,11 +433,12 @@ static void process_ack(struct arrival *a)
 		take_window(a, tp->snd_scale);
 
 	/* RFC 5681, 2: what a duplicate ACK is */
-	dup = !advanced && !seg->len && !(a->flags & TH_FIN) && tp->snd_wnd == old_wnd &&
-	      tp->snd_una != tp->snd_nxt;
+	same = !advanced && !seg->len && !(a->flags & TH_FIN) && tp->snd_wnd == old_wnd;
+	dup = same && tp->snd_una != tp->snd_nxt;
 
 	tcp_loss_ack_begin(tp, &ack);
-	if (advanced || dup)
+	/* The probe's own may come when nothing is outstanding any more. */
+	if (advanced || same || ack.dsack)
 		tcp_loss_tlp_acked(tp, &ack, advanced);
 	if (advanced)
 		advance_una(a, &ack);

@@ -130,19 +130,31 @@ uint32_t tcp_sendable(const struct tcpcb *tp, const struct tcp_view *v, bool *fi
 	return sendable(tp, v, tp->snd_cwnd, fin);
 }
 
+/* The largest window we ever offer: what the field can express, and the user's
+ * bound; but not so little that the field would be 0. */
+static uint32_t largest_window(const struct tcpcb *tp)
+{
+	uint32_t max = 65535u << tp->rcv_scale;
+
+	if (tp->window_clamp)
+		max = min_u32(max, max_u32(tp->window_clamp, 1u << tp->rcv_scale));
+	return max;
+}
+
 /**
  * tcp_select_window() - The window to offer, octets from RCV.NXT
  *
  * Never less than we promised (SHLD-14).  More only if it is worth it:
- * Fr * RCV.BUFF or Eff.snd.MSS, with Fr 1/2 (RFC 9293, 3.8.6.2.2).
+ * Fr * RCV.BUFF or Eff.snd.MSS, with Fr 1/2 (RFC 9293, 3.8.6.2.2); of what we
+ * ever offer, half is always worth it.
  */
 uint32_t tcp_select_window(const struct tcpcb *tp, const struct tcp_view *v)
 {
-	uint32_t space = min_u32(v->rcv_space, 65535u << tp->rcv_scale);
-	uint32_t clamp = tp->window_clamp ? tp->window_clamp : UINT32_MAX;
+	uint32_t max = largest_window(tp);
+	uint32_t space = min_u32(v->rcv_space, max);
 	uint32_t step = min_u32(tp->rcv_mss, tp->rcv_buf / 2);
 
-	space = min_u32(space, clamp);
+	step = min_u32(step, max_u32(max / 2, 1));
 	if (space <= tp->rcv_wnd || space - tp->rcv_wnd < step)
 		return tp->rcv_wnd;
 	return space;
@@ -237,7 +249,7 @@ static int send_syn(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 	out->seq = tp->iss;
 	out->flags = TH_SYN;
 	/* The window of a SYN is not scaled (RFC 7323, 2.2). */
-	out->wnd = (uint16_t)min_u32(v->rcv_space, 65535);
+	out->wnd = (uint16_t)min_u32(min_u32(v->rcv_space, largest_window(tp)), 65535);
 	out->mss = tp->rcv_mss;
 	out->sack_permitted = has & TF_SACK;
 	out->wscale = has & TF_WS ? tp->rcv_scale : TCP_WS_NONE;
@@ -369,16 +381,16 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	uint32_t len, more;
 	bool fin, more_fin;
 
-	/* RFC 5681, 4.1: after a pause the path is not known any more. */
-	if (tp->snd_nxt == tp->snd_una && now_us > tp->sent_us &&
-	    now_us - tp->sent_us > tp->rto_us)
-		tcp_cc_idle(tp, now_us - tp->sent_us);
-
 	len = sendable(tp, v, cwnd, &fin);
 	if (!len && !fin) {
 		note_cwnd_full(tp, v, cwnd);
 		return 0;
 	}
+	/* RFC 5681, 4.1: after a pause the path is not known any more.  Only
+	 * now, so that each pause counts once. */
+	if (tp->snd_nxt == tp->snd_una && now_us > tp->sent_us &&
+	    now_us - tp->sent_us > tp->rto_us)
+		tcp_cc_idle(tp, now_us - tp->sent_us);
 	tcp_timer_window_open(tp);
 	send_data(tp, v, now_us, out, tp->snd_nxt, len, fin);
 

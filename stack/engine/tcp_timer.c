@@ -116,9 +116,10 @@ static void loss_expired(struct tcpcb *tp, const struct tcp_view *v, uint64_t no
 	if (tp->flags & TF_REO) {
 		tp->flags &= ~TF_REO;
 		tcp_loss_reordering(tp, v, now_us);
-	} else if (tp->ca_state != TCP_CA_LOSS) {
+	} else if (tp->ca_state != TCP_CA_LOSS && !is_too_long(tp, now_us)) {
+		/* Whether a probe goes or not: RFC 8985, 7.3 */
 		tp->flags |= TF_TLP_DUE;
-		tp->t_rexmt_us = now_us + tp->rto_us;
+		tp->t_rexmt_us = before_too_long(tp, now_us + tp->rto_us, now_us);
 	}
 }
 

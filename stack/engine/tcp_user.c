@@ -286,6 +286,9 @@ void tcp_disown(struct tcpcb *tp, uint64_t now_us)
 	tp->syn_retries = TCP_SYN_RETRIES;
 	tp->data_retries = TCP_ORPHAN_RETRIES;
 	tp->rto_us = min_u32(tp->rto_us, TCP_RTO_SYN_US);
+	/* The retries decide. */
+	tp->user_timeout_ms = 0;
+	tp->stuck_us = now_us;
 	tcp_user_keepalive(tp, 0, 0, 0, now_us);
 	tcp_timer_bound(tp, now_us);
 }

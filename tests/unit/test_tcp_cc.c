@@ -88,6 +88,23 @@ static void cubic_is_friendly_to_reno(void **state)
 	}
 }
 
+/* ... also with the largest cwnd: 17/9 of it must be acknowledged. */
+static void cubic_of_a_huge_cwnd(void **state)
+{
+	struct tcpcb *tp = full(T_ESTABLISHED(.mss = 1000, .wnd = 60000), TCP_CWND_MAX);
+	uint32_t acked = 0, w_est;
+
+	(void)state;
+	tcp_cc_loss(tp);
+	for (w_est = 0; acked < 1500000000; acked += 100000000) {
+		full(tp, tp->snd_cwnd);
+		tp->snd_una += 100000000;
+		tcp_cc_acked(tp, 100000000, T_EPOCH_US);
+		w_est = w_est ? w_est : tp->cubic_w_est;
+	}
+	assert_int_equal(tp->cubic_w_est, w_est + 1000);
+}
+
 /* Segments of 48 octets, and of 60 KiB, lose nothing by rounding. */
 static void cubic_of_any_size(void **state)
 {
@@ -360,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cubic_is_the_formula),
 		cmocka_unit_test(cubic_is_friendly_to_reno),
+		cmocka_unit_test(cubic_of_a_huge_cwnd),
 		cmocka_unit_test(cubic_of_any_size),
 		cmocka_unit_test(fast_convergence),
 		cmocka_unit_test(unused_cwnd_does_not_grow),

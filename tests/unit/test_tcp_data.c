@@ -256,6 +256,42 @@ static void user_timeout(void **state)
 	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
 }
 
+/* ... nor does a tail loss probe put it off. */
+static void user_timeout_and_probe(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	struct tcp_user_opts o = { .user_timeout_ms = 100 };
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	t_send(tp, 10);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	T_TX(tp, 50, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	T_NOTHING(tp, 99);
+	T_EVENTS(0);
+	t_at(tp, 100);
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+}
+
+/* The user is gone and the peer is silent: the user's patience does not count. */
+static void orphan_ends(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	struct tcp_user_opts o = { .user_timeout_ms = UINT32_MAX };
+	struct tcp_seg seg;
+	uint64_t ms;
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	t_send(tp, 10);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	tcp_disown(tp, t_us(0));
+	for (ms = 0; ms < 120000 && tp->state != TCPS_CLOSED; ms += 10)
+		while (tcp_output(tp, &t.v, t_at(tp, ms), &seg) > 0)
+			;
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+}
+
 /* TCP_QUICKACK: what waits goes, what comes is not delayed; off: it is. */
 static void quickack(void **state)
 {
@@ -291,6 +327,37 @@ static void window_clamp(void **state)
 	t_recv(tp, 9000);
 	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 9001, .wnd = 3000,
 		   .wscale = TCP_WS_NONE);
+}
+
+/* A clamp below a segment: the window opens again; and the SYN's has it, too. */
+static void window_clamp_is_small(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000, .cfg.rcv_buf = 10000);
+	struct tcp_user_opts o = { .window_clamp = 500 };
+	struct tcp_seg syn;
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 10000, .ack = 1, .wnd = 2000);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 10001, .wnd = 0,
+		   .wscale = TCP_WS_NONE);
+	t_recv(tp, 10000);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 10001, .wnd = 500,
+		   .wscale = TCP_WS_NONE);
+
+	tp = t_init((struct t_opts){ .mss = 1000, .cfg.rcv_buf = 10000 });
+	tcp_user_opts(tp, &o, t_us(0));
+	assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), 0);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(0), &syn), 1);
+	assert_int_equal(syn.wnd, 500);
+
+	/* Less than the scaled field can say */
+	tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000, .scale = 1, .cfg.rcv_buf = 1000000);
+	o.window_clamp = 1;
+	tcp_user_opts(tp, &o, t_us(0));
+	tp->rcv_wnd = 0;
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1, .ack = 1, .wnd = 2000);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 1, .wscale = TCP_WS_NONE);
 }
 
 /* 61440-octet segments: the tail of a write does not wait for the peer's delayed ACK. */
@@ -692,6 +759,20 @@ static void cwnd_after_idle(void **state)
 	t_send(tp, 10);
 	T_TX(tp, 5000, .flags = TH_ACK | TH_PUSH, .seq = 21, .len = 10, .ack = 1);
 	assert_int_equal(tp->snd_cwnd, 10000);
+
+	/* Once a pause, however often we are asked in between */
+	tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	tp->snd_cwnd = 160000;
+	t_send(tp, 10);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 11, .wnd = 60000);
+	T_NOTHING(tp, 250);
+	T_NOTHING(tp, 300);
+	T_NOTHING(tp, 350);
+	assert_int_equal(tp->snd_cwnd, 160000);
+	t_send(tp, 10);
+	T_TX(tp, 450, .flags = TH_ACK | TH_PUSH, .seq = 11, .len = 10, .ack = 1);
+	assert_int_equal(tp->snd_cwnd, 40000);
 }
 
 /* What is acknowledged but was not sent gets an ACK (RFC 9293, 3.10.7.4, fifth). */
@@ -789,8 +870,11 @@ int main(void)
 		cmocka_unit_test(urgent_comes),
 		cmocka_unit_test(urgent_with_a_shut_window),
 		cmocka_unit_test(user_timeout),
+		cmocka_unit_test(user_timeout_and_probe),
+		cmocka_unit_test(orphan_ends),
 		cmocka_unit_test(quickack),
 		cmocka_unit_test(window_clamp),
+		cmocka_unit_test(window_clamp_is_small),
 		cmocka_unit_test(nagle_with_huge_segments),
 		cmocka_unit_test(reordered_window_update),
 		cmocka_unit_test(window_smaller_than_smss),

@@ -316,6 +316,30 @@ static void tail_loss_probe_repairs(void **state)
 	assert_int_equal(tp->snd_cwnd, cwnd);
 }
 
+/* RFC 8985, 7.4.2: the ACK of the segment was late, and the probe's comes when
+ * nothing is outstanding: a duplicate, or a D-SACK, here on data. */
+static void tail_loss_probe_was_needless(void **state)
+{
+	uint32_t len;
+
+	(void)state;
+	for (len = 0; len <= 5; len += 5) {
+		struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+		uint32_t cwnd = tp->snd_cwnd;
+
+		t_send(tp, 2000);
+		tx_burst(tp, 0, 1, 2001);
+		T_TX(tp, 10, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+		T_RX(tp, 11, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+		T_RX(tp, 12, .flags = TH_ACK, .seq = 1, .len = len, .ack = 2001, .wnd = 8192,
+		     .n_sack = !!len, .sack = { { 1001, 2001 } });
+		t_send(tp, 500);
+		T_TX(tp, 12, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 500, .ack = 1 + len);
+		T_RX(tp, 13, .flags = TH_ACK, .seq = 1 + len, .ack = 2501, .wnd = 8192);
+		assert_int_equal(tp->snd_cwnd, cwnd);
+	}
+}
+
 /* What was sent again is lost again: seen by what was sent after it. */
 static void lost_again(void **state)
 {
@@ -750,6 +774,7 @@ int main(void)
 		cmocka_unit_test(reordering_window),
 		cmocka_unit_test(tail_loss_probe),
 		cmocka_unit_test(tail_loss_probe_repairs),
+		cmocka_unit_test(tail_loss_probe_was_needless),
 		cmocka_unit_test(lost_again),
 		cmocka_unit_test(reneging),
 		cmocka_unit_test(bad_sack_blocks),
