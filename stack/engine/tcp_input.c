@@ -71,18 +71,20 @@ static void closed(struct arrival *a, uint32_t events)
 /* --- SYN -------------------------------------------------------------------- */
 
 /* RFC 3168, 6.1.1: SYN asks with ECE and CWR, SYN,ACK answers with ECE alone.  If
- * our SYN had to be sent again it did not ask, in case that was why. */
+ * our SYN had to be sent again it did not ask, in case that was why.  When both
+ * open, both must have asked. */
 static void take_syn_ecn(struct arrival *a)
 {
 	struct tcpcb *tp = a->tp;
 	uint8_t both = a->seg->flags & (TCP_TH_ECE | TCP_TH_CWR);
+	bool asked = (tp->rec_flags & RF_ECN_ASK) && !(tp->flags & TF_SYN_REXMT);
 	bool agreed;
 
 	if (a->seg->flags & TH_ACK)
-		agreed = (tp->rec_flags & RF_ECN_ASK) && !(tp->flags & TF_SYN_REXMT) &&
-			 both == TCP_TH_ECE;
+		agreed = asked && both == TCP_TH_ECE;
 	else
-		agreed = !(tp->rec_flags & RF_ECN_OFF) && both == (TCP_TH_ECE | TCP_TH_CWR);
+		agreed = (asked || tp->state == TCPS_LISTEN) && !(tp->rec_flags & RF_ECN_OFF) &&
+			 both == (TCP_TH_ECE | TCP_TH_CWR);
 	tp->rec_flags &= (uint16_t)~RF_ECN;
 	if (agreed)
 		tp->rec_flags |= RF_ECN;
@@ -283,6 +285,8 @@ static void take_timestamp(struct arrival *a)
 /* The peer's SYN once more, in SYN-RECEIVED.  Return: go on with the segment? */
 static bool syn_again(struct arrival *a)
 {
+	const uint8_t both = TCP_TH_ECE | TCP_TH_CWR;
+
 	/* Simultaneous open: SYN,ACK answers our SYN, and the ACK is news. */
 	if ((a->flags & TH_ACK) && !(a->flags & TH_RST)) {
 		a->flags &= (uint8_t)~TH_SYN;
@@ -291,8 +295,12 @@ static bool syn_again(struct arrival *a)
 	}
 	/* Our SYN,ACK was lost.  RFC 9293 would have us send an ACK, which does
 	 * not help a peer in SYN-SENT: we do as everyone does. */
-	if (!(a->flags & TH_RST))
+	if (!(a->flags & TH_RST)) {
 		a->tp->flags |= TF_SYN_DUE;
+		/* The peer does not ask for ECN any more (RFC 3168, 6.1.1.1). */
+		if ((a->flags & both) != both)
+			a->tp->rec_flags &= (uint16_t)~RF_ECN;
+	}
 	return drop(a);
 }
 

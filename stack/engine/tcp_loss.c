@@ -59,6 +59,13 @@ static void remember(struct tcpcb *tp)
 	tp->rec_flags &= (uint16_t)~RF_AGAIN;
 }
 
+/* Congestion that no D-SACK of what was sent again can deny. */
+static void congested(struct tcpcb *tp)
+{
+	tcp_cc_loss(tp);
+	tp->rec_flags &= (uint16_t)~RF_UNDO;
+}
+
 /* Fast retransmit, then fast recovery. */
 static void enter_recovery(struct tcpcb *tp, const struct tcp_ack *ack)
 {
@@ -97,7 +104,10 @@ static void undo(struct tcpcb *tp)
 	tp->snd_cwnd = cwnd;
 	tp->snd_ssthresh = ssthresh;
 	tp->rec_flags |= RF_REORDERING;
-	tp->rec_flags &= (uint16_t)~(RF_UNDO | RF_CWR_DUE);
+	tp->rec_flags &= (uint16_t)~RF_UNDO;
+	/* What ECE asked for was not in vain. */
+	if (!(tp->rec_flags & RF_ECN_CWR))
+		tp->rec_flags &= (uint16_t)~RF_CWR_DUE;
 	tp->n_undo_total++;
 	tcp_cc_undo(tp);
 }
@@ -284,15 +294,14 @@ void tcp_loss_detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack 
 }
 
 /* An ACK with ECE: RFC 3168, 6.1.2.  As if a segment were lost, but nothing is
- * sent again; once for each window, and not while we recover anyway. */
+ * sent again; once for each window, which begins with CWR, and not while we
+ * recover anyway. */
 void tcp_loss_ecn(struct tcpcb *tp)
 {
-	if (!(tp->rec_flags & RF_ECN) || (tp->rec_flags & RF_ECN_CWR) ||
+	if (!(tp->rec_flags & RF_ECN) || (tp->rec_flags & (RF_ECN_CWR | RF_CWR_DUE)) ||
 	    tp->ca_state != TCP_CA_OPEN)
 		return;
-	tcp_cc_loss(tp);
-	if (tp->snd_nxt == tp->snd_una)
-		return;
+	congested(tp);
 	tp->rec_flags |= RF_ECN_CWR;
 	tp->ecn_end = tp->snd_nxt;
 }
@@ -353,7 +362,7 @@ void tcp_loss_tlp_acked(struct tcpcb *tp, const struct tcp_ack *ack, bool advanc
 	} else if (seq_gt(ack->seg->ack, tp->tlp_end)) {
 		tp->flags &= ~TF_TLP_OUT;
 		if (tp->ca_state == TCP_CA_OPEN)
-			tcp_cc_loss(tp);
+			congested(tp);
 	} else if (!advanced) {
 		tp->flags &= ~TF_TLP_OUT;
 	}

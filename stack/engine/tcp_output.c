@@ -304,8 +304,11 @@ static int send_data(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 	/* RFC 3168, 6.1.5: not on what is sent again, nor (6.1.6) on probes */
 	if ((tp->rec_flags & RF_ECN) && len && !out->is_rexmt && !(tp->flags & TF_PERSIST)) {
 		out->ecn = TCP_ECN_ECT0;
-		if (tp->rec_flags & RF_CWR_DUE)
+		if (tp->rec_flags & RF_CWR_DUE) {
 			out->flags |= TCP_TH_CWR;
+			tp->rec_flags |= RF_ECN_CWR;
+			tp->ecn_end = end;
+		}
 		tp->rec_flags &= (uint16_t)~RF_CWR_DUE;
 	}
 	if (out->is_rexmt) {

@@ -194,6 +194,7 @@ void tcp_rack_una(struct tcpcb *tp)
 		tp->rec_flags &= (uint16_t)~RF_RACK;
 	if ((tp->rec_flags & RF_DSACK_ROUND) && seq_geq(tp->snd_una, tp->dsack_end))
 		tp->rec_flags &= (uint16_t)~RF_DSACK_ROUND;
-	if ((tp->rec_flags & RF_ECN_CWR) && seq_geq(tp->snd_una, tp->ecn_end))
+	if ((tp->rec_flags & (RF_ECN_CWR | RF_CWR_DUE)) == RF_ECN_CWR &&
+	    seq_geq(tp->snd_una, tp->ecn_end))
 		tp->rec_flags &= (uint16_t)~RF_ECN_CWR;
 }

@@ -70,7 +70,8 @@
 #define RF_ECN		0x0200	/* both sides agreed on it */
 #define RF_ECE		0x0400	/* CE has come: ACKs carry ECE until CWR comes */
 #define RF_CWR_DUE	0x0800	/* cwnd was reduced: the next new data carries CWR */
-#define RF_ECN_CWR	0x1000	/* it was because of ECE: no more of it before ecn_end */
+#define RF_ECN_CWR	0x1000	/* ECE reduces no more before CWR was sent and ecn_end is
+				 * acknowledged; with RF_CWR_DUE: ECE has reduced */
 #define RF_ALL		0x1fff
 
 /* frto: where F-RTO is, RFC 5682, 2.1 */
@@ -194,7 +195,7 @@ struct tcpcb {
 	uint32_t prior_ssthresh;
 	uint32_t undo_octets;		/* sent again and not D-SACKed yet */
 	uint32_t again_ts;		/* TSval of the first that was sent again */
-	uint32_t ecn_end;		/* SND.NXT when ECE last reduced cwnd, if RF_ECN_CWR */
+	uint32_t ecn_end;		/* behind the segment with CWR, if RF_ECN_CWR */
 	uint32_t dup_start, dup_end;	/* received twice, if RF_DSACK */
 	uint16_t rec_flags;		/* RF_* */
 	uint8_t reo_mult;		/* RACK.reo_wnd_mult, less one */

@@ -315,6 +315,42 @@ static void ecn_is_agreed_on(void **state)
 	assert_false(tp->rec_flags & RF_ECN);
 }
 
+/* 6.1.1.1: the peer's SYN comes again and does not ask any more. */
+static void ecn_is_given_up(void **state)
+{
+	struct t_opts o = { .mss = 1000, .wnd = 60000 };
+	struct tcpcb *tp = t_init(o);
+
+	(void)state;
+	assert_int_equal(tcp_user_open_passive(tp, T_ISS, t_us(0)), 0);
+	t_rx(tp, 0, t_peer_syn(o, TH_SYN | TCP_TH_ECE | TCP_TH_CWR));
+	assert_int_equal(next_seg(tp, 0).flags, TH_SYN | TH_ACK | TCP_TH_ECE);
+	t_rx(tp, 1, t_peer_syn(o, TH_SYN));
+	assert_int_equal(next_seg(tp, 1).flags, TH_SYN | TH_ACK);
+	/* The first one again is old. */
+	t_rx(tp, 2, t_peer_syn(o, TH_SYN | TCP_TH_ECE | TCP_TH_CWR));
+	assert_int_equal(next_seg(tp, 2).flags, TH_SYN | TH_ACK);
+	assert_false(tp->rec_flags & RF_ECN);
+}
+
+/* Both open: both must have asked. */
+static void ecn_in_simultaneous_open(void **state)
+{
+	struct t_opts o = { .mss = 1000, .wnd = 60000 };
+	struct tcpcb *tp = t_syn_sent(o);
+
+	(void)state;
+	t_rx(tp, 0, t_peer_syn(o, TH_SYN | TCP_TH_ECE | TCP_TH_CWR));
+	assert_int_equal(next_seg(tp, 0).flags, TH_SYN | TH_ACK);
+	assert_false(tp->rec_flags & RF_ECN);
+	o.cfg.ecn = TCP_ECN_ACTIVE;
+	tp = t_init(o);
+	assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), 0);
+	next_seg(tp, 0);
+	t_rx(tp, 0, t_peer_syn(o, TH_SYN | TCP_TH_ECE | TCP_TH_CWR));
+	assert_int_equal(next_seg(tp, 0).flags, TH_SYN | TH_ACK | TCP_TH_ECE);
+}
+
 /* 6.1.3: ECE in every ACK from CE until CWR */
 static void ce_is_echoed(void **state)
 {
@@ -372,6 +408,119 @@ static void ece_reduces_cwnd_once(void **state)
 	assert_int_equal(seg.ecn, TCP_ECN_NOT_ECT);
 }
 
+/* An ACK, with one SACK block if @end, and perhaps ECE. */
+static void rx_ack(struct tcpcb *tp, uint64_t ms, uint8_t ece, uint32_t ack, uint32_t start,
+		   uint32_t end)
+{
+	T_RX(tp, ms, .flags = TH_ACK | ece, .seq = 1, .ack = ack, .wnd = 60000,
+	     .n_sack = end ? 1 : 0, .sack = { { start, end } });
+}
+
+/* 6.1.2: a window begins with the segment that carries CWR, when it is sent. */
+static void ece_until_cwr_arrives(void **state)
+{
+	struct tcpcb *tp = with_ecn((struct t_opts){ .mss = 1000, .wnd = 60000 }, TCP_TH_ECE);
+
+	(void)state;
+	t_send(tp, 2000);
+	next_seg(tp, 0);
+	next_seg(tp, 0);
+	rx_ack(tp, 1, TCP_TH_ECE, 1001, 0, 0);
+	assert_int_equal(tp->snd_cwnd, 7000);
+	/* All is acknowledged, and CWR could not be sent yet. */
+	rx_ack(tp, 1, TCP_TH_ECE, 2001, 0, 0);
+	assert_int_equal(tp->snd_cwnd, 7000);
+	t_send(tp, 2000);
+	assert_int_equal(next_seg(tp, 2).flags & TCP_TH_CWR, TCP_TH_CWR);
+	/* CWR is under way. */
+	rx_ack(tp, 2, TCP_TH_ECE, 2001, 0, 0);
+	assert_int_equal(tp->snd_cwnd, 7000);
+	/* It has arrived. */
+	assert_int_equal(next_seg(tp, 3).flags & TCP_TH_CWR, 0);
+	rx_ack(tp, 3, TCP_TH_ECE, 3001, 0, 0);
+	assert_int_equal(tp->snd_cwnd, 4900);
+}
+
+/* Six segments, of which RACK takes the first for lost; all arrive. */
+static void needless_recovery(struct tcpcb *tp, uint64_t ms, uint32_t from)
+{
+	int i;
+
+	t_send(tp, 6000);
+	for (i = 0; i < 6; i++)
+		next_seg(tp, ms);
+	rx_ack(tp, ms + 5, 0, from, from + 1000, from + 5000);
+	assert_true(next_seg(tp, ms + 5).is_rexmt);
+	rx_ack(tp, ms + 6, 0, from + 6000, 0, 0);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+}
+
+/* A D-SACK undoes what the loss did, not what ECE did afterwards, */
+static void ece_is_not_undone(void **state)
+{
+	struct tcpcb *tp = with_ecn((struct t_opts){ .mss = 1000, .wnd = 60000, .sack = true },
+				    TCP_TH_ECE);
+
+	(void)state;
+	needless_recovery(tp, 0, 1);
+	t_send(tp, 1000);
+	assert_int_equal(next_seg(tp, 7).flags & TCP_TH_CWR, TCP_TH_CWR);
+	assert_int_equal(tp->snd_cwnd, 7000);
+	rx_ack(tp, 8, TCP_TH_ECE, 7001, 0, 0);
+	assert_int_equal(tp->snd_cwnd, 4900);
+	rx_ack(tp, 9, 0, 7001, 1, 1001);
+	assert_int_equal(tp->snd_cwnd, 4900);
+	assert_int_equal(tp->n_undo_total, 0);
+}
+
+/* nor what a tail loss probe did, */
+static void probe_is_not_undone(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true);
+	uint32_t cwnd;
+
+	(void)state;
+	needless_recovery(tp, 0, 1);
+	t_send(tp, 1000);
+	next_seg(tp, 7);
+	assert_true(next_seg(tp, 100).is_rexmt);
+	rx_ack(tp, 101, 0, 7001, 0, 0);
+	t_send(tp, 1000);
+	next_seg(tp, 102);
+	cwnd = tp->snd_cwnd;
+	rx_ack(tp, 103, 0, 8001, 0, 0);
+	assert_true(tp->snd_cwnd < cwnd);
+	cwnd = tp->snd_cwnd;
+	rx_ack(tp, 104, 0, 8001, 1, 1001);
+	/* The copy of the probed segment is not told, so octets are left. */
+	rx_ack(tp, 104, 0, 8001, 6001, 7001);
+	assert_int_equal(tp->snd_cwnd, cwnd);
+	assert_int_equal(tp->n_undo_total, 0);
+}
+
+/* and the peer still learns of the latter. */
+static void cwr_is_not_undone(void **state)
+{
+	struct tcpcb *tp = with_ecn((struct t_opts){ .mss = 1000, .wnd = 60000, .sack = true },
+				    TCP_TH_ECE);
+	int i;
+
+	(void)state;
+	t_send(tp, 6000);
+	for (i = 0; i < 6; i++)
+		next_seg(tp, 0);
+	rx_ack(tp, 1, TCP_TH_ECE, 1, 0, 0);
+	assert_int_equal(tp->snd_cwnd, 7000);
+	rx_ack(tp, 5, 0, 1, 1001, 5001);
+	assert_true(next_seg(tp, 5).is_rexmt);
+	rx_ack(tp, 6, 0, 6001, 0, 0);
+	assert_true(tp->snd_cwnd < 7000);
+	rx_ack(tp, 7, 0, 6001, 1, 1001);
+	assert_int_equal(tp->snd_cwnd, 7000);
+	t_send(tp, 1000);
+	assert_int_equal(next_seg(tp, 8).flags & TCP_TH_CWR, TCP_TH_CWR);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +537,12 @@ int main(void)
 		cmocka_unit_test(ecn_is_agreed_on),
 		cmocka_unit_test(ce_is_echoed),
 		cmocka_unit_test(ece_reduces_cwnd_once),
+		cmocka_unit_test(ecn_is_given_up),
+		cmocka_unit_test(ecn_in_simultaneous_open),
+		cmocka_unit_test(ece_until_cwr_arrives),
+		cmocka_unit_test(ece_is_not_undone),
+		cmocka_unit_test(probe_is_not_undone),
+		cmocka_unit_test(cwr_is_not_undone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
