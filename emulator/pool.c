@@ -256,7 +256,7 @@ void pool_put(struct pool *pool)
 
 /**
  * pool_destroy() - End a pool: nothing is received or sent for it any more
- * @port_died:	Its port goes too: a trusted port's IP_DIVERT is parked
+ * @port_died:	Its port went, and the ring goes on: a trusted port's IP_DIVERT is parked
  *
  * Its queued SENDs are dropped; the one on the ring goes on.  Its buffers stay
  * the port's, charged to this id, until they are FREEd.

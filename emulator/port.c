@@ -298,6 +298,7 @@ fini:
 unmap:
 	munmap(p->map, p->size);
 	p->map = NULL;
+	p->hdr = NULL;
 close:
 	close(fd);
 	return err;
@@ -377,7 +378,7 @@ void port_close(struct port *p, uint32_t why)
 		/* Drops the SENDs that are queued; then no queue is in a list. */
 		for (i = 0; i < p->n_pool_slots; i++)
 			if (p->pool[i] && !p->pool[i]->dead)
-				pool_destroy(p->pool[i], true);
+				pool_destroy(p->pool[i], why != JS_CLOSED_RING);
 	}
 	log_trace("%s: port of process %d closed", ps->s->name, (int)p->pid);
 	if (!p->n_out)
@@ -385,18 +386,6 @@ void port_close(struct port *p, uint32_t why)
 }
 
 /* --- its connection ---------------------------------------------------------------------------- */
-
-/* The descriptor that came with a message; -1 none. */
-static int take_fd(struct msghdr *msg)
-{
-	struct cmsghdr *cm = CMSG_FIRSTHDR(msg);
-	int fd = -1;
-
-	if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS &&
-	    cm->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
-	return fd;
-}
 
 /* Ours may be the last copy, and its sender may have asked close() to wait. */
 static void drop_fd(int fd)
@@ -407,16 +396,38 @@ static void drop_fd(int fd)
 	close(fd);
 }
 
+/* The descriptor that came with a message, -1 none; any more are closed. */
+static int take_fd(struct msghdr *msg)
+{
+	int fd = -1;
+
+	for (struct cmsghdr *cm = CMSG_FIRSTHDR(msg); cm; cm = CMSG_NXTHDR(msg, cm)) {
+		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at + sizeof(int) <= cm->cmsg_len; at += sizeof(int)) {
+			int got;
+
+			memcpy(&got, (const uint8_t *)cm + at, sizeof(got));
+			if (fd < 0)
+				fd = got;
+			else
+				drop_fd(got);
+		}
+	}
+	return fd;
+}
+
 /* One request at a time: others have their turn between two. */
 static void on_request(struct loop_fd *lf, uint32_t events)
 {
 	struct port *p = container_of(lf, struct port, conn);
-	/* Room for one descriptor: the kernel closes any more. */
-	char ctl[CMSG_SPACE(sizeof(int))];
+	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int))]; } ctl;
 	struct js_pc_req req;
 	struct iovec iov = { .iov_base = &req, .iov_len = sizeof(req) };
 	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl),
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
+		/* One descriptor, the kernel closes any more; CMSG_SPACE() has room for two. */
+		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
 	int fd, err;
 	ssize_t n;
@@ -543,8 +554,6 @@ void ports_stop(struct station *s)
 		return;
 	sock_unlisten(&ps->listen);
 	unlink(ps->path);
-	loop_timer_del(&ps->grace_timer);
-	loop_timer_del(&ps->trim_timer);
 	if (ps->spare_fd >= 0)
 		close(ps->spare_fd);
 	for (p = TAILQ_FIRST(&ps->all); p; p = next) {
@@ -552,6 +561,9 @@ void ports_stop(struct station *s)
 		port_close(p, JS_CLOSED_RING);
 	}
 	s->ports = NULL;
+	/* Closing ports arms them: queued SENDs end, their buffers come back. */
+	loop_timer_del(&ps->grace_timer);
+	loop_timer_del(&ps->trim_timer);
 	/* Ports whose frames are still out end with the last of those. */
 	ps->is_stopping = true;
 	if (TAILQ_EMPTY(&ps->all))
@@ -586,7 +598,7 @@ void ports_tell_memory(struct station *s)
 	if (!s->ports)
 		return;
 	TAILQ_FOREACH(p, &s->ports->all, all) {
-		if (p->hdr)
+		if (p->is_open)
 			tell_node_bufs(p);
 	}
 }

@@ -108,6 +108,7 @@ end_send() {
 	run -0 jet down n3
 	wait_for 5 is_gone "${BG[-1]}"
 	[ ! -e "/run/netns/jet-$LAB-n3" ]
+	run -1 grep parked "/run/jetstream/$LAB/jetringd.log"	# no server died
 	run -0 jet up --nodes 5
 	end_send
 	run -0 jet ping -c 1

@@ -5,6 +5,7 @@
  * What is sent arrives; what is refused is refused, counted and hurts nobody;
  * what a dead port held is reclaimed.  See poolrig.h for what runs where.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
@@ -760,6 +761,14 @@ static void a_port_may_die_with_sends_queued_and_in_flight(void **state)
 	poolc_close(&c.pc);
 }
 
+/* For teardown's sake. */
+static void start_again(void)
+{
+	assert_int_equal(ports_start(&stations[1], rig.path[1]), 0);
+	atomic_store(&rig.stop, false);
+	assert_int_equal(pthread_create(&rig.thread, NULL, rig_main, NULL), 0);
+}
+
 static void the_end_of_the_ring_reaches_all(void **state)
 {
 	struct client a, b;
@@ -777,11 +786,55 @@ static void the_end_of_the_ring_reaches_all(void **state)
 	assert_int_equal(poolc_queue_check(&a.q), -ENETDOWN);
 	poolc_close(&a.pc);
 	poolc_close(&b.pc);
-	/* For teardown's sake. */
-	assert_int_equal(ports_start(&stations[1], rig.path[1]), 0);
-	atomic_store(&rig.stop, false);
-	assert_int_equal(pthread_create(&rig.thread, NULL, rig_main, NULL), 0);
+	start_again();
 	assert_int_equal(poolc_open(&a.pc, "/nonexistent/n1.sock", 0, 0), -ENETDOWN);
+}
+
+/* What ends with the ports tells who waits for room; of the stations that are
+ * gone no timer is left. */
+static void the_end_of_the_ring_leaves_no_timer(void **state)
+{
+	struct client a, b, a2;
+
+	(void)state;
+	client_pair(&a, &b);
+	/* A frame that is out keeps what is looked at. */
+	client_open(&a2, 1, 0);
+	client_set_txvci(&a2, b.rxvci);
+	atomic_store(&rig.hold, true);
+	client_push(&a2, 0, 0, 0);
+	client_go(&a2);
+	RIG_UNTIL(DRIVER(rig.n_held) == 1);
+	rig_end_thread();
+	while (poolc_op(&a.q))
+		client_push(&a, 0, 0, 0);
+	client_go(&a);
+	assert_true(poolc_want_space(&a.q));
+	loop_wait(0);
+	ports_poll(&stations[1]);
+	ports_stop(&stations[1]);
+	assert_int_equal(loop_timers(0), LOOP_FOREVER);
+	poolc_close(&a.pc);
+	poolc_close(&a2.pc);
+	poolc_close(&b.pc);
+	start_again();
+}
+
+/* A station that leaves has no server that could come again. */
+static void the_end_of_the_ring_parks_nothing(void **state)
+{
+	struct client server;
+	js_vci_t divert = vci_make(1, JS_STREAM_IP_DIVERT);
+
+	(void)state;
+	client_open(&server, 1, JS_PORT_TRUSTED);
+	assert_int_equal(poolc_vci_bind(&server.pc, server.pool, &divert), 0);
+	assert_string_equal(vcitab_divert_holder(&stations[1]), "pool");
+	rig_end_thread();
+	ports_stop(&stations[1]);
+	assert_string_equal(vcitab_divert_holder(&stations[1]), "kernel");
+	poolc_close(&server.pc);
+	start_again();
 }
 
 /* What processes of a stack publish in their queues leaves in the order in
@@ -1190,6 +1243,51 @@ static void rules_come_with_the_pool_or_not_at_all(void **state)
 	close(sk.udp);
 }
 
+static int n_open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* However many come with a request, and whether or not it wants one. */
+static void descriptors_that_come_are_closed(void **state)
+{
+	struct js_pc_req req = { .op = JS_PC_FREE, .version = JS_PC_VERSION };
+	union { struct cmsghdr h; char buf[CMSG_SPACE(3 * sizeof(int))]; } ctl = { .buf = { 0 } };
+	struct iovec iov = { .iov_base = &req, .iov_len = sizeof(req) };
+	struct js_pc_rep rep;
+	struct client a;
+	int n;
+
+	(void)state;
+	client_open(&a, 1, 0);
+	n = n_open_fds();
+	ctl.h.cmsg_level = SOL_SOCKET;
+	ctl.h.cmsg_type = SCM_RIGHTS;
+	for (unsigned int i = 1; i <= 3; i++) {
+		struct msghdr msg = {
+			.msg_iov = &iov, .msg_iovlen = 1,
+			.msg_control = ctl.buf, .msg_controllen = CMSG_SPACE(i * sizeof(int)),
+		};
+
+		ctl.h.cmsg_len = CMSG_LEN(i * sizeof(int));
+		memcpy(CMSG_DATA(&ctl.h), (int[]) { 0, 1, 2 }, i * sizeof(int));
+		assert_int_equal(sendmsg(a.pc.sock, &msg, MSG_NOSIGNAL), sizeof(req));
+		assert_int_equal(recv(a.pc.sock, &rep, sizeof(rep), 0), JS_PC_REP_SHORT);
+		assert_int_equal(rep.err, -EINVAL);
+		/* The next answer: the driver is done with the last request. */
+		assert_int_equal(client_owns(&a, BUF_TX), 0);
+		assert_int_equal(n_open_fds(), n);
+	}
+	poolc_close(&a.pc);
+}
+
 /* A connection that says nonsense gets -EINVAL; others are not hurt. */
 static void malformed_requests_are_answered(void **state)
 {
@@ -1483,6 +1581,8 @@ int main(void)
 		CASE(a_destroyed_pool_drops_its_queued_sends),
 		CASE(a_port_may_die_with_sends_queued_and_in_flight),
 		CASE(the_end_of_the_ring_reaches_all),
+		CASE(the_end_of_the_ring_leaves_no_timer),
+		CASE(the_end_of_the_ring_parks_nothing),
 		CASE(queues_leave_in_the_order_they_were_made),
 		CASE(a_revoked_queue_publishes_nothing),
 		CASE(revoked_ops_say_so),
@@ -1493,6 +1593,7 @@ int main(void)
 		CASE(ip_divert_is_taken_returned_parked),
 		CASE(rules_come_with_the_pool_or_not_at_all),
 		CASE(malformed_requests_are_answered),
+		CASE(descriptors_that_come_are_closed),
 		CASE(who_takes_no_answers_loses_its_port),
 		CASE(thousands_of_pools),
 		CASE(not_root_may_not_open),
