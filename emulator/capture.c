@@ -56,6 +56,7 @@
 #define SNAPLEN_MIN	64
 #define END_WAIT_MS	500		/* at our end: for consumers to take the rest */
 #define BLOCK_MAX	256		/* octets of a block without packet data */
+#define SPARE_ROOM	(2 * JS_N_RING_IDS * BLOCK_MAX)	/* for each station's IDB and, at the end, ISB */
 
 /* pcapng, section numbers of the draft */
 #define BT_SHB		0x0a0d0d0au	/* 4.1 */
@@ -419,7 +420,7 @@ static void write_epb(struct consumer *c, const struct frame *f, const struct ca
 	epb_options(&opts, c, caplen, facts);
 	total = (uint32_t)(28 + caplen + opts.len + 4);
 	c->if_recv[facts->station]++;
-	if (queue_room(c) < total) {
+	if (queue_room(c) < total + SPARE_ROOM) {
 		c->dropped[facts->station]++;
 		c->if_drop[facts->station]++;
 		stats.dropped++;
@@ -602,6 +603,16 @@ static const char *parse_request(struct consumer *c, char *line)
 	return NULL;
 }
 
+static uint16_t nodes_now(void)
+{
+	uint16_t nodes = 0;
+
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+		if (stations[id].used)
+			nodes |= (uint16_t)(1u << id);
+	return nodes;
+}
+
 static void begin(struct consumer *c, char *line)
 {
 	const char *wrong = parse_request(c, line);
@@ -615,6 +626,9 @@ static void begin(struct consumer *c, char *line)
 		queue_put(c, text, (size_t)len);
 		return;
 	}
+	/* Nodes may have come and gone since it connected. */
+	if (c->all_nodes)
+		c->nodes = nodes_now();
 	c->start_ns = now_ns();
 	write_shb(c);
 	for (unsigned int id = 0; id < JS_N_RING_IDS; id++) {
@@ -728,9 +742,6 @@ static void listener_ready(struct loop_fd *lf, uint32_t events)
 	c->lf = (struct loop_fd) { .fd = fd, .ready = consumer_ready };
 	c->snaplen = JS_CAP_SNAPLEN;
 	c->all_nodes = true;
-	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
-		if (stations[id].used)
-			c->nodes |= (uint16_t)(1u << id);
 	if (!loop_add(&c->lf, EPOLLIN | EPOLLRDHUP))
 		return;
 	munmap(c->queue, QUEUE_SIZE);
