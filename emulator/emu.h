@@ -204,6 +204,7 @@ void ports_tell_memory(struct station *s);	/* node_mem_max has changed */
 size_t ports_status(const struct station *s, char *buf, size_t size);
 
 /* Node-wide bound on buffer memory, octets; --node-mem. */
+#define NODE_MEM_MIN	(JS_SDU_BUFS * (uint64_t)JS_BUF_SIZE)	/* a packet of any size */
 extern uint64_t node_mem_max;
 
 #endif

@@ -255,7 +255,11 @@ static int option(int opt, const char *arg)
 	case OPT_HOLD:
 		return ring_option(opt, arg);
 	case OPT_NODE_MEM:
-		return number_option("node-mem", arg, &node_mem_max);
+		status = number_option("node-mem", arg, &node_mem_max);
+		if (!status && node_mem_max < NODE_MEM_MIN)
+			return usage_error("--node-mem wants at least %llu octets, not \"%s\"",
+					   (unsigned long long)NODE_MEM_MIN, arg);
+		return status;
 	case OPT_CONND:
 		return copy_option(lab.connd, sizeof(lab.connd), "connd", arg);
 	case OPT_NO_CONND:

@@ -454,10 +454,12 @@ void ring_del(struct ring *r, unsigned int id, uint64_t now_ns)
  *
  * A frame that is on the ring arrives as if it had been sent at the new rate
  * from now on, if that is sooner: nobody wants to wait for the rest of a frame
- * at 1 kbit/s.
+ * at 1 kbit/s.  So does a frame of the monitor.
  */
 void ring_set(struct ring *r, const struct ring_params *p, uint64_t now_ns)
 {
+	uint64_t t_ns;
+
 	catch_up(r, now_ns);
 	r->p = *p;
 	measure(r);
@@ -467,8 +469,12 @@ void ring_set(struct ring *r, const struct ring_params *p, uint64_t now_ns)
 
 		r->tx.arrive_ns = MIN(r->tx.arrive_ns, t);
 	}
+	/* What was broken may begin only when a frame is stripped. */
+	t_ns = MAX(now_ns, r->broken_ns);
 	if (r->token == RING_TOKEN_LOST)
-		r->until_ns = MIN(r->until_ns, now_ns + ring_token_timeout_ns(r));
+		r->until_ns = MIN(r->until_ns, t_ns + ring_token_timeout_ns(r));
+	else if (r->token != RING_TOKEN_OK)
+		r->until_ns = MIN(r->until_ns, t_ns + mgmt_ns(r) + r->round_ns);
 }
 
 /* --- sending ------------------------------------------------------------------------------- */

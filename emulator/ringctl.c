@@ -342,7 +342,7 @@ static bool ring_word(char *w, const struct station *s, struct ring_params *p, u
 	if (!strncmp(w, "rate=", 5))
 		return units_rate(w + 5, &p->rate_bps);
 	if (!strncmp(w, "node-mem=", 9))
-		return units_number(w + 9, mem) && *mem >= JS_SDU_BUFS * (uint64_t)JS_BUF_SIZE;
+		return units_number(w + 9, mem) && *mem >= NODE_MEM_MIN;
 	if (!strncmp(w, "latency=", 8) && units_time(w + 8, RING_DELAY_MAX_NS, &v))
 		p->station_ns = (uint32_t)v;
 	else if (!strncmp(w, "hold=", 5) && units_time(w + 5, RING_HOLD_MAX_NS, &v))

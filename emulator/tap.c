@@ -78,6 +78,10 @@ static void gone(struct tap *t)
 	loop_del(&t->lf);
 	close(t->lf.fd);
 	t->lf.fd = -1;
+	/* Else its namespace would live on in it. */
+	if (t->dev_fd >= 0)
+		close(t->dev_fd);
+	t->dev_fd = -1;
 	t->readable = false;
 }
 
@@ -373,7 +377,8 @@ static int create_in_netns(struct station *s, const char **what, int *dev_fd)
 	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (home < 0)
 		return -errno;
-	ns = open(s->netns, O_RDONLY | O_CLOEXEC);
+	/* Whatever it is: a FIFO without a writer would block us. */
+	ns = open(s->netns, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (ns < 0) {
 		err = -errno;
 		goto close_home;

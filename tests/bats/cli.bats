@@ -57,6 +57,8 @@ refused() {
 }
 
 @test "values out of range are refused, status 2" {
+	run -2 "$O/bin/jetringd" --lab x --run "$PWD" --node 1 --no-connd --node-mem 69631
+	[[ $output == *'at least 69632 octets'* ]]
 	refused 2 'whole number from 1 to 16' "$JET" up --nodes 17
 	refused 2 'whole number from 1 to 16' "$JET" up --nodes two
 	refused 2 'should be like 1g, 100m or unlimited' "$JET" up --rate fast

@@ -163,6 +163,8 @@ end_send() {
 	on n3 ip link del jet0
 	run -0 on n1 ping -n -q -c 1 -W 2 10.74.0.2
 	wait_for 5 eval '[ "$(jet status --json | jq -r ".nodes[2].tap")" = gone ]'
+	# Nothing of it is kept open: n1 and n2.
+	[ "$(readlink "/proc/$pid/fd/"* | grep -c net/dev)" -eq 2 ]
 	jet up
 	run -0 jet ping -c 1
 	[ "$(ringd_pid)" = "$pid" ]

@@ -321,6 +321,31 @@ static void rate_is_raised_in_mid_frame(void **state)
 	assert_int_equal(n_arrivals, 2);
 }
 
+/* Frames of the monitor, too: at 1 kbit/s a purge takes half a second. */
+static void rate_is_raised_while_the_token_is_made(void **state)
+{
+	static const enum ring_token at[] = { RING_TOKEN_PURGE, RING_TOKEN_CLAIM };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		struct ring_params p;
+
+		start(1000);
+		p = ring.p;
+		if (at[i] == RING_TOKEN_PURGE)
+			assert_int_equal(ring_fault(&ring, RING_FAULT_DUPLICATE, now), 0);
+		else
+			ring_del(&ring, 0, now);
+		run_until(now + 1000000);
+		assert_int_equal(ring.token, at[i]);
+		p.rate_bps = GBIT;
+		ring_set(&ring, &p, now);
+		run_until(now + 2 * (SMALL + 4 * H));
+		assert_int_equal(ring.token, RING_TOKEN_OK);
+		assert_in_range(ring.recovery_max_ns, 1000000, 1000000 + 2 * (SMALL + 4 * H));
+	}
+}
+
 /* T is exact at any rate, and each hop counts with its own delay. */
 static void times_are_exact_at_any_setting(void **state)
 {
@@ -717,6 +742,7 @@ int main(void)
 		cmocka_unit_test_setup(withdrawn_request, setup),
 		cmocka_unit_test_setup(unlimited_does_not_wait, setup),
 		cmocka_unit_test_setup(rate_is_raised_in_mid_frame, setup),
+		cmocka_unit_test_setup(rate_is_raised_while_the_token_is_made, setup),
 		cmocka_unit_test_setup(times_are_exact_at_any_setting, setup),
 		cmocka_unit_test_setup(holding_time_can_be_set, setup),
 		cmocka_unit_test_setup(token_passes_are_told, setup),

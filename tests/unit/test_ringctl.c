@@ -5,7 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -104,6 +107,23 @@ static void malformed_commands(void **state)
 		for (unsigned int b = 0; b < JS_N_RING_IDS; b++)
 			assert_int_equal(impair_link(a, b)->set.has, 0);
 	assert_string_equal(answer("rule show"), "ok []");
+}
+
+/* A namespace that is none, and would block who opens it. */
+static void a_fifo_is_no_namespace(void **state)
+{
+	char dir[] = "/tmp/jet-ringctl.XXXXXX", fifo[64], command[100];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	snprintf(command, sizeof(command), "node add 5=%s", fifo);
+	alarm(10);
+	assert_memory_equal(answer(command), "error: ", 7);
+	alarm(0);
+	unlink(fifo);
+	rmdir(dir);
 }
 
 static const struct link_set *set_of(unsigned int src, unsigned int dst)
@@ -235,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(rates, setup),
 		cmocka_unit_test_setup(malformed_commands, setup),
+		cmocka_unit_test_setup(a_fifo_is_no_namespace, setup),
 		cmocka_unit_test_setup(link_set_is_shown, setup),
 		cmocka_unit_test_setup(every_key, setup),
 		cmocka_unit_test_setup(scopes, setup),
