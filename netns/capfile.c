@@ -227,8 +227,12 @@ static size_t whole(const struct cap_out *o, size_t done)
 
 static int queue_failed(struct cap_out *o, size_t done, int err)
 {
+	off_t end;
+
 	o->size += whole(o, done);
-	if (o->is_file && ftruncate(o->fd, (off_t)(o->base + o->size)))
+	end = (off_t)(o->base + o->size);
+	/* What is written after all, the statistics, stands there and not behind a hole. */
+	if (o->is_file && (ftruncate(o->fd, end) || lseek(o->fd, end, SEEK_SET) < 0))
 		warn("cannot cut %s to whole records: %s", o->name, strerror(errno));
 	o->n_iov = o->n_hdr = 0;
 	o->n_queued = 0;
@@ -337,10 +341,9 @@ static int begin_file(struct cap_out *o)
 		if (*slot && unlink(*slot) && errno != ENOENT)
 			warn("cannot remove %s: %s", *slot, strerror(errno));
 		free(*slot);
-		*slot = ring_name(o->path, o->serial);
-		if (!*slot)
+		o->name = *slot = ring_name(o->path, o->serial);
+		if (!o->name)
 			return -ENOMEM;
-		o->name = *slot;
 	}
 	err = open_file(o, o->name);
 	if (err)
@@ -494,8 +497,14 @@ static int keep_head(struct cap_out *o, const uint8_t *b, uint32_t len)
 
 static int take_shb(struct cap_out *o, const uint8_t *b, uint32_t len)
 {
+	int err;
+
 	if (len < 28 || u32(b + 8) != SHB_MAGIC)
 		return -EPROTO;
+	/* The head that is replaced may stand in the queue. */
+	err = o->n_head ? cap_flush(o) : 0;
+	if (err)
+		return err;
 	o->dropped = cap_dropped(o);
 	o->n_ifs = 0;
 	o->n_head = 0;

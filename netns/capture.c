@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct capture {
 	size_t n;			/* octets in buf */
 	uint64_t limit;			/* frames; 0: none */
 	bool enough;			/* limit reached */
+	bool at_end;			/* nothing more is to be read */
 	const struct cap_filter *filter;	/* -r: nobody has applied it yet */
 	struct cap_out out;
 };
@@ -96,6 +98,7 @@ static int more(struct capture *c, int ms)
 	if (got < 0)
 		return errno == EINTR || errno == EAGAIN ? 1 : -errno;
 	c->n += (size_t)got;
+	c->at_end = !got;
 	return got > 0;
 }
 
@@ -210,6 +213,12 @@ static int first_block(struct capture *c)
 	return fail("jetringd: %s", c->buf);
 }
 
+/* Milliseconds from @now to @end for poll(), or as many as it can wait. */
+static int ms_until(uint64_t end, uint64_t now)
+{
+	return end == UINT64_MAX ? -1 : (int)MIN((end - now + 999) / 1000, (uint64_t)INT_MAX);
+}
+
 /* Until told to stop, or the stream ends.  0 or -Exxx. */
 static int copy(struct capture *c, double for_s)
 {
@@ -221,13 +230,11 @@ static int copy(struct capture *c, double for_s)
 
 		if (now >= end)
 			break;
-		r = more(c, end == UINT64_MAX ? -1 : (int)((end - now + 999) / 1000));
+		r = more(c, ms_until(end, now));
 		if (r < 0)
 			return r;
-		if (r == 0 && end == UINT64_MAX)
-			return 0;
 		err = pass_blocks(c);
-		if (r == 0 && now_us() < end)
+		if (c->at_end)
 			return err;
 	}
 	if (err || c->enough || c->filter)

@@ -161,6 +161,14 @@ tests_tshark() { frames "$1" "$2" frame.number | wc -l; }
 
 has_frames() { [ "$(count "$1")" -eq "$2" ]; }
 
+@test "a duration of weeks is not cut short" {
+	jet up --kernel-only
+	start_capture c.pcapng --duration 4294967.3	# 4 ms, if only 32 bits of them count
+	jet ping -q -c 3
+	end_capture
+	[ "$(count c.pcapng)" -ge 12 ]
+}
+
 @test "a reader that takes nothing: the ring goes on, drops are counted and told" {
 	jet up --kernel-only --rate unlimited
 	jet ping -c 1

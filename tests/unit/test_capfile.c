@@ -377,6 +377,67 @@ static void full_disk(void **state)
 	}
 }
 
+/* What comes after all stands behind the last whole record. */
+static void full_disk_that_has_room_again(void **state)
+{
+	struct cap_out o = { .path = path, .live = true };
+	struct rlimit old, lim;
+	uint32_t kept, isb[3];
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	lim = old;
+	head();
+	for (int i = 0; i < N_FRAMES; i++)
+		epb(0, 0, DATA_LEN, 0);
+	kept = at[3] + (1999 - at[3]) / block_len(3) * block_len(3);
+	assert_int_equal(cap_open(&o), 0);
+	lim.rlim_cur = 1999;
+	setrlimit(RLIMIT_FSIZE, &lim);
+	assert_int_equal(pass_all(&o), -EFBIG);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(cap_close(&o), 0);
+	read_file(path);
+	assert_int_equal(out.len, kept + 2 * 52);
+	memcpy(isb, out.p + kept, sizeof(isb));
+	assert_int_equal(isb[0], 5);
+	assert_int_equal(isb[1], 52);
+}
+
+/* A second section: what the file began with stays as it was. */
+static void ring_of_sections(void **state)
+{
+	struct cap_out o = { .path = path, .ring_files = 8, .ring_size = 2048 };
+	char names[8][300];
+	uint32_t len, n_head;
+	unsigned int n;
+
+	(void)state;
+	head();
+	n_head = in.len;
+	for (int i = 0; i < 25; i++)		/* the last ones begin a file */
+		epb((uint32_t)i % 2, 0, DATA_LEN, 0);
+	len = in.len;
+	begin(0x0a0d0d0a);
+	put32(0x1a2b3c4d);
+	put16(1);
+	put16(7);				/* another minor version */
+	put64(UINT64_MAX);
+	end();
+	assert_int_equal(cap_open(&o), 0);
+	assert_int_equal(pass_all(&o), 0);
+	assert_int_equal(cap_close(&o), 0);
+	n = n_files(names, 8);
+	assert_int_equal(n, 2);
+	read_file(names[1]);
+	assert_true(out.len > n_head + in.len - len);
+	assert_memory_equal(out.p, in.p, n_head);
+	assert_memory_equal(out.p + out.len - (in.len - len), in.p + len, in.len - len);
+	unlink(names[0]);
+	unlink(names[1]);
+}
+
 static void refusals(void **state)
 {
 	struct cap_out o = { .path = "/nowhere/x" };
@@ -461,6 +522,8 @@ int main(void)
 		cmocka_unit_test_teardown(ring_of_files, clean),
 		cmocka_unit_test_teardown(ring_is_complete, clean),
 		cmocka_unit_test_teardown(full_disk, clean),
+		cmocka_unit_test_teardown(full_disk_that_has_room_again, clean),
+		cmocka_unit_test_teardown(ring_of_sections, clean),
 		cmocka_unit_test_teardown(refusals, clean),
 		cmocka_unit_test_teardown(damaged_blocks, clean),
 	};
