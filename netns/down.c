@@ -130,9 +130,14 @@ static int node_unmake(struct lab *l, unsigned int k)
 		return st;
 	if (ours)
 		procs_end_in(&id, 1);
+	if (ours && procs_count_in(&id, 1))
+		st = fail("%u processes in n%u do not end", procs_count_in(&id, 1), k);
 	err = ns_delete(l, k);
 	if (err && err != -EPERM)
 		return fail("cannot remove the namespace of n%u: %s", k, strerror(-err));
+	/* The record keeps the node: the next down finds them by it. */
+	if (st)
+		return st;
 	l->topo.node[k].absent = true;
 	while (l->topo.n_nodes && l->topo.node[l->topo.n_nodes].absent) {
 		memset(&l->topo.node[l->topo.n_nodes], 0, sizeof(l->topo.node[0]));

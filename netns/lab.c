@@ -215,11 +215,12 @@ unsigned int lab_node(const struct lab *l, const char *word)
 	const char *digits = *word == 'n' ? word + 1 : word;
 	char *end;
 	unsigned long k = strtoul(digits, &end, 10);
+	bool is_number = *digits >= '1' && *digits <= '9' && !*end;
 	unsigned int i;
 
-	if (*digits >= '1' && *digits <= '9' && !*end && topo_has(&l->topo, (unsigned int)k))
+	if (is_number && k <= NODES_MAX && topo_has(&l->topo, (unsigned int)k))
 		return (unsigned int)k;
-	if (*digits >= '1' && *digits <= '9' && !*end && k <= l->topo.n_nodes) {
+	if (is_number && k <= l->topo.n_nodes) {
 		fail("n%lu has left lab %s; \"jet up --nodes %u\" brings it back", k, l->name, l->topo.n_nodes);
 		return 0;
 	}
@@ -229,6 +230,6 @@ unsigned int lab_node(const struct lab *l, const char *word)
 	}
 	fail("lab %s has no node \"%s\": it has n1%s%s%s", l->name, word,
 	     l->topo.n_nodes > 1 ? " to " : "", l->topo.n_nodes > 1 ? names[l->topo.n_nodes - 1] : "",
-	     *digits >= '1' && *digits <= '9' && !*end ? "" : did_you_mean(word, list, l->topo.n_nodes));
+	     is_number ? "" : did_you_mean(word, list, l->topo.n_nodes));
 	return 0;
 }

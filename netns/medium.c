@@ -36,23 +36,24 @@ static int parse_mem(const char *s, uint64_t *octets)
 	static const char suffixes[] = "kmg";
 	const char *suffix;
 	unsigned long long v;
+	long shift = 0;
 	char *end;
 
 	if (*s < '0' || *s > '9')
 		return -EINVAL;
 	errno = 0;
 	v = strtoull(s, &end, 10);
-	if (errno || v > MEM_MAX)
+	if (errno)
 		return -EINVAL;
 	if (*end) {
 		suffix = strchr(suffixes, *end | 0x20);
 		if (!suffix || end[1])
 			return -EINVAL;
-		v <<= 10 * (suffix - suffixes + 1);
+		shift = 10 * (suffix - suffixes + 1);
 	}
-	if (v < MEM_MIN || v > MEM_MAX)
+	if (v > MEM_MAX >> shift || v << shift < MEM_MIN)
 		return -EINVAL;
-	*octets = v;
+	*octets = v << shift;
 	return 0;
 }
 

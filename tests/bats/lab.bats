@@ -105,6 +105,14 @@ gone() {
 	[[ $(jet status --json) == *'"rate_bps": 50000000'* ]]
 }
 
+@test "a node's number is read whole" {
+	jet up --kernel-only
+	run -1 jet down n4294967297
+	[[ $output == *'no node "n4294967297"'* ]]
+	run -125 jet exec 4294967298 true
+	run -0 jet exec n1 true
+}
+
 @test "--dry-run says what would be done and does nothing" {
 	run -0 --separate-stderr jet up --dry-run
 	[[ $output == *"make namespace jet-$LAB-n1"*"start jetringd"* ]]

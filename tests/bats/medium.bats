@@ -202,7 +202,8 @@ end_send() {
 	[ "$(ring_stat hold_ns)" -eq 50000 ]
 	[ "$(ring_stat round_ns)" -eq 3000700 ]
 	run -0 jet ping -c 1
-	for bad in --preset=slow --latency=2s --hold=1s --propagation=5 --node-mem=1k --rate=0; do
+	for bad in --preset=slow --latency=2s --hold=1s --propagation=5 --node-mem=1k \
+		--node-mem=17179869185g --rate=0; do
 		run -2 jet up "$bad"
 		[ "${#lines[@]}" -eq 1 ]
 	done
