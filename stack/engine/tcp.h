@@ -35,6 +35,16 @@
 #define TCP_HDR_MAX	60	/* octets of header with options */
 #define TCP_WS_NONE	0xff	/* no window scale option */
 
+/* Fast Open option, RFC 7413, 4.1.1: which form of it */
+enum tcp_fo_kind {
+	TCP_FO_NONE,		/* none, or one whose cookie cannot be */
+	TCP_FO_OPT,		/* kind 34 */
+	TCP_FO_EXP,		/* kind 254 with F989h: before there was an RFC; some peers know no other */
+	TCP_FO_N
+};
+#define TCP_FO_MIN	4	/* octets of a cookie; even */
+#define TCP_FO_MAX	16
+
 struct tcp_seg {
 	uint32_t seq;		/* SEG.SEQ */
 	uint32_t ack;		/* SEG.ACK, if TH_ACK */
@@ -51,6 +61,9 @@ struct tcp_seg {
 	uint8_t ecn;		/* the ECN field of the IP header: TCP_ECN_NOT_ECT ... */
 	uint8_t n_sack;
 	struct { uint32_t start, end; } sack[TCP_SEG_SACKS];
+	uint8_t fo_kind;	/* enum tcp_fo_kind; of a segment with SYN */
+	uint8_t fo_len;		/* octets of cookie; 0: a request for one */
+	uint8_t fo_cookie[TCP_FO_MAX];
 
 	/* tcp_output() only */
 	uint32_t off;		/* payload begins this far into so_snd (SND.UNA is 0) */
@@ -82,7 +95,7 @@ int tcp_seg_parse(struct tcp_seg *seg, const uint8_t *th, size_t len);
  * tcp_seg_build() - Write a TCP header with its options, checksum 0
  * @th:		At least TCP_HDR_MAX octets
  * Options in Linux's order: SYN: mss, sackOK TS (or nop nop sackOK), nop
- * wscale; else nop nop TS, nop nop SACK.
+ * wscale, Fast Open and nops behind it; else nop nop TS, nop nop SACK.
  * Return: octets written, 20 to 60
  */
 int tcp_seg_build(const struct tcp_seg *seg, uint8_t *th);
@@ -175,6 +188,7 @@ struct tcp_view {
 #define TCP_EV_FIN_ACKED	0x0200	/* our FIN was acknowledged */
 #define TCP_EV_URG		0x0800	/* rcv_up, behind the last urgent octet, moved on */
 #define TCP_EV_DROP		0x0400	/* the segment, or its data, was not acceptable: count it */
+#define TCP_EV_SYN_ACKED	0x1000	/* opened fast by the peer: the handshake is complete */
 
 /*
  * What to do with the payload of a segment.  Octets [data_off, data_off +
@@ -197,6 +211,40 @@ void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg);
 /* OPEN.  @iss by RFC 6528 is the owner's business.  0 or -EISCONN. */
 int tcp_user_open_active(struct tcpcb *tp, uint32_t iss, uint64_t now_us);
 int tcp_user_open_passive(struct tcpcb *tp, uint32_t iss, uint64_t now_us);	/* LISTEN: the next SYN is its peer */
+
+/* What is said about Fast Open (RFC 7413) before a SYN is sent or answered. */
+struct tcp_fo {
+	uint8_t kind;			/* enum tcp_fo_kind of the option; NONE: no option */
+	uint8_t len;			/* octets of cookie; 0: ask for one */
+	uint8_t cookie[TCP_FO_MAX];
+	uint16_t room;			/* octets of so_snd that the SYN may carry */
+	bool accept;			/* LISTEN: data in the SYN is taken, and ours may go before its ACK */
+};
+
+/**
+ * tcp_user_fastopen() - Fast Open: what the next SYN carries, or the answer to it
+ * @fo:		Copied.  In LISTEN, for the segment that is given to tcp_input() next
+ * After tcp_init() and before OPEN active; or in LISTEN.  The option goes in
+ * the first SYN or SYN,ACK only, data in the first SYN only: who does not hear
+ * them gets a plain one.
+ * With @accept the connection is ESTABLISHED (TCP_EV_CONNECTED) by the SYN;
+ * until TCP_EV_SYN_ACKED its peer may be anybody who knows a cookie.
+ */
+void tcp_user_fastopen(struct tcpcb *tp, const struct tcp_fo *fo);
+
+/* Octets that a SYN to a peer with MSS @mss (0: not known) may carry, if ours
+ * is @own: all of the room for options is left free, as Linux does. */
+uint16_t tcp_fastopen_room(uint16_t own, uint16_t mss);
+
+/* Why data in our SYN was of no use, in the numbers of TCP_INFO's
+ * tcpi_fastopen_client_fail; 0: it was, or there was none. */
+enum tcp_fo_fail {
+	TCP_FO_FAIL_NONE,
+	TCP_FO_FAIL_COOKIE,		/* there was no cookie */
+	TCP_FO_FAIL_REFUSED,		/* SYN,ACK came at once and did not acknowledge it */
+	TCP_FO_FAIL_SYN_LOST		/* the SYN had to be sent again */
+};
+enum tcp_fo_fail tcp_fastopen_fail(const struct tcpcb *tp);
 
 /* SEND: octets were appended to so_snd (already in view->snd_cc).
  * 0, -ENOTCONN, -EPIPE after close. */

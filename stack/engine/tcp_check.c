@@ -30,7 +30,9 @@ static bool limits_ok(const struct tcpcb *tp)
 	       tp->snd_scale <= TCP_WSCALE_MAX && tp->rcv_scale <= TCP_WSCALE_MAX &&
 	       tp->n_runs <= TCP_N_RUNS && tp->n_ooo <= TCP_N_OOO &&
 	       tp->quickack <= TCP_QUICKACKS && tp->cc_algo < TCP_CC_N &&
-	       tp->frto < FRTO_N && !(tp->rec_flags & ~RF_ALL);
+	       tp->frto < FRTO_N && !(tp->rec_flags & ~RF_ALL) &&
+	       (!(tp->uflags & TU_FO_OPT) ||
+		(tp->fo_kind < TCP_FO_N && tp->fo_len <= TCP_FO_MAX));
 }
 
 static bool sizes_ok(const struct tcpcb *tp)
@@ -70,7 +72,8 @@ static bool outstanding_ok(const struct tcpcb *tp, const struct tcp_view *v)
 		return !out && !probe;
 	case TCPS_SYN_SENT:
 	case TCPS_SYN_RECEIVED:
-		return tp->snd_una == tp->iss && out <= 1 && !probe;
+		return tp->snd_una == tp->iss && !probe &&
+		       (out <= 1 || ((tp->uflags & TU_SYN_DATA) && out - 1 <= v->snd_cc));
 	case TCPS_FIN_WAIT_2:
 	case TCPS_TIME_WAIT:
 		return !out && !probe;
@@ -152,7 +155,7 @@ int tcp_check(const struct tcpcb *tp, const struct tcp_view *v)
 
 static const char *timers_invariant(const struct tcpcb *tp, const struct tcp_view *v)
 {
-	bool outstanding = tp->snd_nxt != tp->snd_una;
+	bool outstanding = tcp_is_outstanding(tp);
 	bool rexmt = tp->t_rexmt_us != TCP_NEVER;
 	bool persist = tp->flags & TF_PERSIST;
 

@@ -21,8 +21,19 @@
  *	  process_fin()		eighth
  *
  * Supported standards: RFC 9293, 5961, 6093, 7323, 2018, 2883, 3168, 5681, 6582,
- * 6675.
- * Not done: data and FIN on a SYN are not taken, the peer sends them again.
+ * 6675, 7413.
+ *
+ * DOC: Fast Open (RFC 7413)
+ *
+ * Who listens tells before each SYN whether its cookie is good
+ * (tcp_user_fastopen()).  If so the connection is ESTABLISHED by the SYN and its
+ * data is taken; that our SYN,ACK is not acknowledged is a flag, TU_SYN_OUT,
+ * with the retransmission timer running for it and nothing else being sent
+ * again.  Else data of a SYN to a listener is not taken, the peer sends it
+ * again.  Text on SYN,ACK is: the ACK shows that it answers our SYN.
+ *
+ * As the one who opens: what the SYN,ACK does not acknowledge of the data in our
+ * SYN was never sent, as far as SND.NXT and the congestion window go.
  */
 #include <string.h>
 
@@ -38,6 +49,7 @@ struct arrival {
 	uint64_t now_us;
 	uint32_t seq;		/* SEG.SEQ; one more if an expected SYN was taken off */
 	uint8_t flags;		/* likewise without TH_SYN */
+	bool completes;		/* it acknowledges our SYN,ACK, after data has passed */
 };
 
 static bool drop(struct arrival *a)
@@ -151,12 +163,35 @@ static void take_window(struct arrival *a, unsigned int shift)
 	tp->max_sndwnd = max_u32(tp->max_sndwnd, tp->snd_wnd);
 }
 
+/* RFC 7413, 4.2.2: what of our SYN's data has arrived?  The rest is sent now. */
+static void syn_data_acked(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	if (!(tp->uflags & TU_SYN_DATA))
+		return;
+	a->rx->acked = min_u32(tp->snd_una - tp->iss - 1, a->v->snd_cc);
+	if (a->rx->acked)
+		a->rx->events |= TCP_EV_ACKED;
+	if (tp->snd_una == tp->snd_nxt) {
+		tp->uflags |= TU_SYN_DATA_OK;
+		return;
+	}
+	tp->uflags |= TU_FO_REFUSED;
+	if (tp->flags & TF_SYN_REXMT)
+		tp->uflags |= TU_FO_LOST;
+	tp->n_rexmt_total++;
+	tp->snd_nxt = tp->snd_una;
+	tp->snd_max = tp->snd_una;
+}
+
 /* Our SYN is acknowledged and the peer's has come. */
 static void established(struct arrival *a)
 {
 	struct tcpcb *tp = a->tp;
 
 	tp->snd_una = a->seg->ack;
+	syn_data_acked(a);
 	tp->snd_sml = tp->snd_una;
 	tcp_rtt_acked(tp, a->seg, a->now_us);
 	/* RFC 6298, 5.7 */
@@ -170,6 +205,48 @@ static void established(struct arrival *a)
 	if (tp->flags & TF_CLOSE)
 		tcp_set_state(tp, TCPS_FIN_WAIT_1, a->now_us);
 	a->rx->events |= TCP_EV_CONNECTED;
+}
+
+static void take_text_of_syn(struct arrival *a);
+
+/* RFC 7413, 4.2.1: the SYN had a good cookie.  Our SYN,ACK is due; as if it were
+ * acknowledged, both may send. */
+static void opened_fast(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	tp->uflags |= TU_SYN_OUT;
+	tp->flags |= TF_SYN_DUE;
+	tp->snd_una = tp->iss + 1;
+	tp->snd_nxt = tp->snd_una;
+	tp->snd_max = tp->snd_una;
+	tp->snd_sml = tp->snd_una;
+	tcp_loss_init(tp);
+	tcp_cc_init(tp);
+	tcp_set_state(tp, TCPS_ESTABLISHED, a->now_us);
+	tcp_timer_heard(tp, a->now_us);
+	a->rx->events |= TCP_EV_CONNECTED;
+	/* Nothing was offered yet: what we can take of it. */
+	tp->rcv_wnd = min_u32(a->v->rcv_space, 65535);
+	take_text_of_syn(a);
+	if (a->rx->advance)
+		tp->uflags |= TU_SYN_DATA_OK;
+}
+
+/* Our SYN,ACK is acknowledged: the handshake is complete. */
+static void syn_acked(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+
+	a->completes = true;
+	tp->uflags &= ~TU_SYN_OUT;
+	tp->flags &= ~TF_SYN_DUE;
+	tcp_rtt_acked(tp, a->seg, a->now_us);
+	/* RFC 6298, 5.7 */
+	if ((tp->flags & TF_SYN_REXMT) && !(tp->flags & TF_SRTT))
+		tp->rto_us = max_u32(TCP_RTO_SYN_US, tp->rto_min_us);
+	tcp_timer_acked(tp, a->now_us);
+	a->rx->events |= TCP_EV_SYN_ACKED;
 }
 
 /* RFC 9293, 3.10.7.2 */
@@ -195,6 +272,11 @@ static void input_listen(struct arrival *a)
 	}
 	take_syn(a);
 	take_window(a, 0);
+	if (tp->uflags & TU_FO_ACCEPT) {
+		tp->uflags &= ~TU_FO_ACCEPT;
+		opened_fast(a);
+		return;
+	}
 	tp->flags |= TF_SYN_DUE;
 	tcp_set_state(tp, TCPS_SYN_RECEIVED, a->now_us);
 }
@@ -231,6 +313,7 @@ static void input_syn_sent(struct arrival *a)
 	if (has_ack) {
 		established(a);
 		ack_now(a);
+		take_text_of_syn(a);
 		return;
 	}
 	/* Simultaneous open */
@@ -440,8 +523,8 @@ static void process_ack(struct arrival *a)
 	     (seg->ack != tp->snd_wl2 || wnd >= tp->snd_wnd || !wnd)))
 		take_window(a, tp->snd_scale);
 
-	/* RFC 5681, 2: what a duplicate ACK is */
-	same = !advanced && !seg->len && !(a->flags & TH_FIN) && tp->snd_wnd == old_wnd;
+	/* RFC 5681, 2: what a duplicate ACK is; the first is none */
+	same = !advanced && !a->completes && !seg->len && !(a->flags & TH_FIN) && tp->snd_wnd == old_wnd;
 	dup = same && tp->snd_una != tp->snd_nxt;
 
 	tcp_loss_ack_begin(tp, &ack);
@@ -473,6 +556,8 @@ static bool check_ack(struct arrival *a)
 
 	if (!(a->flags & TH_ACK))
 		return drop(a);
+	if ((tp->uflags & TU_SYN_OUT) && seq_geq(ack, tp->iss + 1) && seq_leq(ack, tp->snd_max))
+		syn_acked(a);
 
 	if (tp->state == TCPS_SYN_RECEIVED) {
 		/* SND.UNA < SEG.ACK =< SND.NXT */
@@ -676,6 +761,17 @@ static void process_fin(struct arrival *a)
 	}
 }
 
+/* Behind a SYN that is taken with its text: from the sixth step on. */
+static void take_text_of_syn(struct arrival *a)
+{
+	a->seq++;
+	a->flags &= (uint8_t)~TH_SYN;
+	check_urg(a);
+	if (process_text(a))
+		note_fin(a);
+	process_fin(a);
+}
+
 /* RFC 9293, 3.10.7.4 */
 static void input_others(struct arrival *a)
 {
@@ -683,8 +779,8 @@ static void input_others(struct arrival *a)
 
 	if (!check_paws(a))
 		return;
-	if (tp->state == TCPS_SYN_RECEIVED && (a->flags & TH_SYN) && a->seq == tp->irs &&
-	    !syn_again(a))
+	if ((tp->state == TCPS_SYN_RECEIVED || (tp->uflags & TU_SYN_OUT)) &&
+	    (a->flags & TH_SYN) && a->seq == tp->irs && !syn_again(a))
 		return;
 	if (!check_sequence(a) || !check_rst(a) || !check_syn(a))
 		return;

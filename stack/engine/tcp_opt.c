@@ -5,7 +5,7 @@
  * Nothing else in the engine sees network order.  The order in which options
  * are written is Linux's, so that captures of both look alike.
  *
- * Supported standards: RFC 9293, 3.1 and 3.2; RFC 2018; RFC 7323.
+ * Supported standards: RFC 9293, 3.1 and 3.2; RFC 2018; RFC 7323; RFC 7413.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,6 +14,11 @@
 
 #define HDR_MIN		20
 #define OPT_SACK_HDR	2	/* kind and length */
+#define OPT_FASTOPEN	34	/* RFC 7413 */
+#define OPT_FO_HDR	2
+#define OPT_EXP		254	/* RFC 6994: an experiment, named by two octets: */
+#define EXP_FASTOPEN	0xf989
+#define OPT_FO_EXP_HDR	4
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -35,6 +40,18 @@ static uint8_t *put16(uint8_t *p, uint16_t v)
 static uint8_t *put32(uint8_t *p, uint32_t v)
 {
 	return put16(put16(p, (uint16_t)(v >> 16)), (uint16_t)v);
+}
+
+/* RFC 7413, 4.1.1: an option whose cookie cannot be one is ignored.  Of two the
+ * later counts. */
+static void parse_fastopen(struct tcp_seg *seg, uint8_t kind, const uint8_t *cookie,
+			   unsigned int len)
+{
+	if (!(seg->flags & TH_SYN) || len % 2 || len > TCP_FO_MAX || (len && len < TCP_FO_MIN))
+		return;
+	seg->fo_kind = kind;
+	seg->fo_len = (uint8_t)len;
+	memcpy(seg->fo_cookie, cookie, len);
 }
 
 /* One option of @len octets, kind and length included; its length is right. */
@@ -71,6 +88,14 @@ static void parse_option(struct tcp_seg *seg, const uint8_t *opt, unsigned int l
 			seg->sack[seg->n_sack].end = get32(opt + i + 4);
 			seg->n_sack++;
 		}
+		break;
+	case OPT_FASTOPEN:
+		parse_fastopen(seg, TCP_FO_OPT, opt + OPT_FO_HDR, len - OPT_FO_HDR);
+		break;
+	case OPT_EXP:
+		if (len >= OPT_FO_EXP_HDR && get16(opt + 2) == EXP_FASTOPEN)
+			parse_fastopen(seg, TCP_FO_EXP, opt + OPT_FO_EXP_HDR,
+				       len - OPT_FO_EXP_HDR);
 		break;
 	default:
 		break;	/* MUST-6 */
@@ -129,7 +154,22 @@ static uint8_t *put_nop(uint8_t *p, unsigned int n)
 	return p + n;
 }
 
-/* mss; sackOK TS, or nop nop TS, or nop nop sackOK; nop wscale */
+/* Filled up to four octets.  The longest fits behind all of the others. */
+static uint8_t *put_fastopen(uint8_t *p, const struct tcp_seg *seg)
+{
+	unsigned int n = min_u32(seg->fo_len, TCP_FO_MAX);
+	bool is_exp = seg->fo_kind == TCP_FO_EXP;
+	unsigned int hdr = is_exp ? OPT_FO_EXP_HDR : OPT_FO_HDR;
+
+	p[0] = is_exp ? OPT_EXP : OPT_FASTOPEN;
+	p[1] = (uint8_t)(hdr + n);
+	if (is_exp)
+		put16(p + 2, EXP_FASTOPEN);
+	memcpy(p + hdr, seg->fo_cookie, n);
+	return put_nop(p + hdr + n, -(hdr + n) % 4);
+}
+
+/* mss; sackOK TS, or nop nop TS, or nop nop sackOK; nop wscale; Fast Open */
 static uint8_t *put_syn_options(uint8_t *p, const struct tcp_seg *seg)
 {
 	if (seg->mss) {
@@ -153,7 +193,7 @@ static uint8_t *put_syn_options(uint8_t *p, const struct tcp_seg *seg)
 		*p++ = TCPOLEN_WINDOW;
 		*p++ = seg->wscale;
 	}
-	return p;
+	return seg->fo_kind ? put_fastopen(p, seg) : p;
 }
 
 static uint8_t *put_other_options(uint8_t *p, const struct tcp_seg *seg)

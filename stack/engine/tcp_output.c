@@ -19,7 +19,7 @@
  * tcp_pipe(), silly window avoidance and Nagle.  How much the peer may send
  * is tcp_select_window().
  *
- * Supported standards: RFC 9293, 5681, 6675, 7323, 2018, 2883, 3042, 3168, 8985.
+ * Supported standards: RFC 9293, 5681, 6675, 7323, 2018, 2883, 3042, 3168, 7413, 8985.
  * Nagle is Minshall's variant, as in Linux: a short segment waits only for
  * another short one.  With segments of 60 KiB and delayed ACKs the original
  * would hold the tail of most writes for 40 ms.
@@ -236,11 +236,35 @@ static int send_rst(struct tcpcb *tp, uint64_t now_us, struct tcp_seg *out)
 	return 1;
 }
 
+/* RFC 7413: the option and, in a SYN, data; once.  Return: octets of data */
+static uint32_t fill_fastopen(struct tcpcb *tp, const struct tcp_view *v, bool is_answer,
+			      struct tcp_seg *out)
+{
+	if (!(tp->uflags & TU_FO_OPT))
+		return 0;
+	out->fo_kind = tp->fo_kind;
+	out->fo_len = tp->fo_len;
+	memcpy(out->fo_cookie, tp->fo_cookie, sizeof(out->fo_cookie));
+	if (!is_answer)
+		out->len = min_u32(v->snd_cc, tp->fo_room);
+	/* The cookie's place is recovery's now. */
+	memset(tp->fo_cookie, 0, sizeof(tp->fo_cookie));
+	tp->fo_kind = 0;
+	tp->fo_len = 0;
+	tp->fo_room = 0;
+	tp->uflags &= ~TU_FO_OPT;
+	if (!is_answer && out->fo_kind)
+		tp->uflags |= TU_FO_ASKED;
+	if (out->len)
+		tp->uflags |= TU_SYN_DATA;
+	return out->len;
+}
+
 /* <SEQ=ISS><CTL=SYN> or <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
 static int send_syn(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 		    struct tcp_seg *out)
 {
-	bool is_answer = tp->state == TCPS_SYN_RECEIVED;
+	bool is_answer = tp->state != TCPS_SYN_SENT;
 	/* An answer offers what the SYN offered (RFC 7323, 1.3). */
 	uint32_t has = is_answer ? tp->flags : (tp->flags & TF_REQ_SACK ? TF_SACK : 0) |
 					       (tp->flags & TF_REQ_TS ? TF_TS : 0) |
@@ -268,17 +292,24 @@ static int send_syn(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 		out->tsecr = has & TF_TS ? tp->ts_recent : 0;
 		tp->last_ack_sent = tp->rcv_nxt;
 		tp->flags &= ~TF_ACKNOW;
+		tcp_timer_ack_sent(tp);
 	}
 	tp->rcv_wnd = max_u32(tp->rcv_wnd, out->wnd);
 
-	out->is_rexmt = tp->snd_nxt != tp->iss;
-	out->n_rexmt = out->is_rexmt ? tp->n_rto : 0;
 	tp->flags &= ~TF_SYN_DUE;
-	tp->snd_nxt = tp->iss + 1;
-	tp->snd_max = tp->snd_nxt;
+	out->is_rexmt = tp->uflags & TU_SYN_OUT ? tp->t_rexmt_us != TCP_NEVER :
+						  tp->snd_nxt != tp->iss;
+	out->n_rexmt = out->is_rexmt ? tp->n_rto : 0;
+	if (tp->snd_nxt == tp->iss) {
+		tp->snd_nxt = tp->iss + 1 + fill_fastopen(tp, v, is_answer, out);
+		tp->snd_max = tp->snd_nxt;
+	} else if (!out->is_rexmt) {
+		fill_fastopen(tp, v, is_answer, out);
+	}
 	if (out->is_rexmt)
 		tp->n_rexmt_total++;
-	tcp_rtt_sent(tp, out->seq, tp->snd_nxt, out->is_rexmt, now_us);
+	/* What answers it is the answer to the SYN, whatever of the data it takes. */
+	tcp_rtt_sent(tp, out->seq, out->seq + 1, out->is_rexmt, now_us);
 	tcp_timer_data_sent(tp, out, now_us);
 	return 1;
 }
@@ -489,6 +520,9 @@ static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_
 static int output_synchronized(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			       struct tcp_seg *out)
 {
+	/* Opened fast: nothing goes before the SYN,ACK. */
+	if (tp->flags & TF_SYN_DUE)
+		return send_syn(tp, v, now_us, out);
 	if ((tp->flags & TF_ACKNOW) && (tp->n_ooo || (tp->rec_flags & RF_DSACK)))
 		return send_ack(tp, v, now_us, out, acceptable_seq(tp));
 
@@ -503,7 +537,7 @@ static int output_synchronized(struct tcpcb *tp, const struct tcp_view *v, uint6
 			return 1;
 		/* output_new() refused: not because of cwnd or Nagle, with
 		 * nothing outstanding. */
-		if (tp->snd_nxt == tp->snd_una && unsent(tp, v))
+		if (!tcp_is_outstanding(tp) && unsent(tp, v))
 			tcp_timer_window_shut(tp, now_us);
 	}
 	if (tp->flags & TF_KEEP_DUE) {

@@ -20,11 +20,6 @@
 #include "stack/engine/tcp_fsm.h"
 #include "stack/engine/tcp_var.h"
 
-static bool is_outstanding(const struct tcpcb *tp)
-{
-	return tp->snd_nxt != tp->snd_una;
-}
-
 /* --- expiry ------------------------------------------------------------------ */
 
 static void timed_out(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
@@ -81,10 +76,12 @@ static void persist_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx
 /* RFC 6298, 5.4 to 5.7 */
 static void rexmt_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 {
-	bool is_syn = tp->state == TCPS_SYN_SENT || tp->state == TCPS_SYN_RECEIVED;
+	/* Before our SYN,ACK is acknowledged nothing else is sent again. */
+	bool is_syn = tp->state == TCPS_SYN_SENT || tp->state == TCPS_SYN_RECEIVED ||
+		      (tp->uflags & TU_SYN_OUT);
 
 	tp->t_rexmt_us = TCP_NEVER;
-	if (!is_outstanding(tp))
+	if (!tcp_is_outstanding(tp))
 		return;
 	/* RFC 9293, 3.8.3: R2 */
 	if (is_too_long(tp, now_us) ||
@@ -111,7 +108,7 @@ static void rexmt_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 static void loss_expired(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 {
 	tp->t_loss_us = TCP_NEVER;
-	if (!is_outstanding(tp) || !tcps_may_send(tp->state))
+	if (!tcp_is_outstanding(tp) || !tcps_may_send(tp->state))
 		return;
 	if (tp->flags & TF_REO) {
 		tp->flags &= ~TF_REO;
@@ -141,7 +138,7 @@ static void keep_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 	if (!tcps_synchronized(tp->state) || tp->state == TCPS_TIME_WAIT || !tp->keep_idle_ms)
 		return;
 	/* Outstanding data has a timer of its own. */
-	if (is_outstanding(tp)) {
+	if (tcp_is_outstanding(tp)) {
 		tp->t_keep_us = now_us + idle_us;
 	} else if (now_us < tp->heard_us || now_us - tp->heard_us < idle_us) {
 		tp->t_keep_us = now_us + idle_us;
@@ -237,7 +234,7 @@ static void loss_timer_set(struct tcpcb *tp, uint64_t now_us)
 		return;
 	tp->t_loss_us = TCP_NEVER;
 	if ((tp->flags & (TF_SACK | TF_SRTT)) != (TF_SACK | TF_SRTT) ||
-	    !is_outstanding(tp) || !tcps_may_send(tp->state))
+	    !tcp_is_outstanding(tp) || !tcps_may_send(tp->state))
 		return;
 	/* RFC 8985, 7.2: one probe, and not while RACK has what it needs; in
 	 * recovery, the rescue. */
@@ -282,9 +279,9 @@ void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us)
 	tp->n_unanswered = 0;
 	tp->stuck_us = now_us;
 	tp->flags &= ~(TF_PERSIST | TF_PROBE_DUE);
-	tp->t_rexmt_us = is_outstanding(tp) ?
+	tp->t_rexmt_us = tcp_is_outstanding(tp) ?
 		before_too_long(tp, now_us + tp->rto_us, now_us) : TCP_NEVER;
-	if (!is_outstanding(tp))
+	if (!tcp_is_outstanding(tp))
 		tp->flags &= ~TF_REO;
 	loss_timer_set(tp, now_us);
 }
@@ -377,7 +374,7 @@ void tcp_timer_bound(struct tcpcb *tp, uint64_t now_us)
 {
 	if (tp->state == TCPS_CLOSED)
 		return;
-	if (is_outstanding(tp) || (tp->flags & TF_PERSIST))
+	if (tcp_is_outstanding(tp) || (tp->flags & TF_PERSIST))
 		tp->t_rexmt_us = earlier(tp->t_rexmt_us, now_us + persist_interval(tp));
 	if (tp->state == TCPS_TIME_WAIT)
 		tp->t_2msl_us = earlier(tp->t_2msl_us, now_us + 2ull * tp->msl_us);

@@ -60,6 +60,23 @@ static void put_timestamp(struct text *t, const struct tcp_seg *seg)
 	put_u32(t, seg->tsecr);
 }
 
+static void put_fastopen(struct text *t, const struct tcp_seg *seg, const char *sep)
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned int i;
+
+	if (!seg->fo_kind)
+		return;
+	put_str(t, sep);
+	put_str(t, seg->fo_kind == TCP_FO_EXP ? "exp-tfo" : "tfo ");
+	put_str(t, seg->fo_len ? " cookie " : " cookiereq");
+	for (i = 0; i < seg->fo_len && i < TCP_FO_MAX; i++) {
+		char octet[3] = { hex[seg->fo_cookie[i] >> 4], hex[seg->fo_cookie[i] & 15] };
+
+		put_str(t, octet);
+	}
+}
+
 static void put_syn_options(struct text *t, const struct tcp_seg *seg)
 {
 	const char *sep = "";
@@ -83,7 +100,9 @@ static void put_syn_options(struct text *t, const struct tcp_seg *seg)
 		put_str(t, sep);
 		put_str(t, "nop,wscale ");
 		put_u32(t, seg->wscale);
+		sep = ",";
 	}
+	put_fastopen(t, seg, sep);
 }
 
 static void put_other_options(struct text *t, const struct tcp_seg *seg)
@@ -134,7 +153,7 @@ char *tcp_seg_str(const struct tcp_seg *seg, char *buf, size_t size)
 	put_str(&t, ", win ");
 	put_u32(&t, seg->wnd);
 	if (seg->has_ts || (is_syn && (seg->mss || seg->sack_permitted ||
-				       seg->wscale != TCP_WS_NONE)) ||
+				       seg->wscale != TCP_WS_NONE || seg->fo_kind)) ||
 	    (!is_syn && seg->n_sack)) {
 		put_str(&t, ", options [");
 		if (is_syn)

@@ -101,6 +101,35 @@ int tcp_user_open_passive(struct tcpcb *tp, uint32_t iss, uint64_t now_us)
 	return ret;
 }
 
+uint16_t tcp_fastopen_room(uint16_t own, uint16_t mss)
+{
+	mss = mss && mss < own ? mss : own;
+	return mss > TCP_HDR_MAX - 20 ? (uint16_t)(mss - (TCP_HDR_MAX - 20)) : 0;
+}
+
+void tcp_user_fastopen(struct tcpcb *tp, const struct tcp_fo *fo)
+{
+	tp->uflags &= ~(TU_FO_OPT | TU_FO_ACCEPT | TU_FO_NOCOOKIE);
+	if (fo->accept)
+		tp->uflags |= TU_FO_ACCEPT;
+	if (fo->kind == TCP_FO_NONE && !fo->room)
+		return;
+	tp->uflags |= TU_FO_OPT;
+	if (tp->state == TCPS_CLOSED && fo->kind && !fo->len)
+		tp->uflags |= TU_FO_NOCOOKIE;
+	tp->fo_kind = fo->kind;
+	tp->fo_len = fo->len;
+	tp->fo_room = fo->room;
+	memcpy(tp->fo_cookie, fo->cookie, sizeof(tp->fo_cookie));
+}
+
+enum tcp_fo_fail tcp_fastopen_fail(const struct tcpcb *tp)
+{
+	if (tp->uflags & TU_FO_REFUSED)
+		return tp->uflags & TU_FO_LOST ? TCP_FO_FAIL_SYN_LOST : TCP_FO_FAIL_REFUSED;
+	return tp->uflags & TU_FO_NOCOOKIE ? TCP_FO_FAIL_COOKIE : TCP_FO_FAIL_NONE;
+}
+
 /* RFC 9293, 3.10.2.  The octets are in so_snd; tcp_output() finds them there. */
 int tcp_user_send(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 {
@@ -322,6 +351,8 @@ void tcp_inherit(struct tcpcb *tp, uint64_t now_us)
 	if (!tcps_synchronized(tp->state))
 		return;
 	tp->flags |= TF_ACKNOW;
+	if (tp->uflags & TU_SYN_OUT)
+		tp->flags |= TF_SYN_DUE;
 	if (tcps_may_send(tp->state) && tp->snd_nxt != tp->snd_una) {
 		tcp_sb_forget(tp);
 		tcp_loss_all(tp);

@@ -55,6 +55,12 @@ static inline uint32_t tcp_flight_size(const struct tcpcb *tp)
 	return tp->snd_nxt - tp->snd_una;
 }
 
+/* SYN, data or FIN that is not acknowledged: the retransmission timer runs. */
+static inline bool tcp_is_outstanding(const struct tcpcb *tp)
+{
+	return tp->snd_nxt != tp->snd_una || (tp->uflags & TU_SYN_OUT);
+}
+
 /* Right edge of the peer's window. */
 static inline uint32_t tcp_wnd_end(const struct tcpcb *tp)
 {

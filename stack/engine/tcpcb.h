@@ -89,7 +89,18 @@ enum tcp_frto {
 #define TU_SND_UP	0x00000008u	/* snd_up is valid: we are in urgent mode */
 #define TU_RCV_UP	0x00000010u	/* rcv_up is valid, and not below RCV.NXT */
 #define TU_MSS		0x00000020u	/* rcv_mss was the user's wish: it binds sending, too */
-#define TU_ALL		0x0000003fu
+
+/* ... and Fast Open, RFC 7413 */
+#define TU_FO_OPT	0x00010000u	/* fo_* say what the next SYN or SYN,ACK carries */
+#define TU_FO_ACCEPT	0x00020000u	/* LISTEN: the data of the SYN that comes next is taken */
+#define TU_FO_ASKED	0x00040000u	/* our SYN had the option: a cookie may come */
+#define TU_SYN_OUT	0x00080000u	/* ESTABLISHED and later: our SYN,ACK is not acknowledged */
+#define TU_SYN_DATA	0x00100000u	/* our SYN carried data */
+#define TU_SYN_DATA_OK	0x00200000u	/* data in a SYN was acknowledged, by the peer or by us */
+#define TU_FO_REFUSED	0x00400000u	/* our data in the SYN was not, */
+#define TU_FO_LOST	0x00800000u	/* ... and the SYN had been sent more than once */
+#define TU_FO_NOCOOKIE	0x01000000u	/* there was no cookie to send data with */
+#define TU_ALL		0x01ff003fu
 
 /* ca_state: what the congestion window is about */
 enum tcp_ca {
@@ -188,13 +199,23 @@ struct tcpcb {
 	uint32_t min_rtt_us;		/* RACK.min_RTT, if RF_MIN_RTT */
 	uint32_t min_rtt_s;		/* when it was measured, seconds */
 	uint32_t dsack_end;		/* RACK.dsack_round, if RF_DSACK_ROUND */
-	uint32_t prr_delivered;		/* of RFC 9937, octets */
-	uint32_t prr_out;
-	uint32_t recover_fs;		/* RecoverFS, not 0 in recovery */
 	uint32_t prior_cwnd;		/* before recovery or RTO, if RF_UNDO */
 	uint32_t prior_ssthresh;
-	uint32_t undo_octets;		/* sent again and not D-SACKed yet */
-	uint32_t again_ts;		/* TSval of the first that was sent again */
+	union {
+		struct {
+			uint32_t prr_delivered;	/* of RFC 9937, octets */
+			uint32_t prr_out;
+			uint32_t recover_fs;	/* RecoverFS, not 0 in recovery */
+			uint32_t undo_octets;	/* sent again and not D-SACKed yet */
+			uint32_t again_ts;	/* TSval of the first that was sent again */
+		};
+		struct {		/* if TU_FO_OPT: before anything could be lost */
+			uint8_t fo_cookie[TCP_FO_MAX];
+			uint8_t fo_kind;	/* enum tcp_fo_kind */
+			uint8_t fo_len;		/* octets of cookie; 0: a request */
+			uint16_t fo_room;	/* octets of data that our SYN may carry */
+		};
+	};
 	uint32_t ecn_end;		/* behind the segment with CWR, if RF_ECN_CWR */
 	uint32_t dup_start, dup_end;	/* received twice, if RF_DSACK */
 	uint16_t rec_flags;		/* RF_* */

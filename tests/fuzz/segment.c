@@ -34,6 +34,8 @@ static void compare(const struct tcp_seg *a, const struct tcp_seg *b)
 	    a->len != b->len || a->mss != b->mss || a->wscale != b->wscale ||
 	    a->sack_permitted != b->sack_permitted || a->has_ts != b->has_ts ||
 	    (a->has_ts && (a->tsval != b->tsval || a->tsecr != b->tsecr)) ||
+	    a->fo_kind != b->fo_kind || a->fo_len != b->fo_len ||
+	    memcmp(a->fo_cookie, b->fo_cookie, a->fo_len) ||
 	    a->n_sack != b->n_sack || memcmp(a->sack, b->sack, a->n_sack * sizeof(a->sack[0])))
 		fuzz_fail("written and read again, the segment is another");
 }

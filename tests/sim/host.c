@@ -447,6 +447,15 @@ static void take_events(struct host *h, const struct tcp_rx *rx)
 		wake_app(h);
 }
 
+/* Fast Open: is its cookie good?  The network may be anybody's, so any may be. */
+static void judge_syn(struct host *h)
+{
+	struct tcp_fo fo = h->plan.fo;
+
+	fo.accept = prng_ppm(&h->sim->prng, h->plan.fo_good_ppm);
+	tcp_user_fastopen(&h->tp, &fo);
+}
+
 void host_packet(struct host *h, const struct packet *pkt)
 {
 	struct tcp_view v = view(h);
@@ -468,6 +477,8 @@ void host_packet(struct host *h, const struct packet *pkt)
 		return;
 	}
 	was_open = h->tp.ca_state == TCP_CA_OPEN;
+	if (h->tp.state == TCPS_LISTEN)
+		judge_syn(h);
 	tcp_input(&h->tp, &v, &seg, clock_us(h), &rx);
 	if (rx.acked > h->so_snd.cc)
 		sim_fail(h->sim, "%c: more acknowledged than so_snd holds", "AB"[h->idx]);
@@ -503,13 +514,24 @@ void host_timer(struct host *h)
 
 /* --- the application ----------------------------------------------------------------------------- */
 
+/* The next @n octets that are to be written, into so_snd. */
+static void append(struct host *h, uint32_t n)
+{
+	struct piece *p = piece_new(h, 0, n);
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		p->octets[i] = pattern(h->idx, h->n_written + i);
+	queue_append(&h->so_snd, p);
+	h->n_written += n;
+}
+
 static void app_write(struct host *h)
 {
 	uint64_t left = h->plan.n_write - h->n_written;
 	uint32_t room = h->so_snd.cc < h->plan.snd_buf ? h->plan.snd_buf - h->so_snd.cc : 0;
-	uint32_t n = (uint32_t)prng_range(&h->sim->prng, 1, h->plan.chunk), i;
+	uint32_t n = (uint32_t)prng_range(&h->sim->prng, 1, h->plan.chunk);
 	struct tcp_view v;
-	struct piece *p;
 
 	if (h->shut || h->dead || h->tp.state < TCPS_ESTABLISHED)
 		return;
@@ -517,11 +539,7 @@ static void app_write(struct host *h)
 	if (n > left)
 		n = (uint32_t)left;
 	if (n) {
-		p = piece_new(h, 0, n);
-		for (i = 0; i < n; i++)
-			p->octets[i] = pattern(h->idx, h->n_written + i);
-		queue_append(&h->so_snd, p);
-		h->n_written += n;
+		append(h, n);
 		v = view(h);
 		if (tcp_user_send(&h->tp, &v, clock_us(h)))
 			sim_fail(h->sim, "%c: SEND fails in %s", "AB"[h->idx],
@@ -668,6 +686,19 @@ static void plan_one(struct host *h, uint16_t mss)
 	};
 }
 
+/* Fast Open, both sides: each form, cookies good and bad, none asked for and
+ * none answered. */
+static void plan_fastopen(struct host *h)
+{
+	struct prng *r = &h->sim->prng;
+	struct tcp_fo *fo = &h->plan.fo;
+
+	fo->kind = (uint8_t)prng_below(r, TCP_FO_N);
+	fo->len = (uint8_t)(prng_below(r, 4) ? 2 * prng_range(r, TCP_FO_MIN / 2, TCP_FO_MAX / 2) : 0);
+	fo->room = prng_below(r, 4) ? tcp_fastopen_room(h->cfg.mss, plan_mss(r)) : 0;
+	h->plan.fo_good_ppm = prng_below(r, 3) ? 1000000 : 300000;
+}
+
 void host_init(struct sim *sim, unsigned int idx)
 {
 	struct host *h = &sim->host[idx];
@@ -692,6 +723,9 @@ void host_plan(struct sim *sim)
 		host_init(sim, i);
 		plan_one(h, prng_below(r, 4) ? mss : plan_mss(r));
 	}
+	if (prng_below(r, 3) == 0)
+		for (i = 0; i < 2; i++)
+			plan_fastopen(&sim->host[i]);
 	switch (prng_below(r, 16)) {
 	case 0:
 		sim->host[odd].plan.abort_at = prng_below(r, 30 * (uint64_t)mss);
@@ -717,6 +751,14 @@ void host_start(struct host *h)
 	bool active = h->idx == 0 || prng_below(&h->sim->prng, 10) == 0;
 
 	tcp_init(&h->tp, &h->cfg);
+	if (active && (h->plan.fo.kind || h->plan.fo.room)) {
+		uint64_t n = prng_below(&h->sim->prng, min_u32(h->plan.fo.room, h->plan.snd_buf) + 1);
+
+		n = n < h->plan.n_write ? n : h->plan.n_write;
+		if (n)
+			append(h, (uint32_t)n);
+		tcp_user_fastopen(&h->tp, &h->plan.fo);
+	}
 	if (active)
 		tcp_user_open_active(&h->tp, iss(h), h->sim->now_us);
 	else

@@ -165,9 +165,68 @@ static void random_octets(void **state)
 			assert_int_equal(b.mss, a.mss);
 			assert_int_equal(b.tsval, a.tsval);
 			assert_int_equal(b.wscale, a.wscale);
+			assert_int_equal(b.fo_kind, a.fo_kind);
+			assert_int_equal(b.fo_len, a.fo_len);
 		}
 		free(p);
 	}
+}
+
+/* A SYN with only the option at @opt, of @n octets. */
+static struct tcp_seg parsed(const uint8_t *opt, size_t n, uint8_t flags)
+{
+	uint8_t p[TCP_HDR_MAX] = { [12] = (uint8_t)((20 + (n + 3) / 4 * 4) / 4 << 4), [13] = flags };
+	struct tcp_seg seg;
+
+	memcpy(p + 20, opt, n);
+	assert_true(tcp_seg_parse(&seg, p, sizeof(p)) > 0);
+	return seg;
+}
+
+/* RFC 7413, 4.1.1: 4 to 16 octets, even; both forms; in a SYN alone */
+static void fast_open(void **state)
+{
+	uint8_t opt[40] = { 34 }, exp[40] = { 254, 0, 0xf9, 0x89 }, th[TCP_HDR_MAX];
+	struct tcp_seg seg = { .flags = TH_SYN, .mss = 1460, .sack_permitted = true, .has_ts = true,
+			       .wscale = 7, .fo_kind = TCP_FO_EXP, .fo_len = 16 };
+	char buf[300];
+	unsigned int n;
+
+	(void)state;
+	for (n = 0; n <= 20; n++) {
+		bool good = !n || (n >= 4 && n <= 16 && n % 2 == 0);
+
+		opt[1] = (uint8_t)(2 + n);
+		memset(opt + 2, 0xa0 + (int)n, n);
+		exp[1] = (uint8_t)(4 + n);
+		memset(exp + 4, 0xa0 + (int)n, n);
+		seg = parsed(opt, 2 + n, TH_SYN);
+		assert_int_equal(seg.fo_kind, good ? TCP_FO_OPT : TCP_FO_NONE);
+		assert_int_equal(seg.fo_len, good ? n : 0);
+		assert_memory_equal(seg.fo_cookie, opt + 2, seg.fo_len);
+		assert_int_equal(parsed(opt, 2 + n, TH_ACK).fo_kind, TCP_FO_NONE);
+		seg = parsed(exp, 4 + n, TH_SYN | TH_ACK);
+		assert_int_equal(seg.fo_kind, good ? TCP_FO_EXP : TCP_FO_NONE);
+		assert_memory_equal(seg.fo_cookie, exp + 4, seg.fo_len);
+	}
+	/* Another experiment */
+	exp[1] = 8;
+	exp[3] = 0x88;
+	assert_int_equal(parsed(exp, 8, TH_SYN).fo_kind, TCP_FO_NONE);
+
+	/* All options of a SYN, the longest of each */
+	seg = (struct tcp_seg){ .flags = TH_SYN, .mss = 1460, .sack_permitted = true, .has_ts = true,
+				.wscale = 7, .fo_kind = TCP_FO_EXP, .fo_len = 16 };
+	assert_int_equal(tcp_seg_build(&seg, th), 60);
+	seg.fo_kind = TCP_FO_OPT;
+	assert_int_equal(tcp_seg_build(&seg, th), 60);
+	assert_int_equal(th[58], TCPOPT_NOP);
+	seg.fo_len = 4;
+	seg.has_ts = seg.sack_permitted = false;
+	memcpy(seg.fo_cookie, "\x12\xab\x00\xff", 4);
+	assert_string_equal(tcp_seg_str(&seg, buf, sizeof(buf)),
+			    "Flags [S], seq 0, win 0, options [mss 1460,nop,wscale 7,"
+			    "tfo  cookie 12ab00ff], length 0");
 }
 
 static void text_is_cut(void **state)
@@ -198,6 +257,7 @@ int main(void)
 		cmocka_unit_test(bad_headers),
 		cmocka_unit_test(bad_options),
 		cmocka_unit_test(random_octets),
+		cmocka_unit_test(fast_open),
 		cmocka_unit_test(text_is_cut),
 	};
 
