@@ -115,6 +115,8 @@ $(unit):		all-libs = -lcmocka -lisal -lpthread
 $(O)/tests/unit/test_packetdrill: | $(O)/lib/jetstream-packetdrill.so
 $(filter %/test_connserver %/test_timewait,$(unit)): $(filter-out %/main.o,$(call objs,connserver))
 $(filter %/test_connserver %/test_timewait,$(unit)): all-libs += $(nl-libs)
+$(filter %/test_reclaim,$(unit)): $(call objs,stack/child)
+$(filter %/test_reclaim,$(unit)): all-libs += -lcap-ng -lsodium
 $(filter %/test_capfilter %/test_capfile,$(unit)): $(addprefix $(O)/netns/,capfilter.o capfile.o talk.o)
 $(filter %/test_capfilter %/test_capfile,$(unit)): all-libs += -lpcap
 $(tprogs):		$(O)/%: $(O)/%.o $(common) $(engine) $(call objs,stack/pool)

@@ -48,7 +48,7 @@ enum cm_type {
 	CM_SET_TX_BUFS,		/* user to child: sock, n octets of so_snd */
 	CM_SET_RX_BUFS,		/* user to child: sock, n octets of so_rcv */
 	CM_SET_REUSE_ADDR,	/* user to child: sock, on */
-	CM_INIT_REPLY,		/* child to user: err, n queue; fds: CM_INIT_* */
+	CM_INIT_REPLY,		/* child to user: err, n queue, sock its place (js_stack_hdr.left); fds: CM_INIT_* */
 	CM_BIND_REPLY,		/* child to user: err, local */
 	CM_CONNECT_REPLY,	/* child to user: err (-EINPROGRESS: begun), local */
 	CM_GENERAL_REPLY,	/* child to user: err, sock, gen; New_Socket: fd 0 the anchor */

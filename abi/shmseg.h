@@ -30,7 +30,7 @@
 
 #define JS_STACK_MAGIC		0x4a535354u	/* "JSST" */
 #define JS_GUARD_MAGIC		0x4a534755u	/* "JSGU" */
-#define JS_STACK_VERSION	2
+#define JS_STACK_VERSION	3
 
 #define JS_N_SOCKS		1024	/* sockets of a stack */
 #define JS_N_POOLS		4096	/* pool ids of a port that a stack can name */
@@ -189,6 +189,12 @@ struct js_sock {
 	struct js_ooo ooo[JS_OOO_ENTRIES];	/* [L] entries whose bit is not set may be written */
 };
 
+#define JS_N_PLACES	JS_N_QUEUES	/* of a stack: the child, and attached processes */
+
+struct js_left {
+	_Atomic uint64_t map[65536 / 64];	/* [A] */
+};
+
 struct js_stack_hdr {
 	uint32_t magic, version;	/* [I] */
 	uint64_t size;			/* [I] */
@@ -200,7 +206,6 @@ struct js_stack_hdr {
 	uint32_t resv;
 	alignas(64) _Atomic uint32_t lock;	/* [A] stack/shm/lock.h */
 	_Atomic uint64_t send_order;		/* [L] SENDs made so far, by all processes: js_op.cookie */
-	_Atomic uint32_t deferring;		/* [L] bit i: the process of queue i has FREEs that its queue had no room for */
 	_Atomic uint32_t lock_sock;		/* [L] the socket the holder works on: for those who look */
 	alignas(64) _Atomic uint32_t dead;	/* [A] not 0: child or ring has gone; an errno */
 	_Atomic uint32_t child_work;		/* [A] JS_WORK_*: left for the child */
@@ -209,12 +214,19 @@ struct js_stack_hdr {
 	alignas(64) _Atomic uint32_t fault_point;	/* [A] tests: stop here, see stack/shm/fault.h; 0 */
 	_Atomic uint64_t work_map[JS_N_SOCKS / 64];	/* [A] bit i: socket i wants the child's look */
 	_Atomic uint64_t moved_map[JS_N_SOCKS / 64];	/* [A] bit i: socket i's deadline_us was written; child takes it with exchange */
+	/* Buffers to be FREEd for which a process's script queue had no room,
+	 * by its place (Init_Reply; the child's is 0): bit i, buffer i.  Set
+	 * after the commit that gave them up, then JS_WORK_LEFT; the child
+	 * takes them with exchange.  Untouched ones cost no page. */
+	alignas(4096) struct js_left left[JS_N_PLACES];
 };
 
 #define JS_WORK_TOKENS		0x0001	/* a socket in work_map needs a token */
 #define JS_WORK_EVENTS		0x0002	/* the next event is the child's to process */
 #define JS_WORK_LOOK		0x0004	/* a socket in work_map changed its state */
 #define JS_WORK_LOCK		0x0008	/* take the lock: somebody waits for it in vain */
+#define JS_WORK_LEFT		0x0010	/* buffers in left[] */
+#define JS_WORK_SWEEP		0x0020	/* some buffers may be nobody's */
 
 /* --- the guard --------------------------------------------------------------- */
 

@@ -227,7 +227,7 @@ static int init_reply(int channel)
 	fds[CM_INIT_KICK] = r;
 	if (r < 0)
 		goto close_fds;
-	r = stk_attach(&link_.stk, fds, m.n);
+	r = stk_attach(&link_.stk, fds, m.n, m.sock);
 	if (!r)
 		return 0;
 close_fds:

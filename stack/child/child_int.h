@@ -84,6 +84,7 @@ struct csock {
 };
 
 #define MAX_PROCS	(JS_N_QUEUES - 1)
+#define PLACE(i)	((uint32_t)(i) + 1)	/* of procs[i] in js_stack_hdr.left */
 #define MAX_DYING	64
 
 /* A pool whose last SEND (an RST, the last ACK) may not have left yet:
@@ -115,6 +116,9 @@ struct child {
 	uint32_t done_seen;		/* of our script queue, and how long it has been so */
 	uint64_t done_since_us;
 	bool want_scan;			/* some socket's output was cut short */
+	bool want_sweep;		/* some buffers may be nobody's any more: reclaim_sweep() */
+	uint64_t sweep_us;		/* … not before */
+	uint32_t lost_queues;		/* bit i: queue i's process has ended: so are its Tx buffers */
 	uint32_t next_srv_id;
 	struct proc procs[MAX_PROCS];
 	struct csock socks[JS_N_SOCKS];
@@ -188,5 +192,10 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run);	/* lock held
 void reclaim_wait_fetched(struct child *c);
 void reclaim_back(struct child *c, int i, uint32_t queue);	/* it goes on, with this one */
 void reclaim_old(struct child *c, int i);	/* and has given back what it knew of through it */
+void reclaim_left(struct child *c);		/* FREE what is in js_stack_hdr.left; lock held */
+void reclaim_want_sweep(struct child *c);	/* with the next turn */
+/* FREE what the port owns and nobody reaches, if that can be told now; else
+ * it is tried again.  Lock held, no transaction open. */
+void reclaim_sweep(struct child *c);
 
 #endif

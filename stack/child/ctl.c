@@ -29,7 +29,7 @@ static int init_reply(struct child *c, int i, uint32_t id)
 {
 	struct cm_msg m = {
 		.type = CM_INIT_REPLY, .version = CM_VERSION, .id = id,
-		.n = c->procs[i].queue, .ring_id = c->stk.pc.ring_id,
+		.n = c->procs[i].queue, .sock = PLACE(i), .ring_id = c->stk.pc.ring_id,
 	};
 	int fds[CM_INIT_NFDS] = {
 		[CM_INIT_STACK] = c->stack_fd, [CM_INIT_GUARD] = c->guard_fd,

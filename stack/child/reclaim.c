@@ -2,10 +2,18 @@
 /*
  * reclaim.c - processes that died, or were stopped holding the lock
  *
- * The child.  What a process held is: the lock; its script queue; buffers it
- * had taken from jetringd and not yet put in a committed queue.  The first
- * two are taken from it at once.  The last are found by subtraction: what
- * jetringd says its queue allocated, less what committed blocks reach.
+ * The child.  What a process held is: the lock; its script queue; buffers.  The
+ * first two are taken from it at once.  So is what it had given up: FREEs it
+ * has published and that were not fetched, and what it left to us
+ * (js_stack_hdr.left).
+ *
+ * Other buffers are found by subtraction, in a sweep: what jetringd says the
+ * port owns, less what committed blocks and unread events reach.  Tx buffers
+ * only of the queues of those that have ended: one that lives has some of its
+ * own in a cache.  Rx buffers are nobody's own; under the lock, and when all
+ * published FREEs were fetched, none is in between.  Those that a process was
+ * to give back when it was killed, behind the commit, are found so; but of Tx
+ * buffers that another's queue had allocated only when that other ends, too.
  */
 #include <errno.h>
 #include <sched.h>
@@ -16,9 +24,239 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/util.h"
 #include "stack/child/child_int.h"
 
 #define FETCH_WAIT_US	20000	/* jetringd fetches our FREEs in this time */
+#define SETTLE_US	1000	/* a sweep waits so long for FREEs to be fetched, */
+#define SWEEP_AGAIN_US	5000	/* and is tried again then */
+
+/* jetringd has fetched all that was published in queue @sq up to now, or does
+ * so until @until. */
+static bool is_fetched(const struct js_queue *sq, uint32_t tail, uint64_t until)
+{
+	while ((int32_t)(atomic_load(&sq->fetched) - tail) < 0) {
+		if (now_us() > until)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+void reclaim_wait_fetched(struct child *c)
+{
+	/* Once for each time that we hold the lock: many sockets may be
+	 * released in it. */
+	if (!c->fetch_until)
+		c->fetch_until = now_us() + FETCH_WAIT_US;
+	poolc_ring(&c->stk.pc);
+	for (int i = 0; i < MAX_PROCS; i++) {
+		const struct js_queue *sq = &c->stk.pc.sq[c->procs[i].queue];
+
+		if (c->procs[i].used && !c->procs[i].fenced)
+			is_fetched(sq, atomic_load(&sq->tail), c->fetch_until);
+	}
+}
+
+/* --- buffers that processes gave up -------------------------------------------- */
+
+/* Buffers to be FREEd. */
+struct batch {
+	struct child *c;
+	unsigned int n;
+	uint16_t ids[JS_PC_FREE_MAX];
+};
+
+/* By a request: our queue may have no room, either. */
+static void batch_free(struct batch *b)
+{
+	if (b->n)
+		poolc_free_bufs(&b->c->stk.pc, b->ids, b->n);
+	b->n = 0;
+}
+
+static void batch_put(struct batch *b, uint16_t id)
+{
+	b->ids[b->n++] = id;
+	if (b->n == ARRAY_SIZE(b->ids))
+		batch_free(b);
+}
+
+static void batch_map(struct batch *b, unsigned int w, uint64_t map)
+{
+	for (; map; map &= map - 1)
+		batch_put(b, (uint16_t)(w * 64 + (unsigned int)__builtin_ctzll(map)));
+}
+
+/* What stands in a place of js_stack_hdr.left; @forget: it is not to be
+ * trusted, the sweep has found it or will. */
+static void take_left(struct child *c, uint32_t place, bool forget)
+{
+	struct js_left *left = &c->stk.hdr->left[place];
+	struct batch b = { .c = c };
+
+	for (unsigned int w = 0; w < ARRAY_SIZE(left->map); w++) {
+		uint64_t map = atomic_load_explicit(&left->map[w], memory_order_relaxed);
+
+		if (map)
+			map = atomic_exchange(&left->map[w], 0);
+		if (!forget)
+			batch_map(&b, w, map);
+	}
+	batch_free(&b);
+}
+
+void reclaim_left(struct child *c)
+{
+	/* Not before what was published first: it may send of them. */
+	reclaim_wait_fetched(c);
+	take_left(c, c->stk.place, false);
+	for (int i = 0; i < MAX_PROCS; i++) {
+		/* A fenced one may put there what is another's by now. */
+		if (c->procs[i].used && !c->procs[i].fenced)
+			take_left(c, PLACE(i), false);
+	}
+}
+
+/* Nothing that it publishes is run any more; but what it had given up by then
+ * it has given up.  Lock held. */
+static void close_queue(struct child *c, struct proc *p)
+{
+	const struct js_queue *sq = &c->stk.pc.sq[p->queue];
+	struct batch b = { .c = c };
+	uint32_t at, tail;
+
+	take_left(c, PLACE(p - c->procs), false);
+	poolc_queue_revoke(&c->stk.pc, p->queue);
+	/* The answer has come: what stands in fetched is final. */
+	at = atomic_load(&sq->fetched);
+	tail = atomic_load(&sq->tail);
+	for (; at != tail && tail - at <= JS_QUEUE_OPS; at++) {
+		const struct js_op *op = &sq->op[at % JS_QUEUE_OPS];
+		unsigned int n = op->n;
+
+		for (unsigned int k = 0; op->code == JS_OP_FREE && k < n && k < JS_OP_BUFS; k++)
+			batch_put(&b, op->bufs[k]);
+	}
+	batch_free(&b);
+}
+
+/* --- the sweep ------------------------------------------------------------------- */
+
+typedef uint64_t buf_map[65536 / 64];
+
+static bool is_queue_used(const struct child *c, uint32_t queue)
+{
+	for (int i = 0; i < MAX_PROCS; i++) {
+		const struct proc *p = &c->procs[i];
+
+		if (p->used && (p->queue == queue || (p->has_old && p->old_queue == queue)))
+			return true;
+	}
+	return false;
+}
+
+void reclaim_want_sweep(struct child *c)
+{
+	c->want_sweep = true;
+	c->sweep_us = 0;
+}
+
+/*
+ * No FREE is under way, by us or by a process that lives: a buffer we find and
+ * free would be freed twice, the second time from under somebody else.  A
+ * queue that was closed, by us or by jetringd, is not fetched from any more.
+ */
+static bool frees_settled(struct child *c)
+{
+	uint64_t until = now_us() + SETTLE_US;
+
+	if (!is_fetched(c->stk.q.sq, poolc_tail(&c->stk.q), until))
+		return false;
+	for (int i = 0; i < MAX_PROCS; i++) {
+		const struct js_queue *sq = &c->stk.pc.sq[c->procs[i].queue];
+
+		if (c->procs[i].used && !c->procs[i].fenced && atomic_load(&sq->epoch) & 1 &&
+		    !is_fetched(sq, atomic_load(&sq->tail), until))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What the port owns and may be lost: all Rx buffers, and the Tx buffers that
+ * the queues in @queues allocated; a process that lives has some of its own in
+ * its cache.
+ */
+static void find_owned(struct child *c, uint32_t queues, uint64_t *map)
+{
+	static struct js_buf_own own[JS_PC_QUERY_MAX];
+	int got;
+
+	for (uint32_t first = 0; (got = poolc_query(&c->stk.pc, first, own)) > 0;
+	     first += (uint32_t)got) {
+		for (uint32_t i = 0; i < (uint32_t)got; i++) {
+			uint32_t id = first + i;
+
+			if (own[i].kind == 2 || (own[i].kind == 1 && queues >> own[i].queue & 1))
+				map[id / 64] |= 1ull << id % 64;
+		}
+	}
+}
+
+/* Buffers that a committed block or an event that was not consumed reaches. */
+static void find_reached(struct child *c, uint64_t *map)
+{
+	struct js_event ev;
+
+	for (uint32_t n = 0; n < JS_N_EVENTS && poolc_event_look(&c->stk.pc, n, &ev); n++) {
+		for (unsigned int k = 0; k < ev.n_buf; k++)
+			map[ev.buf[k] / 64] |= 1ull << ev.buf[k] % 64;
+	}
+	for (uint32_t i = 0; i < c->max_sock; i++) {
+		struct so_txn t;
+
+		if (c->socks[i].kind != CK_FREE && so_begin(&c->stk.socks[i], &t) == 0)
+			so_mark_bufs(&c->stk.socks[i], &t, map);
+	}
+}
+
+void reclaim_sweep(struct child *c)
+{
+	static buf_map owned, reached;
+	struct batch b = { .c = c };
+	uint32_t queues = 0, n = 0;
+
+	reclaim_left(c);
+	poolc_publish(&c->stk.q);
+	poolc_ring(&c->stk.pc);
+	if (!frees_settled(c)) {
+		c->sweep_us = now_us() + SWEEP_AGAIN_US;
+		return;
+	}
+	c->want_sweep = false;
+	for (uint32_t q = 0; q < JS_N_QUEUES; q++) {
+		if (c->lost_queues >> q & 1 && !is_queue_used(c, q))
+			queues |= 1u << q;
+	}
+	c->lost_queues &= ~queues;
+	memset(owned, 0, sizeof(owned));
+	memset(reached, 0, sizeof(reached));
+	/* In this order: of what arrives meanwhile there is an event. */
+	find_owned(c, queues, owned);
+	find_reached(c, reached);
+	for (unsigned int w = 0; w < ARRAY_SIZE(owned); w++) {
+		uint64_t lost = owned[w] & ~reached[w];
+
+		n += (uint32_t)__builtin_popcountll(lost);
+		batch_map(&b, w, lost);
+	}
+	batch_free(&b);
+	if (n)
+		log_trace("%u buffers were nobody's any more", n);
+}
+
+/* --- processes ---------------------------------------------------------------------- */
 
 /* The process of a thread, from /proc; 0 if it has gone. */
 static pid_t tgid_of(uint32_t tid)
@@ -67,107 +305,12 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 	}
 	for (int i = 0; may_run && i < MAX_PROCS; i++) {
 		if (c->procs[i].used && c->procs[i].pid == pid && !c->procs[i].fenced) {
-			poolc_queue_revoke(&c->stk.pc, c->procs[i].queue);
+			close_queue(c, &c->procs[i]);
 			c->procs[i].fenced = true;
 		}
 	}
+	reclaim_want_sweep(c);
 	look_at_all(c);
-}
-
-/* Buffers that some committed block, our cache or an unread event reaches. */
-static void mark_reached(struct child *c, uint64_t *map)
-{
-	for (uint32_t i = 0; i < c->max_sock; i++) {
-		struct so_txn t;
-
-		if (c->socks[i].kind != CK_FREE && so_begin(&c->stk.socks[i], &t) == 0)
-			so_mark_bufs(&c->stk.socks[i], &t, map);
-	}
-}
-
-/* jetringd has fetched all that was published in queue @sq up to now, or does
- * so until @until. */
-static bool is_fetched(const struct js_queue *sq, uint32_t tail, uint64_t until)
-{
-	while ((int32_t)(atomic_load(&sq->fetched) - tail) < 0) {
-		if (now_us() > until)
-			return false;
-		sched_yield();
-	}
-	return true;
-}
-
-void reclaim_wait_fetched(struct child *c)
-{
-	/* Once for each time that we hold the lock: many sockets may be
-	 * released in it. */
-	if (!c->fetch_until)
-		c->fetch_until = now_us() + FETCH_WAIT_US;
-	poolc_ring(&c->stk.pc);
-	for (int i = 0; i < MAX_PROCS; i++) {
-		const struct js_queue *sq = &c->stk.pc.sq[c->procs[i].queue];
-
-		if (c->procs[i].used && !c->procs[i].fenced)
-			is_fetched(sq, atomic_load(&sq->tail), c->fetch_until);
-	}
-}
-
-/*
- * No FREE is under way, by us or by a process that lives: a buffer we find and
- * free would be freed twice, the second time from under somebody else.  Those
- * of a fenced process come when it comes back.
- */
-static bool frees_settled(struct child *c)
-{
-	uint64_t until = now_us() + FETCH_WAIT_US;
-	uint32_t deferring = atomic_load(&c->stk.hdr->deferring);
-
-	if (!is_fetched(c->stk.q.sq, poolc_tail(&c->stk.q), until))
-		return false;
-	for (int i = 0; i < MAX_PROCS; i++) {
-		const struct proc *p = &c->procs[i];
-		const struct js_queue *sq = &c->stk.pc.sq[p->queue];
-
-		if (p->used && (p->fenced || deferring >> p->queue & 1 ||
-				!is_fetched(sq, atomic_load(&sq->tail), until)))
-			return false;
-	}
-	return true;
-}
-
-/* Free the Tx buffers that queue @queue allocated and no block reaches; lock
- * held. */
-static void reclaim_bufs(struct child *c, uint32_t queue)
-{
-	static struct js_buf_own own[JS_PC_QUERY_MAX];
-	static uint64_t map[65536 / 64];
-	uint16_t ids[JS_PC_FREE_MAX];
-	unsigned int n = 0;
-	int got;
-
-	stk_flush(&c->stk);
-	poolc_publish(&c->stk.q);
-	poolc_ring(&c->stk.pc);
-	if (!frees_settled(c))
-		return;		/* they stay the port's until it ends */
-	memset(map, 0, sizeof(map));
-	mark_reached(c, map);
-	for (uint32_t first = 0; (got = poolc_query(&c->stk.pc, first, own)) > 0;
-	     first += (uint32_t)got) {
-		for (uint32_t i = 0; i < (uint32_t)got; i++) {
-			uint32_t id = first + i;
-
-			if (own[i].kind != 1 || own[i].queue != queue || map[id / 64] >> id % 64 & 1)
-				continue;
-			ids[n++] = (uint16_t)id;
-			if (n == JS_PC_FREE_MAX) {
-				poolc_free_bufs(&c->stk.pc, ids, n);
-				n = 0;
-			}
-		}
-	}
-	if (n)
-		poolc_free_bufs(&c->stk.pc, ids, n);
 }
 
 /* The fenced may write into slots as long as one of them has not come back. */
@@ -181,24 +324,16 @@ static void unretire(struct child *c)
 		so_unretire(&c->stk.socks[k]);
 }
 
-static bool is_queue_used(const struct child *c, uint32_t queue)
-{
-	for (int i = 0; i < MAX_PROCS; i++) {
-		if (c->procs[i].used && c->procs[i].queue == queue)
-			return true;
-	}
-	return false;
-}
-
 void reclaim_back(struct child *c, int i, uint32_t queue)
 {
 	struct proc *p = &c->procs[i];
 
 	/* Whoever is robbed by this is one more of the fenced. */
 	child_lock(c);
-	if (!p->fenced)
-		poolc_queue_revoke(&c->stk.pc, p->queue);
-	atomic_fetch_and(&c->stk.hdr->deferring, ~(1u << p->queue));
+	if (p->fenced)
+		take_left(c, PLACE(i), true);
+	else
+		close_queue(c, p);
 	/* If it did not take the last one, that was never used. */
 	if (!p->has_old)
 		p->old_queue = p->queue;
@@ -219,10 +354,8 @@ void reclaim_old(struct child *c, int i)
 	if (!p->has_old)
 		return;
 	p->has_old = false;
-	child_lock(c);
-	if (!is_queue_used(c, p->old_queue))
-		reclaim_bufs(c, p->old_queue);
-	child_unlock(c);
+	c->lost_queues |= 1u << p->old_queue;
+	reclaim_want_sweep(c);
 }
 
 void reclaim_proc(struct child *c, int i)
@@ -231,21 +364,22 @@ void reclaim_proc(struct child *c, int i)
 
 	child_unwatch(c, p->fd);
 	close(p->fd);
-	p->used = false;
-	/* A fenced one's was revoked then, and may be another's by now. */
-	if (!p->fenced)
-		poolc_queue_revoke(&c->stk.pc, p->queue);
 	for (uint32_t k = 0; k < c->max_sock; k++) {
 		if (c->socks[k].who == i)
 			c->socks[k].who = -1;
 	}
 	/* If it died holding the lock, this robs it. */
 	child_lock(c);
-	atomic_fetch_and(&c->stk.hdr->deferring, ~(1u << p->queue));
-	if (!is_queue_used(c, p->queue))
-		reclaim_bufs(c, p->queue);
-	if (p->has_old && !is_queue_used(c, p->old_queue))
-		reclaim_bufs(c, p->old_queue);
+	/* A fenced one's was revoked then, and may be another's by now. */
+	if (p->fenced)
+		take_left(c, PLACE(i), true);
+	else
+		close_queue(c, p);
+	p->used = false;
+	c->lost_queues |= 1u << p->queue;
+	if (p->has_old)
+		c->lost_queues |= 1u << p->old_queue;
+	reclaim_want_sweep(c);
 	unretire(c);
 	look_at_all(c);
 	child_unlock(c);

@@ -164,6 +164,10 @@ static void do_work(struct child *c)
 
 	if (what & JS_WORK_EVENTS)
 		c->want_scan = true;
+	if (what & JS_WORK_LEFT)
+		reclaim_left(c);
+	if (what & JS_WORK_SWEEP)
+		reclaim_want_sweep(c);
 	for (uint32_t w = 0; w < JS_N_SOCKS / 64; w++) {
 		uint64_t map;
 
@@ -188,10 +192,10 @@ bool child_turn(struct child *c)
 	uint64_t app = atomic_exchange(&h->app_deadline_us, UINT64_MAX);
 	uint64_t now = now_us();
 	struct js_event ev;
-	bool some = false;
+	bool sweep = c->want_sweep && now >= c->sweep_us, some = false;
 
 	c->next_us = MIN(c->next_us, app);
-	if (now < c->next_us && !c->want_scan && !c->n_dying && !atomic_load(&h->child_work) &&
+	if (now < c->next_us && !c->want_scan && !sweep && !c->n_dying && !atomic_load(&h->child_work) &&
 	    !poolc_event_peek(&c->stk.pc, &ev))
 		return false;
 	child_lock(c);
@@ -200,6 +204,8 @@ bool child_turn(struct child *c)
 		do_work(c);
 		some = true;
 	}
+	if (sweep)
+		reclaim_sweep(c);
 	if (c->want_scan)
 		conn_scan_pending(c);
 	/* Our own commits set deadlines too. */

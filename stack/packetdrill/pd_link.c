@@ -217,7 +217,7 @@ static int attach(struct child *c)
 	if (cm_recv(host.channel, &m, fds, CM_INIT_NFDS, &n_fds, NULL, MSG_DONTWAIT) != 1 ||
 	    m.type != CM_INIT_REPLY || m.err || n_fds != CM_INIT_NFDS)
 		return -EPROTO;
-	return stk_attach(&host.app, fds, m.n);
+	return stk_attach(&host.app, fds, m.n, m.sock);
 }
 
 int pd_start(const struct pd_flags *f)

@@ -395,14 +395,14 @@ bool poolc_events_broken(const struct poolc *pc)
 	return atomic_load_explicit(&pc->hdr->eq_cons, memory_order_relaxed) == cons;
 }
 
-int poolc_event_peek(const struct poolc *pc, struct js_event *ev)
+int poolc_event_look(const struct poolc *pc, uint32_t n, struct js_event *ev)
 {
 	uint64_t word[sizeof(*ev) / 8];
 	unsigned int tries, i;
 
 	/* Another consumer may move eq_cons on while we copy. */
 	for (tries = 0; tries < 4; tries++) {
-		uint32_t cons = atomic_load_explicit(&pc->hdr->eq_cons, memory_order_acquire);
+		uint32_t cons = atomic_load_explicit(&pc->hdr->eq_cons, memory_order_acquire) + n;
 		struct js_event *slot = &pc->eq[cons & (pc->n_events - 1)];
 
 		/* load-acquire, pairs with store-release in event_put() */
@@ -423,6 +423,11 @@ int poolc_event_peek(const struct poolc *pc, struct js_event *ev)
 		return 1;
 	}
 	return 0;
+}
+
+int poolc_event_peek(const struct poolc *pc, struct js_event *ev)
+{
+	return poolc_event_look(pc, 0, ev);
 }
 
 bool poolc_event_done(struct poolc *pc, const struct js_event *ev)

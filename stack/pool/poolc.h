@@ -229,6 +229,8 @@ unsigned int bufcache_flush(struct bufcache *bc, unsigned int keep);
  * range and agree with each other; one that does not is given as JS_EV_NONE,
  * without buffers: to be skipped. */
 int poolc_event_peek(const struct poolc *pc, struct js_event *ev);
+/* The same for the @n-th event that was not consumed; 0 is the next. */
+int poolc_event_look(const struct poolc *pc, uint32_t n, struct js_event *ev);
 /* An event was written, and what stands there is not it: somebody has broken
  * the queue, and nothing will ever be consumed again. */
 bool poolc_events_broken(const struct poolc *pc);

@@ -385,7 +385,6 @@ static ssize_t recv_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 		return err;
 	if (!t.s.rcv_cc)
 		return recv_nothing(stk, sock, &t);
-	stk->defer_mark = stk->n_defer;
 	urg = so_urg_offset(&t);
 	skip = !urg && c->left && so_urg_is_out_of_line(&t);
 	/* No further than the mark. */

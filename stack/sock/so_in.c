@@ -380,8 +380,11 @@ static int input(struct stk *stk, struct packet *p)
 		err = -ESTALE;	/* see begin() in so_data.c */
 	if (err)
 		return err;
-	if (is_seen(stk, &t, p))
+	if (is_seen(stk, &t, p)) {
+		/* What so_rcv has not taken of it was to be given back. */
+		atomic_fetch_or(&stk->hdr->child_work, JS_WORK_SWEEP);
 		return 1;
+	}
 	if (syn && stk->on_rxvci) {
 		uint16_t rxvci = p->ev.uucpi & JS_UUCPI_RXVCI ?
 			p->ev.uucpi & (uint16_t)~JS_UUCPI_RXVCI : 0;

@@ -250,7 +250,7 @@ int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
 	if (err) {
 		void_ops(stk, mark);
 		poolc_publish(&stk->q);
-		stk->n_defer = stk->defer_mark;
+		stk->n_defer = 0;
 		stk->n_stale++;
 		return err;
 	}

@@ -36,7 +36,9 @@
 #include "stack/pool/poolc.h"
 #include "stack/shm/lock.h"
 
-#define STK_DEFER_MAX	2048
+/* Buffers that one transaction can give up: all that a socket may hold, and a
+ * packet. */
+#define STK_DEFER_MAX	(JS_SND_ENTRIES + JS_RCV_ENTRIES + JS_OOO_ENTRIES * 18 + JS_SDU_BUFS)
 #define JS_TCPI_PMTU	61504	/* octets: the MTU of the ring, as TCP_INFO tells it */
 
 /* One process's view of a stack.  Private memory; one per process. */
@@ -49,10 +51,10 @@ struct stk {
 	struct bufcache bc;		/* Tx buffers of this process, not in any queue */
 	int kick_fd;			/* wakes the child */
 	bool is_child;
-	/* Buffers to FREE with the next publishing; from defer_mark on those
-	 * of the transaction that is not committed.  Under the lock. */
-	uint16_t n_defer, defer_mark;
-	bool told_defer;		/* our bit in hdr->deferring */
+	uint32_t place;			/* index into hdr->left: what we cannot FREE */
+	/* Buffers to FREE when the transaction is committed.  Under the lock;
+	 * empty outside. */
+	uint16_t n_defer;
 	bool came_back;			/* stk_reattach(): jetringd knows some of our buffers as the old queue's */
 	uint16_t defer[STK_DEFER_MAX];
 	/* The child's, when it runs input and output; NULL in applications.
@@ -74,19 +76,20 @@ struct stk {
  * @fds:	CM_INIT_NFDS descriptors in the order of CM_INIT_*; stack, guard
  *		and port are closed by this call, doorbell and kick are kept
  * @queue:	The script queue the child opened for this process
- * Return: 0; -EPROTO if a header is not what this library was built for;
+ * @place:	Its place among the attached, from 1
+ * Return: 0; -EINVAL no such place; -EPROTO if a header is not what this library was built for;
  *	-ENOMEM and other errors of mmap
  */
-int stk_attach(struct stk *stk, const int fds[CM_INIT_NFDS], uint32_t queue);
+int stk_attach(struct stk *stk, const int fds[CM_INIT_NFDS], uint32_t queue, uint32_t place);
 void stk_detach(struct stk *stk);
 
 /**
  * stk_reattach() - Go on with script queue @queue, after ours was revoked
  *
- * What this process had given back through the old queue and jetringd has not
- * fetched is given back through the new one, and so are the buffers of the
- * cache; what else the old queue allocated is for the child to find.  SENDs
- * that were not fetched count as lost on the ring.
+ * The buffers of the cache are given back through the new one.  Nothing else:
+ * what the old queue had published, and what a thread that was fenced had still
+ * to give back, the child has found or will find, and it may be another's by
+ * now.  SENDs that were not fetched count as lost on the ring.
  *
  * Context: application, lock not held; one thread at a time
  * Return: 0; -ESTALE @queue is not open; -ENETDOWN
@@ -241,10 +244,12 @@ void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now);
 int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
 	      unsigned int wake);
 
-/* FREE with the next so_finish() or stk_flush(). */
+/* FREE with the next so_finish() or stk_flush(); not at all if the transaction
+ * fails. */
 void stk_free(struct stk *stk, const uint16_t *bufs, unsigned int n);
-/* Push the FREEs; whether any went. */
-bool stk_flush(struct stk *stk);
+/* Push the FREEs: they are committed.  What the queue has no room for is left
+ * to the child, so that none waits for what this process does next. */
+void stk_flush(struct stk *stk);
 
 /* The events of the engine into flags and error of the block; which waiters
  * are concerned. */

@@ -53,11 +53,14 @@ static void *map_checked(int fd, int prot, uint32_t magic, size_t min)
 
 #define STACK_SIZE	(sizeof(struct js_stack_hdr) + JS_N_SOCKS * sizeof(struct js_sock))
 
-int stk_attach(struct stk *stk, const int fds[CM_INIT_NFDS], uint32_t queue)
+int stk_attach(struct stk *stk, const int fds[CM_INIT_NFDS], uint32_t queue, uint32_t place)
 {
 	int err;
 
+	if (!place || place >= JS_N_PLACES)
+		return -EINVAL;
 	memset(stk, 0, sizeof(*stk));
+	stk->place = place;
 	fault_init();
 	stk->kick_fd = fds[CM_INIT_KICK];
 	stk->hdr = map_checked(fds[CM_INIT_STACK], PROT_READ | PROT_WRITE,
@@ -166,25 +169,11 @@ static int enter(struct stk *stk)
 	}
 }
 
-/* Who looks for lost buffers must know of FREEs that are still to come. */
-static void tell_deferring(struct stk *stk)
-{
-	uint32_t bit = 1u << stk->q.idx;
-
-	if (stk->told_defer == (stk->n_defer != 0))
-		return;
-	stk->told_defer = !stk->told_defer;
-	if (stk->told_defer)
-		atomic_fetch_or(&stk->hdr->deferring, bit);
-	else
-		atomic_fetch_and(&stk->hdr->deferring, ~bit);
-}
-
 static void leave(struct stk *stk)
 {
 	uint32_t me = atomic_load_explicit(&stk->holder, memory_order_relaxed);
 
-	tell_deferring(stk);
+	stk->n_defer = 0;	/* of a transaction that was given up */
 	/* Before the lock is free: the next takes both. */
 	if (!lock_is_held(stk->hdr, me))
 		atomic_store_explicit(&stk->lost, 1, memory_order_relaxed);
@@ -230,25 +219,6 @@ void stk_check_queue(struct stk *stk)
 		atomic_store_explicit(&stk->lost, 1, memory_order_relaxed);
 }
 
-/* FREEs that @old has published and that were not fetched. */
-static void free_again(struct stk *stk, const struct poolc_queue *old)
-{
-	uint32_t at = atomic_load_explicit(&old->sq->fetched, memory_order_relaxed);
-
-	if (old->tail - at > JS_QUEUE_OPS)
-		return;		/* it is another's by now */
-	for (; at != old->tail; at++) {
-		const struct js_op *op = &old->sq->op[at % JS_QUEUE_OPS];
-		uint16_t ids[JS_OP_BUFS];
-		unsigned int n = op->n;
-
-		if (op->code != JS_OP_FREE || n > JS_OP_BUFS)
-			continue;
-		memcpy(ids, op->bufs, n * sizeof(ids[0]));
-		stk_free(stk, ids, n);
-	}
-}
-
 int stk_reattach(struct stk *stk, uint32_t queue)
 {
 	struct poolc_queue old;
@@ -266,15 +236,10 @@ int stk_reattach(struct stk *stk, uint32_t queue)
 	if (err) {
 		stk->q = old;
 	} else {
-		stk->told_defer = false;	/* that was the old one's bit */
+		stk->n_defer = 0;
 		stk->came_back = true;
 		stk->bc.asked = 0;
 		stk->bc.starved = false;
-		/* Pairs with the store-release of the epoch, when it was revoked:
-		 * what stands in fetched is final. */
-		atomic_thread_fence(memory_order_acquire);
-		free_again(stk, &old);
-		stk_flush(stk);
 		bufcache_flush(&stk->bc, 0);
 		stk->bc.n = 0;
 		poolc_publish(&stk->q);
@@ -291,26 +256,42 @@ int stk_reattach(struct stk *stk, uint32_t queue)
 void stk_free(struct stk *stk, const uint16_t *bufs, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		/* More than fits is found again when this process ends: the
-		 * child asks jetringd what the port owns. */
-		if (stk->n_defer == STK_DEFER_MAX && !stk_flush(stk))
+		/* More than a socket can hold: somebody wrote nonsense.  The
+		 * child finds what nobody reaches. */
+		if (stk->n_defer == STK_DEFER_MAX)
 			return;
 		stk->defer[stk->n_defer++] = bufs[i];
 	}
 }
 
-bool stk_flush(struct stk *stk)
+/* The child takes these, whatever becomes of us. */
+static void leave_bufs(struct stk *stk)
 {
-	bool some = false;
+	struct js_left *left = &stk->hdr->left[stk->place];
+	uint64_t one = 1;
 
 	while (stk->n_defer) {
-		unsigned int k = stk->n_defer > JS_OP_BUFS ? JS_OP_BUFS : stk->n_defer;
+		uint16_t id = stk->defer[--stk->n_defer];
+
+		atomic_fetch_or_explicit(&left->map[id / 64], 1ull << id % 64,
+					 memory_order_relaxed);
+	}
+	/* seq_cst: after the bits; the child takes this one first.  It sees its
+	 * own before it sleeps. */
+	if (!(atomic_fetch_or(&stk->hdr->child_work, JS_WORK_LEFT) & JS_WORK_LEFT) &&
+	    !stk->is_child && write(stk->kick_fd, &one, sizeof(one)) < 0)
+		return;		/* full is as good as written */
+}
+
+void stk_flush(struct stk *stk)
+{
+	while (stk->n_defer) {
+		unsigned int k = MIN((unsigned int)stk->n_defer, (unsigned int)JS_OP_BUFS);
 
 		if (poolc_free(&stk->q, stk->defer + stk->n_defer - k, k))
 			break;
 		stk->n_defer = (uint16_t)(stk->n_defer - k);
-		some = true;
 	}
-	stk->defer_mark = stk->n_defer;
-	return some;
+	if (stk->n_defer)
+		leave_bufs(stk);
 }

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_reclaim.c - what processes held that were killed or stopped
+ *
+ * Two stacks with their children, turned by hand, on the driver of poolrig.h;
+ * the processes that are killed or stopped are real ones, forked with a view
+ * of the stack that was attached before, and end at the fault points of
+ * stack/shm/commit.h.
+ */
+#include "tests/unit/poolrig.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "stack/child/child_int.h"
+
+#define SEG		1200	/* octets: larger than what is copied together */
+#define MANY		3000	/* segments */
+
+/* A process's view of a stack, and its channel. */
+struct app {
+	struct stk stk;
+	int channel;
+};
+
+struct half {
+	struct child c;
+	struct app app;
+	uint32_t sock, gen;
+};
+
+static struct half a, b;
+static uint8_t data[MANY * SEG], got[sizeof(data)];
+
+/* --- two stacks and a connection ------------------------------------------------- */
+
+static void half_start(struct half *h, unsigned int station)
+{
+	struct child *c = &h->c;
+
+	memset(h, 0, sizeof(*h));
+	c->server_fd = -1;
+	c->next_us = c->handover_us = c->server_retry_us = UINT64_MAX;
+	c->mtu = JS_MTU;
+	snprintf(c->args.port_sock, sizeof(c->args.port_sock), "%s", rig.path[station]);
+	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	assert_true(c->epoll_fd >= 0);
+	assert_int_equal(poolc_open(&c->stk.pc, c->args.port_sock, 0, 0), 0);
+	assert_int_equal(child_make_stack(c), 0);
+}
+
+static void turn(struct half *h)
+{
+	child_messages(&h->c);
+	child_turn(&h->c);
+}
+
+static void turn_both(void)
+{
+	turn(&a);
+	turn(&b);
+	sched_yield();
+}
+
+#define TURN_UNTIL(cond)						\
+	do {								\
+		uint64_t until_ = now_us() + RIG_WAIT_US;		\
+									\
+		while (!(cond)) {					\
+			if (now_us() > until_)				\
+				fail_msg("waited in vain for " #cond);	\
+			turn_both();					\
+		}							\
+	} while (0)
+
+static void attach(struct half *h, struct app *app)
+{
+	int pair[2], fds[CM_INIT_NFDS], n_fds = 0, one = 1;
+	struct cm_msg m;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));
+	assert_int_equal(ctl_add_proc(&h->c, pair[1], getpid()), 0);
+	assert_int_equal(cm_recv(pair[0], &m, fds, CM_INIT_NFDS, &n_fds, NULL, 0), 1);
+	assert_int_equal(n_fds, CM_INIT_NFDS);
+	assert_int_equal(stk_attach(&app->stk, fds, m.n, m.sock), 0);
+	app->channel = pair[0];
+}
+
+/* The process has ended; so has our copy of what it had. */
+static void detach(struct app *app)
+{
+	close(app->channel);
+	stk_detach(&app->stk);
+}
+
+/* Its bind-point: a kernel socket that says whose the port is. */
+static int bind_point(uint16_t *port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	*port = ntohs(sin.sin_port);
+	return fd;
+}
+
+static struct cm_addr node_addr(unsigned int station, uint16_t port)
+{
+	return (struct cm_addr){
+		.addr = { [10] = 0xff, 0xff, 10, 74, 0, (uint8_t)station }, .port = port,
+	};
+}
+
+static struct csock *new_sock(struct half *h)
+{
+	int idx = conn_new(&h->c, AF_INET, 0);
+
+	assert_true(idx >= 0);
+	h->sock = (uint32_t)idx;
+	h->gen = h->c.socks[idx].gen;
+	return &h->c.socks[idx];
+}
+
+static struct so_info info_of(struct half *h)
+{
+	struct so_info info;
+
+	assert_int_equal(so_info(&h->app.stk, h->sock, h->gen, &info), 0);
+	return info;
+}
+
+/* @maxseg: octets of a segment from a; 0 as many as fit. */
+static void connect_both(uint32_t maxseg)
+{
+	struct csock *from = new_sock(&a), *to = new_sock(&b);
+	uint16_t port, pport;
+
+	from->bp = bind_point(&port);
+	to->bp = bind_point(&pport);
+	from->local = to->peer = node_addr(1, port);
+	from->peer = to->local = node_addr(2, pport);
+	from->ring_id = 2;
+	to->ring_id = 1;
+	from->txvci = vci_make(2, JS_STREAM_IP);
+	to->txvci = vci_make(1, JS_STREAM_IP);
+	atomic_store(&a.c.stk.socks[a.sock].topt[JS_TOPT_MAXSEG], maxseg);
+	assert_int_equal(conn_set_bufs(&a.c, a.sock, JS_BUF_MAX, true), 0);
+	assert_int_equal(conn_set_bufs(&b.c, b.sock, JS_BUF_MAX, false), 0);
+	assert_int_equal(conn_open(&b.c, b.sock, false), 0);
+	assert_int_equal(conn_open(&a.c, a.sock, true), 0);
+	TURN_UNTIL(info_of(&a).flags & JS_SOF_CONNECTED && info_of(&b).flags & JS_SOF_CONNECTED);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	rig_start(false);
+	half_start(&a, 1);
+	half_start(&b, 2);
+	attach(&a, &a.app);
+	attach(&b, &b.app);
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 167 + (i >> 8));
+	memset(got, 0, sizeof(got));
+	return 0;
+}
+
+static void half_stop(struct half *h)
+{
+	detach(&h->app);
+	for (int i = 0; i < MAX_PROCS; i++) {
+		if (h->c.procs[i].used)
+			close(h->c.procs[i].fd);
+	}
+	close(h->c.socks[h->sock].bp);
+	close(h->c.epoll_fd);
+	close(h->c.kick_fd);
+	close(h->c.stack_fd);
+	close(h->c.guard_fd);
+	poolc_close(&h->c.stk.pc);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	half_stop(&a);
+	half_stop(&b);
+	rig_stop();
+	return 0;
+}
+
+/* Buffers of a kind that the port of @h owns. */
+static unsigned int owned(struct half *h, int kind)
+{
+	static struct js_buf_own own[JS_PC_QUERY_MAX];
+	unsigned int n = 0, first = 0;
+	int k;
+
+	while ((k = poolc_query(&h->c.stk.pc, first, own)) > 0) {
+		for (int i = 0; i < k; i++)
+			n += own[i].kind == kind;
+		first += (unsigned int)k;
+	}
+	return n;
+}
+
+static void send_all(struct half *h, const uint8_t *from, size_t len)
+{
+	while (len) {
+		struct iovec iov = { (void *)(uintptr_t)from, len };
+		ssize_t n = so_send(&h->app.stk, h->sock, h->gen, &iov, 1, 0);
+
+		if (n > 0) {
+			from += n;
+			len -= (size_t)n;
+		} else {
+			assert_int_equal(n, -EAGAIN);
+		}
+		turn_both();
+	}
+}
+
+static ssize_t recv_some(struct stk *stk, struct half *h, uint8_t *to, size_t len)
+{
+	struct iovec iov = { to, len };
+
+	return so_recv(stk, h->sock, h->gen, &iov, 1, 0);
+}
+
+/* --- processes -------------------------------------------------------------------- */
+
+/* A process that does @what with its view of @h, and meets @fault there. */
+static pid_t process(struct half *h, struct app *app, const char *fault,
+		     void (*what)(struct half *h, struct app *app))
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	setenv("JETSTREAM_FAULT", fault, 1);
+	fault_init();
+	what(h, app);
+	_exit(0);
+}
+
+static void do_recv(struct half *h, struct app *app)
+{
+	recv_some(&app->stk, h, got, sizeof(got));
+}
+
+static void do_send(struct half *h, struct app *app)
+{
+	struct iovec iov = { data, 50000 };
+
+	so_send(&app->stk, h->sock, h->gen, &iov, 1, 0);
+}
+
+static void was_killed(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* --- tests --------------------------------------------------------------------------- */
+
+/* Killed behind the commit of a recv(), its FREEs not published. */
+static void rx_buffers_of_a_dead_reader(void **state)
+{
+	struct app reader;
+
+	(void)state;
+	connect_both(0);
+	attach(&b, &reader);
+	send_all(&a, data, 100000);
+	TURN_UNTIL(info_of(&b).rcv_cc == 100000);
+	assert_true(owned(&b, BUF_RX) >= 100000 / JS_BUF_SIZE);
+	was_killed(process(&b, &reader, "after-commit", do_recv));
+	detach(&reader);
+	TURN_UNTIL(!owned(&b, BUF_RX));
+	/* What came meanwhile, read by nobody yet, is not touched. */
+	attach(&b, &reader);
+	send_all(&a, data, 100000);
+	TURN_UNTIL(info_of(&b).rcv_cc == 100000);
+	was_killed(process(&b, &reader, "before-commit", do_recv));
+	detach(&reader);
+	TURN_UNTIL(!b.c.procs[1].used && !b.c.want_sweep);
+	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 100000);
+	assert_memory_equal(got, data, 100000);
+	TURN_UNTIL(!owned(&b, BUF_RX));
+}
+
+/* A packet whose event nobody has consumed yet is nobody's loss. */
+static void unread_events_are_kept(void **state)
+{
+	struct iovec iov = { data + 30000, 30000 };
+	struct app other;
+	struct js_event ev;
+	unsigned int n;
+
+	(void)state;
+	connect_both(0);
+	attach(&b, &other);
+	send_all(&a, data, 30000);
+	TURN_UNTIL(info_of(&b).rcv_cc == 30000 && !info_of(&a).snd_cc);
+	/* B's child looks at its channels, not at packets. */
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen, &iov, 1, 0), 30000);
+	RIG_UNTIL(poolc_event_peek(&b.c.stk.pc, &ev));
+	detach(&other);
+	RIG_UNTIL((child_messages(&b.c), !b.c.procs[1].used));
+	n = owned(&b, BUF_RX);
+	child_lock(&b.c);
+	reclaim_sweep(&b.c);
+	child_unlock(&b.c);
+	assert_false(b.c.want_sweep);
+	assert_int_equal(owned(&b, BUF_RX), n);
+	TURN_UNTIL(info_of(&b).rcv_cc == 60000);
+	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 60000);
+	assert_memory_equal(got, data, 60000);
+}
+
+/* The script queue of @h's process has no room: the ring keeps what it sends. */
+static void fill_queue(struct half *h)
+{
+	struct poolc_queue *q = &h->app.stk.q;
+	struct iovec iov = { data, 100 };
+	const struct js_op *last;
+	struct js_op *op;
+
+	rig_lock();
+	atomic_store(&rig.hold, true);
+	rig_unlock();
+	assert_int_equal(so_send(&h->app.stk, h->sock, h->gen, &iov, 1, 0), 100);
+	last = &q->sq->op[(poolc_tail(q) - 1) % JS_QUEUE_OPS];
+	assert_int_equal(last->code, JS_OP_SEND);
+	while ((op = poolc_op(q))) {
+		memcpy(&op->code, &last->code, sizeof(*op) - offsetof(struct js_op, code));
+		poolc_push(q);
+		poolc_publish(q);
+		poolc_ring(q->pc);
+	}
+}
+
+static void let_go(void)
+{
+	rig_lock();
+	rig_release();
+	rig_unlock();
+}
+
+/* A process that sleeps with its queue full keeps no Rx buffer. */
+static void freed_although_the_queue_is_full(void **state)
+{
+	(void)state;
+	connect_both(0);
+	send_all(&a, data, 200000);
+	TURN_UNTIL(info_of(&b).rcv_cc == 200000);
+	fill_queue(&b);
+	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 200000);
+	/* It does nothing any more; its child does. */
+	TURN_UNTIL(!owned(&b, BUF_RX));
+	assert_memory_equal(got, data, 200000);
+	let_go();
+}
+
+/* As many as so_rcv may hold in one call. */
+static void thousands_in_one_call(void **state)
+{
+	(void)state;
+	connect_both(SEG);
+	send_all(&a, data, sizeof(data));
+	TURN_UNTIL(info_of(&b).rcv_cc == sizeof(data));
+	assert_true(owned(&b, BUF_RX) > 2048);
+	fill_queue(&b);
+	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), sizeof(data));
+	TURN_UNTIL(!owned(&b, BUF_RX));
+	assert_memory_equal(got, data, sizeof(data));
+	let_go();
+}
+
+/* The same, and the commit fails: nothing was given back. */
+static void thousands_not_committed(void **state)
+{
+	struct stk *stk = &b.app.stk;
+	struct so_txn t;
+	uint16_t *ids;
+	unsigned int n;
+
+	(void)state;
+	connect_both(SEG);
+	send_all(&a, data, sizeof(data));
+	TURN_UNTIL(info_of(&b).rcv_cc == sizeof(data));
+	n = owned(&b, BUF_RX);
+	ids = calloc(n, sizeof(*ids));
+	assert_non_null(ids);
+	assert_int_equal(stk_lock(stk), 0);
+	assert_int_equal(so_txn_begin(stk, b.sock, b.gen, &t), 0);
+	for (uint32_t i = t.s.rcv_head, k = 0; i != t.s.rcv_tail - 1 && k < n; i++)
+		ids[k++] = so_piece(&t.so->rcv[i % JS_RCV_ENTRIES]).buf;
+	stk_free(stk, ids, n - 1);
+	so_fence(t.so, false);
+	assert_int_equal(so_finish(stk, b.sock, &t, poolc_tail(&stk->q), 0), -ESTALE);
+	assert_int_equal(so_txn_begin(stk, b.sock, b.gen, &t), 0);
+	assert_int_equal(so_finish(stk, b.sock, &t, poolc_tail(&stk->q), 0), 0);
+	stk_unlock(stk);
+	free(ids);
+	for (int i = 0; i < 20; i++)
+		turn_both();
+	assert_int_equal(owned(&b, BUF_RX), n);
+	assert_int_equal(recv_some(stk, &b, got, sizeof(got)), sizeof(data));
+	assert_memory_equal(got, data, sizeof(data));
+}
+
+/* One process of the stack is stopped, and was robbed; another dies. */
+static void tx_buffers_beside_a_fenced_process(void **state)
+{
+	struct app slow, dead;
+	unsigned int before;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	connect_both(0);
+	attach(&a, &slow);
+	pid = process(&a, &slow, "stop-before-commit", do_send);
+	a.c.procs[1].pid = pid;
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	child_lock(&a.c);	/* robs it */
+	child_unlock(&a.c);
+	assert_true(a.c.procs[1].fenced);
+	/* Not sooner: the slow one would have a copy of its channel. */
+	attach(&a, &dead);
+	TURN_UNTIL(!a.c.want_sweep);
+	before = owned(&a, BUF_TX);
+	was_killed(process(&a, &dead, "before-commit", do_send));
+	assert_true(owned(&a, BUF_TX) > before);
+	detach(&dead);
+	TURN_UNTIL(owned(&a, BUF_TX) == before);
+	/* And when it dies, too, its own. */
+	kill(pid, SIGKILL);
+	was_killed(pid);
+	detach(&slow);
+	TURN_UNTIL(owned(&a, BUF_TX) < before);
+	assert_int_equal(a.c.lost_queues, 0);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(rx_buffers_of_a_dead_reader),
+		CASE(unread_events_are_kept),
+		CASE(freed_although_the_queue_is_full),
+		CASE(thousands_in_one_call),
+		CASE(thousands_not_committed),
+		CASE(tx_buffers_beside_a_fenced_process),
+	};
+
+	return cmocka_run_group_tests_name("reclaim", tests, NULL, NULL);
+}
