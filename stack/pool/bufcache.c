@@ -25,6 +25,17 @@
 
 #define BUFCACHE_YIELD_US	2000
 
+/*
+ * Push @n ids, the last one first: they are taken in the order they came, and
+ * what came in order is mostly neighbours in memory, which the driver sends as
+ * one piece.
+ */
+static void push_ids(struct bufcache *bc, const uint16_t *ids, unsigned int n)
+{
+	while (n)
+		bc->id[bc->n++] = ids[--n];
+}
+
 int bufcache_init(struct bufcache *bc, struct poolc_queue *q, uint16_t pool,
 		  unsigned int low, unsigned int high)
 {
@@ -41,7 +52,7 @@ int bufcache_init(struct bufcache *bc, struct poolc_queue *q, uint16_t pool,
 void bufcache_take(struct bufcache *bc, const struct js_op *op, uint16_t status, unsigned int asked)
 {
 	uint16_t ids[JS_OP_BUFS];
-	unsigned int i, got = op->n;
+	unsigned int i, n = 0, got = op->n;
 
 	bc->asked = (uint16_t)(bc->asked - asked);
 	if (status != JS_ST_DONE)
@@ -54,8 +65,9 @@ void bufcache_take(struct bufcache *bc, const struct js_op *op, uint16_t status,
 	atomic_signal_fence(memory_order_seq_cst);
 	/* There is room: put counts what was asked for as if it were there. */
 	for (i = 0; i < got; i++)
-		if (ids[i] < bc->q->pc->n_bufs && bc->n < BUFCACHE_MAX)
-			bc->id[bc->n++] = ids[i];
+		if (ids[i] < bc->q->pc->n_bufs)
+			ids[n++] = ids[i];
+	push_ids(bc, ids, MIN(n, BUFCACHE_MAX - (unsigned int)bc->n));
 }
 
 /* Push an ALLOC that fills the cache half way between its marks, and @n more
@@ -158,12 +170,17 @@ int bufcache_get(struct bufcache *bc, uint16_t *ids, unsigned int n, bool wait)
 	return bc->starved ? -ENOBUFS : -EAGAIN;
 }
 
-/* Push FREEs for the @n buffers that were not used for longest. */
+/* Push FREEs for the @n buffers that were not used for longest, in the order
+ * in which they would have been taken. */
 static bool give_back(struct bufcache *bc, unsigned int n)
 {
+	uint16_t ids[BUFCACHE_MAX];
+
 	if (!n)
 		return true;
-	if (poolc_free(bc->q, bc->id, n) < 0)
+	for (unsigned int i = 0; i < n; i++)
+		ids[i] = bc->id[n - 1 - i];
+	if (poolc_free(bc->q, ids, n) < 0)
 		return false;
 	bc->n = (uint16_t)(bc->n - n);
 	memmove(bc->id, bc->id + n, bc->n * sizeof(bc->id[0]));
@@ -176,14 +193,17 @@ unsigned int bufcache_put(struct bufcache *bc, const uint16_t *ids, unsigned int
 
 	bc->starved = false;
 	while (left) {
+		unsigned int room;
+
 		if (bc->n + bc->asked >= BUFCACHE_MAX &&
 		    !give_back(bc, bc->n > bc->low ? bc->n - bc->low : bc->n))
 			break;
 		/* All that is there may be on its way: then nothing fits. */
 		if (bc->n + bc->asked >= BUFCACHE_MAX)
 			break;
-		bc->id[bc->n++] = ids[n - left];
-		left--;
+		room = MIN(left, BUFCACHE_MAX - (unsigned int)bc->n - bc->asked);
+		push_ids(bc, ids + n - left, room);
+		left -= room;
 	}
 	if (bc->n > bc->high)
 		give_back(bc, bc->n - (bc->low + bc->high) / 2u);

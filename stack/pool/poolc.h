@@ -193,7 +193,7 @@ struct bufcache {
 	uint16_t high;			/* more: give back down to (low + high) / 2 */
 	uint16_t asked;			/* in ALLOCs not answered yet */
 	bool starved;			/* the last ALLOC got less than it asked for */
-	uint16_t id[BUFCACHE_MAX];	/* used as a stack: the last put is warm */
+	uint16_t id[BUFCACHE_MAX];	/* used as a stack of what was put together: the last is warm */
 };
 
 /* @low < @high <= BUFCACHE_MAX.  0, -EINVAL. */
@@ -208,7 +208,9 @@ int bufcache_init(struct bufcache *bc, struct poolc_queue *q, uint16_t pool,
  *		sched_yield(), then asleep.  This publishes what was pushed
  *		before: commit first.
  * Below the low-water mark an ALLOC is pushed (not published: it goes with
- * the caller's next script).
+ * the caller's next script).  Buffers come in the order in which they were
+ * allocated or put: pieces of a SEND that are neighbours in memory are one to
+ * the driver.
  * Return: 1 to @n; -EAGAIN none yet; -ENOBUFS limit of pool or node;
  * -ESTALE; -ENETDOWN
  */

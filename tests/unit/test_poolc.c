@@ -309,6 +309,37 @@ static void the_cache_at_its_pools_limit(void **state)
 	poolc_close(&a.pc);
 }
 
+/* Neighbours in memory are sent as one piece: they come as such, many at a
+ * time or one, and also when they have been used. */
+static void the_cache_gives_neighbours_in_order(void **state)
+{
+	uint16_t ids[48], again[48];
+	struct bufcache bc;
+	struct client a;
+
+	(void)state;
+	client_open(&a, 1, 0);
+	assert_int_equal(bufcache_init(&bc, &a.q, a.pool, 0, 96), 0);
+	assert_int_equal(get_patiently(&bc, ids, 48), 48);
+	for (unsigned int i = 1; i < 48; i++)
+		assert_int_equal(ids[i], ids[0] + i);
+	assert_int_equal(bufcache_put(&bc, ids, 48), 0);
+	for (unsigned int i = 0; i < 16; i++)
+		assert_int_equal(bufcache_get(&bc, again + i, 1, false), 1);
+	assert_int_equal(bufcache_get(&bc, again + 16, 32, false), 32);
+	assert_memory_equal(again, ids, sizeof(ids));
+
+	/* Through the driver, too. */
+	assert_int_equal(bufcache_put(&bc, ids, 48), 0);
+	assert_int_equal(bufcache_flush(&bc, 0), 0);
+	client_run(&a);
+	assert_int_equal(client_owns(&a, BUF_TX), 0);
+	assert_int_equal(get_patiently(&bc, again, 48), 48);
+	for (unsigned int i = 1; i < 48; i++)
+		assert_int_equal(again[i], again[0] + i);
+	poolc_close(&a.pc);
+}
+
 static void the_cache_keeps_to_its_marks(void **state)
 {
 	struct client a;
@@ -321,7 +352,7 @@ static void the_cache_keeps_to_its_marks(void **state)
 	client_alloc(&a, ids, 112);
 	assert_int_equal(bufcache_put(&bc, ids, 112), 0);
 	assert_int_equal(bc.n, 20);
-	/* The last put are the first to be used again. */
+	/* What was put last is used first. */
 	client_run(&a);
 	assert_int_equal(client_owns(&a, BUF_TX), 20);
 	assert_int_equal(bufcache_get(&bc, ids, 1, false), 1);
@@ -397,6 +428,7 @@ int main(void)
 		cmocka_unit_test(waiting_for_a_dead_driver_ends),
 		CASE(the_cache_gets_buffers_without_waiting),
 		CASE(the_cache_at_its_pools_limit),
+		CASE(the_cache_gives_neighbours_in_order),
 		CASE(the_cache_keeps_to_its_marks),
 		CASE(the_cache_waits_for_a_driver_without_a_turn),
 		CASE(answers_are_not_overwritten),
