@@ -127,6 +127,13 @@ enum tcp_ecn {
 	TCP_ECN_OFF
 };
 
+/* Packetization layer path MTU discovery, RFC 4821; as Linux's sysctl. */
+enum tcp_mtu_probing {
+	TCP_MTU_PROBING_OFF,
+	TCP_MTU_PROBING_BLACK_HOLE,	/* when large segments seem to vanish */
+	TCP_MTU_PROBING_ON		/* from the start */
+};
+
 /* What the owner wishes; copied into the block by tcp_init(). */
 struct tcp_config {
 	uint16_t mss;		/* octets we can receive in a segment: announced */
@@ -145,6 +152,8 @@ struct tcp_config {
 	uint32_t ts_offset;	/* added to TSval (RFC 7323, 5.4) */
 	uint8_t cc;		/* enum tcp_cc_algo */
 	uint8_t ecn;		/* enum tcp_ecn */
+	uint8_t mtu_probing;	/* enum tcp_mtu_probing */
+	uint16_t base_mss;	/* where its search begins; 0: 1024 */
 };
 
 
@@ -317,6 +326,37 @@ void tcp_inherit(struct tcpcb *tp, uint64_t now_us);
  */
 void tcp_input(struct tcpcb *tp, const struct tcp_view *v, const struct tcp_seg *seg,
 	       uint64_t now_us, struct tcp_rx *rx);
+
+/* What became of an ICMP error about a segment of ours. */
+enum tcp_icmp {
+	TCP_ICMP_IGNORED,	/* not about anything that is outstanding: forged, or late */
+	TCP_ICMP_SOFT,		/* believed; the connection goes on */
+	TCP_ICMP_FATAL		/* believed, in SYN-SENT: state is CLOSED, release everything */
+};
+
+/**
+ * tcp_icmp_error() - A segment of ours could not be delivered
+ * @seq:	SEG.SEQ that the ICMP error quotes (RFC 5927, 4.1)
+ * Which error it was the owner remembers.  In SYN-SENT any of them ends the
+ * attempt, as in Linux (RFC 5461, 4.1); later none does (RFC 9293, MUST-56).
+ */
+enum tcp_icmp tcp_icmp_error(struct tcpcb *tp, uint32_t seq, uint64_t now_us);
+
+/**
+ * tcp_icmp_too_big() - A segment of ours was too big for a link (RFC 1191, RFC 8201)
+ * @seq:	As above
+ * @mss:	What that link takes: its MTU less the IP header and 20 octets; not
+ *		below the owner's floor
+ * Never TCP_ICMP_FATAL.  Only a lower MSS than before has any effect.
+ */
+enum tcp_icmp tcp_icmp_too_big(struct tcpcb *tp, uint32_t seq, uint32_t mss, uint64_t now_us);
+
+/* The MSS that peer and path allow, without regard to options: what the path's
+ * MTU is taken for, less the IP header and 20 octets. */
+static inline uint32_t tcp_path_mss(const struct tcpcb *tp)
+{
+	return tp->path_mss && tp->path_mss < tp->snd_mss ? tp->path_mss : tp->snd_mss;
+}
 
 /**
  * tcp_output() - Decide what should be sent, if anything; fill one segment

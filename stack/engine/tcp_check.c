@@ -38,6 +38,8 @@ static bool limits_ok(const struct tcpcb *tp)
 static bool sizes_ok(const struct tcpcb *tp)
 {
 	return tp->snd_mss >= TCP_MSS_MIN && tp->rcv_mss &&
+	       (tp->path_mss ? tp->path_mss >= TCP_MSS_MIN : !(tp->uflags & TU_SEARCH) ||
+		!tcps_synchronized(tp->state)) && tp->base_mss >= TCP_MSS_MIN &&
 	       (!tp->eff_mss_max || tp->eff_mss_max >= TCP_MSS_MIN - 12) &&
 	       tp->rcv_buf <= TCP_WND_MAX && tp->rcv_wnd <= TCP_WND_MAX &&
 	       tp->snd_wnd <= TCP_WND_MAX && tp->max_sndwnd <= TCP_WND_MAX &&

@@ -197,6 +197,7 @@ static void established(struct arrival *a)
 	/* RFC 6298, 5.7 */
 	if ((tp->flags & TF_SYN_REXMT) && !(tp->flags & TF_SRTT))
 		tp->rto_us = max_u32(TCP_RTO_SYN_US, tp->rto_min_us);
+	tcp_mtu_established(tp);
 	tcp_loss_init(tp);
 	tcp_cc_init(tp);
 	tp->flags &= ~TF_SYN_DUE;
@@ -221,6 +222,7 @@ static void opened_fast(struct arrival *a)
 	tp->snd_nxt = tp->snd_una;
 	tp->snd_max = tp->snd_una;
 	tp->snd_sml = tp->snd_una;
+	tcp_mtu_established(tp);
 	tcp_loss_init(tp);
 	tcp_cc_init(tp);
 	tcp_set_state(tp, TCPS_ESTABLISHED, a->now_us);

@@ -66,6 +66,18 @@ static void congested(struct tcpcb *tp)
 	tp->rec_flags &= (uint16_t)~RF_UNDO;
 }
 
+/* The probe for a larger MTU was lost, and nothing else: it goes again in smaller
+ * segments, and cwnd is what it was (RFC 4821, 7.6.2). */
+static void lose_probe(struct tcpcb *tp, uint32_t end)
+{
+	enter(tp, TCP_CA_LOSS);
+	tcp_sb_lose_to(tp, end);
+	tp->dupacks = 0;
+	tp->frto = FRTO_NONE;
+	tp->rec_flags &= (uint16_t)~RF_UNDO;
+	tcp_rtt_cancel(tp);
+}
+
 /* Fast retransmit, then fast recovery. */
 static void enter_recovery(struct tcpcb *tp, const struct tcp_ack *ack)
 {
@@ -129,6 +141,7 @@ static bool was_needless(const struct tcpcb *tp, const struct tcp_ack *ack)
 void tcp_loss_sent(struct tcpcb *tp, uint32_t start, uint32_t end, bool again, uint64_t now_us)
 {
 	if (again) {
+		tcp_mtu_again(tp, start, end);
 		tp->undo_octets += tcp_sb_again(tp, start, end, now_us);
 		if (!(tp->rec_flags & RF_AGAIN))
 			tp->again_ts = tcp_tsval(tp, now_us);
@@ -182,6 +195,7 @@ void tcp_loss_acked(struct tcpcb *tp, struct tcp_ack *ack)
 	bool honest = tcp_sb_acked(tp, ack);
 
 	tcp_rack_una(tp);
+	tcp_mtu_acked(tp, ack->now_us);
 	if (ack->has_rtt)
 		tcp_cc_rtt(tp, ack->rtt_us);
 	if (tp->ca_state != TCP_CA_RECOVERY)
@@ -264,16 +278,24 @@ static void prr(struct tcpcb *tp, const struct tcp_ack *ack)
 
 static void detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack *ack)
 {
-	uint32_t wait_us;
+	uint32_t wait_us, end;
 
 	if (tp->flags & TF_SACK) {
 		ack->lost += tcp_rack_detect(tp, v, ack->now_us, &wait_us);
 		tcp_timer_reordering(tp, ack->now_us, wait_us);
-		if (tp->ca_state == TCP_CA_OPEN && tp->lost_out)
+		if (tp->ca_state != TCP_CA_OPEN || !tp->lost_out)
+			return;
+		if (tcp_mtu_lost(tp, ack->now_us, &end))
+			lose_probe(tp, end);
+		else
 			enter_recovery(tp, ack);
 	} else if (tp->ca_state == TCP_CA_OPEN && tp->dupacks &&
 		   tcp_rack_is_dupthresh(tp, v) && seq_gt(tp->snd_una, tp->recover)) {
 		/* Not for duplicates that our own retransmissions cause (RFC 6582, 3.2). */
+		if (tcp_mtu_lost(tp, ack->now_us, &end)) {
+			lose_probe(tp, end);
+			return;
+		}
 		enter_recovery(tp, ack);
 		tcp_sb_lose_first(tp);
 	}

@@ -19,7 +19,8 @@
  * tcp_pipe(), silly window avoidance and Nagle.  How much the peer may send
  * is tcp_select_window().
  *
- * Supported standards: RFC 9293, 5681, 6675, 7323, 2018, 2883, 3042, 3168, 7413, 8985.
+ * Supported standards: RFC 9293, 5681, 6675, 7323, 2018, 2883, 3042, 3168, 7413, 8985,
+ * 4821.
  * Nagle is Minshall's variant, as in Linux: a short segment waits only for
  * another short one.  With segments of 60 KiB and delayed ACKs the original
  * would hold the tail of most writes for 40 ms.
@@ -41,7 +42,7 @@
  */
 uint32_t tcp_eff_mss(const struct tcpcb *tp)
 {
-	uint32_t mss = tp->snd_mss;
+	uint32_t mss = tcp_path_mss(tp);
 
 	if (tp->flags & TF_TS)
 		mss -= 12;
@@ -169,16 +170,16 @@ static uint32_t acceptable_seq(const struct tcpcb *tp)
 	return seq_min(tp->snd_nxt, tcp_wnd_end(tp));
 }
 
-/* SACK blocks, as many as header and peer's MSS leave room for. */
+/* SACK blocks, as many as header, peer's MSS and path leave room for. */
 static void fill_sack(struct tcpcb *tp, struct tcp_seg *out)
 {
 	uint32_t opt = out->has_ts ? 12 : 0;
-	uint32_t room = 40 - opt;
+	uint32_t room = 40 - opt, mss = tcp_path_mss(tp);
 
 	if (!(tp->flags & TF_SACK) || (!tp->n_ooo && !(tp->rec_flags & RF_DSACK)))
 		return;
 	if (out->len)
-		room = min_u32(room, (uint32_t)tp->snd_mss - min_u32(tp->snd_mss, opt + out->len));
+		room = min_u32(room, mss - min_u32(mss, opt + out->len));
 	if (room >= 12)
 		tcp_reass_sack(tp, out, (room - 4) / 8);
 }
@@ -412,10 +413,19 @@ static int output_lost(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_
 static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 		      struct tcp_seg *out, uint32_t cwnd)
 {
-	uint32_t len, more;
+	uint32_t len, more, probe = 0;
 	bool fin, more_fin;
 
 	len = sendable(tp, v, cwnd, &fin);
+	if (len && (tp->uflags & TU_SEARCH) && cwnd != NO_CWND)
+		probe = tcp_mtu_probe(tp, unsent(tp, v), usable_window(tp));
+	if (probe == TCP_MTU_WAIT)
+		return 0;
+	if (probe) {
+		len = probe;
+		fin = false;
+		tcp_mtu_probe_sent(tp, tp->snd_nxt, len);
+	}
 	if (!len && !fin) {
 		note_cwnd_full(tp, v, cwnd);
 		return 0;
@@ -574,6 +584,7 @@ int tcp_output(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us, stru
 	default:
 		if (v->closed)
 			tcp_timer_orphan(tp, now_us);
+		tcp_mtu_age(tp, now_us);
 		n = output_synchronized(tp, v, now_us, out);
 		break;
 	}

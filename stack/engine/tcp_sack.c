@@ -330,18 +330,24 @@ void tcp_sb_lose_all(struct tcpcb *tp, bool is_lost)
 	count(tp);
 }
 
-/* The first segment that is outstanding is lost. */
-void tcp_sb_lose_first(struct tcpcb *tp)
+/* What is outstanding below @end is lost, but for what is SACKed. */
+void tcp_sb_lose_to(struct tcpcb *tp, uint32_t end)
 {
-	uint32_t end = tp->snd_una + min_u32(tcp_eff_mss(tp), tcp_flight_size(tp));
 	unsigned int i;
 
+	end = seq_min(end, tp->snd_nxt);
 	carve(tp, tp->snd_una, end);
 	for (i = 0; i < tp->n_runs && seq_leq(tp->run[i].end, end); i++)
 		if (!(tp->run[i].mark & RUN_SACKED))
 			tp->run[i].mark |= RUN_LOST;
 	coalesce(tp);
 	count(tp);
+}
+
+/* The first segment that is outstanding is lost. */
+void tcp_sb_lose_first(struct tcpcb *tp)
+{
+	tcp_sb_lose_to(tp, tp->snd_una + min_u32(tcp_eff_mss(tp), tcp_flight_size(tp)));
 }
 
 /* Marks were set by tcp_rack.c. */

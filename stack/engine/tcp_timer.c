@@ -100,6 +100,7 @@ static void rexmt_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 		tp->flags |= TF_SYN_DUE | TF_SYN_REXMT;
 		tcp_rtt_cancel(tp);
 	} else {
+		tcp_mtu_rto(tp, now_us);
 		tcp_loss_rto(tp);
 	}
 }
@@ -382,8 +383,9 @@ void tcp_timer_bound(struct tcpcb *tp, uint64_t now_us)
 		tp->t_2msl_us = earlier(tp->t_2msl_us, now_us + tp->fin_wait_2_us);
 }
 
-/* Everything outstanding is about to be sent again by a new owner. */
-void tcp_timer_inherited(struct tcpcb *tp, uint64_t now_us)
+/* Everything outstanding is about to be sent again: by a new owner, or in smaller
+ * segments. */
+void tcp_timer_again(struct tcpcb *tp, uint64_t now_us)
 {
 	tp->flags &= ~TF_REO;
 	tp->t_loss_us = TCP_NEVER;

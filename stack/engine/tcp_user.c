@@ -43,6 +43,11 @@ void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
 		tp->rec_flags |= RF_ECN_ASK;
 	else if (cfg->ecn == TCP_ECN_OFF)
 		tp->rec_flags |= RF_ECN_OFF;
+	tp->base_mss = (uint16_t)max_u32(cfg->base_mss ? cfg->base_mss : TCP_BASE_MSS, TCP_MSS_MIN);
+	if (cfg->mtu_probing >= TCP_MTU_PROBING_BLACK_HOLE)
+		tp->uflags |= TU_BLACKHOLE;
+	if (cfg->mtu_probing == TCP_MTU_PROBING_ON)
+		tp->uflags |= TU_SEARCH;
 	tp->cc_algo = cfg->cc == TCP_CC_RENO ? TCP_CC_RENO : TCP_CC_CUBIC;
 
 	tp->rto_min_us = or_default(cfg->rto_min_us, TCP_RTO_MIN_US, TCP_RTO_MAX_US);
@@ -356,6 +361,6 @@ void tcp_inherit(struct tcpcb *tp, uint64_t now_us)
 	if (tcps_may_send(tp->state) && tp->snd_nxt != tp->snd_una) {
 		tcp_sb_forget(tp);
 		tcp_loss_all(tp);
-		tcp_timer_inherited(tp, now_us);
+		tcp_timer_again(tp, now_us);
 	}
 }

@@ -17,6 +17,7 @@
 /* TCP_MSS_DEFAULT, 536 (RFC 9293, 3.7.1, MUST-15), is in <netinet/tcp.h>; for
  * IPv6 the owner says 1220. */
 #define TCP_MSS_MIN		48		/* least send MSS we believe, as Linux */
+#define TCP_BASE_MSS		1024		/* as Linux: tcp_base_mss */
 #define TCP_WND_MAX		(65535u << 14)	/* RFC 7323, 2.3 */
 #define TCP_WSCALE_MAX		14		/* RFC 7323, 2.3 */
 #define TCP_CWND_MAX		TCP_WND_MAX	/* more could not be in flight */
@@ -32,6 +33,8 @@ static_assert(TCP_SSTHRESH_INF == TCP_CWND_MAX, "no loss yet");
 #define TCP_SYN_RETRIES		6		/* as Linux: tcp_syn_retries, */
 #define TCP_DATA_RETRIES	15		/* tcp_retries2, */
 #define TCP_ORPHAN_RETRIES	8		/* tcp_orphan_retries */
+
+#define TCP_R1			3		/* RFC 9293, 3.8.3; as Linux: tcp_retries1 */
 
 #define TCP_DELACK_US		40000u		/* RFC 9293, MUST-40: below 500 ms */
 #define TCP_QUICKACKS		16		/* segments acknowledged at once after the start */
@@ -90,7 +93,7 @@ void tcp_timer_orphan(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_peer_fin_again(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_keep(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_user(struct tcpcb *tp, uint64_t now_us);
-void tcp_timer_inherited(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_again(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_bound(struct tcpcb *tp, uint64_t now_us);
 
 /* --- tcp_output.c ------------------------------------------------------------- */
@@ -98,6 +101,19 @@ void tcp_timer_bound(struct tcpcb *tp, uint64_t now_us);
 void tcp_respond_rst(struct tcpcb *tp, uint32_t seq);
 uint32_t tcp_select_window(const struct tcpcb *tp, const struct tcp_view *v);
 uint32_t tcp_sendable(const struct tcpcb *tp, const struct tcp_view *v, bool *fin);
+
+/* --- tcp_mtu.c --------------------------------------------------------------- */
+
+#define TCP_MTU_WAIT	UINT32_MAX
+
+void tcp_mtu_established(struct tcpcb *tp);
+void tcp_mtu_age(struct tcpcb *tp, uint64_t now_us);
+uint32_t tcp_mtu_probe(const struct tcpcb *tp, uint32_t avail, uint32_t usable);
+void tcp_mtu_probe_sent(struct tcpcb *tp, uint32_t seq, uint32_t len);
+void tcp_mtu_acked(struct tcpcb *tp, uint64_t now_us);
+void tcp_mtu_again(struct tcpcb *tp, uint32_t start, uint32_t end);
+bool tcp_mtu_lost(struct tcpcb *tp, uint64_t now_us, uint32_t *end);
+void tcp_mtu_rto(struct tcpcb *tp, uint64_t now_us);
 
 /* --- tcp_rtt.c --------------------------------------------------------------- */
 
@@ -186,6 +202,7 @@ bool tcp_sb_is_sacked(const struct tcpcb *tp, uint32_t seq);
 void tcp_sb_forget(struct tcpcb *tp);
 void tcp_sb_lose_all(struct tcpcb *tp, bool is_lost);
 void tcp_sb_lose_first(struct tcpcb *tp);
+void tcp_sb_lose_to(struct tcpcb *tp, uint32_t end);
 void tcp_sb_lost(struct tcpcb *tp);
 bool tcp_sb_next(const struct tcpcb *tp, uint32_t *start, uint32_t *end);
 bool tcp_sb_last(const struct tcpcb *tp, uint32_t *start, uint32_t *end);

@@ -89,6 +89,8 @@ enum tcp_frto {
 #define TU_SND_UP	0x00000008u	/* snd_up is valid: we are in urgent mode */
 #define TU_RCV_UP	0x00000010u	/* rcv_up is valid, and not below RCV.NXT */
 #define TU_MSS		0x00000020u	/* rcv_mss was the user's wish: it binds sending, too */
+#define TU_SEARCH	0x00000040u	/* the path's MTU is searched for: probe_* (RFC 4821) */
+#define TU_BLACKHOLE	0x00000080u	/* from the configuration: ... if RTO suggests it */
 
 /* ... and Fast Open, RFC 7413 */
 #define TU_FO_OPT	0x00010000u	/* fo_* say what the next SYN or SYN,ACK carries */
@@ -100,7 +102,7 @@ enum tcp_frto {
 #define TU_FO_REFUSED	0x00400000u	/* our data in the SYN was not, */
 #define TU_FO_LOST	0x00800000u	/* ... and the SYN had been sent more than once */
 #define TU_FO_NOCOOKIE	0x01000000u	/* there was no cookie to send data with */
-#define TU_ALL		0x01ff003fu
+#define TU_ALL		0x01ff00ffu
 
 /* ca_state: what the congestion window is about */
 enum tcp_ca {
@@ -140,6 +142,14 @@ struct tcpcb {
 	uint16_t eff_mss_max;		/* from the configuration; 0: no bound */
 	uint8_t burst;			/* segments of data since tcp_output() last returned 0 */
 	uint8_t cc_algo;		/* enum tcp_cc_algo */
+
+	/* The path's MTU, RFC 1191, RFC 4821: less the IP header and 20 octets */
+	uint16_t path_mss;		/* it passes no more, or with TU_SEARCH surely that; 0: not known */
+	uint16_t probe_high;		/* TU_SEARCH: more does not pass */
+	uint16_t probe_mss;		/* a segment that would need this is out: a probe; 0: none */
+	uint16_t base_mss;		/* from the configuration: where a search begins */
+	uint32_t probe_seq;		/* its first octet */
+	uint32_t path_until_s;		/* seconds: then all this is doubted; 0: not */
 
 	/* More about receiving */
 	uint8_t quickack;		/* segments still to be acknowledged at once */

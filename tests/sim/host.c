@@ -207,6 +207,7 @@ static void watch_cwnd(struct host *h)
 	if (tp->state < TCPS_ESTABLISHED)
 		return;
 	h->peak = max_u32(h->peak, tp->snd_nxt - tp->snd_una);
+	smss = h->smss = max_u32(h->smss, smss);
 	if (tp->snd_cwnd > max_u32(10 * smss, 2 * h->peak) + 9 * smss)
 		sim_fail(h->sim, "%c: cwnd is %" PRIu32 ", but never more than %" PRIu32
 			 " were in flight", "AB"[h->idx], tp->snd_cwnd, h->peak);
@@ -234,7 +235,8 @@ static void watch_backoff(struct host *h, const struct tcp_seg *seg)
 
 	if (!seg->n_rexmt || seg->seq != h->tp.snd_una || seg->n_rexmt == h->rto_n)
 		return;
-	if (h->rto_n && h->rto_una == seg->seq && seg->n_rexmt == h->rto_n + 1) {
+	if (h->rto_n && h->rto_una == seg->seq && seg->n_rexmt == h->rto_n + 1 &&
+	    h->rto_srtt == h->tp.srtt_us) {
 		if (h->rto_gap && gap + 2000 < min_u32(RTO_MAX_US, 2 * (uint32_t)h->rto_gap))
 			sim_fail(h->sim, "%c does not back off: %" PRIu64 " us after %" PRIu64,
 				 "AB"[h->idx], gap, h->rto_gap);
@@ -242,6 +244,7 @@ static void watch_backoff(struct host *h, const struct tcp_seg *seg)
 	} else {
 		h->rto_gap = 0;
 	}
+	h->rto_srtt = h->tp.srtt_us;
 	h->rto_at = now;
 	h->rto_una = seg->seq;
 	h->rto_n = seg->n_rexmt;
@@ -496,6 +499,26 @@ void host_packet(struct host *h, const struct packet *pkt)
 	flush(h, "tcp_input");
 }
 
+/* What an owner would see of it: the first octets of the segment. */
+void host_icmp(struct host *h, const struct packet *pkt)
+{
+	uint32_t seq = (uint32_t)pkt->octets[4] << 24 | (uint32_t)pkt->octets[5] << 16 |
+		       (uint32_t)pkt->octets[6] << 8 | pkt->octets[7];
+	enum tcp_icmp found;
+
+	if (pkt->mss)
+		found = tcp_icmp_too_big(&h->tp, seq, pkt->mss, clock_us(h));
+	else
+		found = tcp_icmp_error(&h->tp, seq, clock_us(h));
+	if (h->sim->verbose)
+		printf("%11.6f %c < ICMP: seq %" PRIu32 ", mss %" PRIu32 ": %s\n",
+		       (double)h->sim->now_us / 1e6, "AB"[h->idx], seq - h->tp.iss, pkt->mss,
+		       found ? "believed" : "ignored");
+	if (found == TCP_ICMP_FATAL)
+		sim_fail(h->sim, "%c: ended by ICMP", "AB"[h->idx]);
+	flush(h, "ICMP");
+}
+
 void host_timer(struct host *h)
 {
 	struct tcp_view v = view(h);
@@ -652,6 +675,19 @@ static uint16_t plan_mss(struct prng *r)
 	return (uint16_t)prng_log(r, 48, 61440);
 }
 
+/* A path that swallows what is too large, without a word, needs a sender that
+ * thinks of it. */
+static void plan_probing(struct host *h)
+{
+	const struct link *l = &h->sim->link[h->idx];
+	struct prng *r = &h->sim->path_prng;
+
+	h->cfg.mtu_probing = (uint8_t)prng_below(r, 3);
+	if (l->path_mss && !l->has_icmp && !h->cfg.mtu_probing)
+		h->cfg.mtu_probing = TCP_MTU_PROBING_BLACK_HOLE;
+	h->cfg.base_mss = prng_below(r, 2) ? 0 : (uint16_t)prng_log(r, 48, 9000);
+}
+
 static void plan_one(struct host *h, uint16_t mss)
 {
 	struct prng *r = &h->sim->prng;
@@ -672,6 +708,7 @@ static void plan_one(struct host *h, uint16_t mss)
 	};
 	if (prng_below(r, 3) == 0)
 		h->cfg.rcv_buf = mss * (uint32_t)prng_range(r, 1, 8);
+	plan_probing(h);
 	h->plan = (struct plan){
 		.n_write = prng_below(r, 8) ? prng_log(r, 1, 60 * (uint64_t)mss) : 0,
 		.pause_us = prng_log(r, 1, 20000),
@@ -726,6 +763,13 @@ void host_plan(struct sim *sim)
 	if (prng_below(r, 3) == 0)
 		for (i = 0; i < 2; i++)
 			plan_fastopen(&sim->host[i]);
+	/* A day must be enough. */
+	for (i = 0; i < 2; i++) {
+		uint64_t most = 1000 * (uint64_t)sim->link[i].path_mss;
+
+		if (most && sim->host[i].plan.n_write > most)
+			sim->host[i].plan.n_write = most;
+	}
 	switch (prng_below(r, 16)) {
 	case 0:
 		sim->host[odd].plan.abort_at = prng_below(r, 30 * (uint64_t)mss);

@@ -70,6 +70,10 @@ static void converse(struct sim *sim)
 			host_packet(h, ev.pkt);
 			free(ev.pkt);
 			break;
+		case EV_ICMP:
+			host_icmp(h, ev.pkt);
+			free(ev.pkt);
+			break;
 		case EV_TIMER:
 			host_timer(h);
 			break;
@@ -91,6 +95,8 @@ static int run(struct sim *sim)
 	size_t i;
 
 	sim->prng.x = sim->seed;
+	/* Apart, so that what is drawn of it changes no other conversation. */
+	sim->path_prng.x = sim->seed * 0x9e3779b97f4a7c15u + 1;
 	sim->now_us = 1000000 + prng_below(&sim->prng, 1000000000);
 	sim->start_us = sim->now_us;
 

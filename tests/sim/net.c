@@ -86,6 +86,38 @@ static bool is_lost(struct sim *sim, struct link *l)
 	return prng_ppm(&sim->prng, l->loss_ppm);
 }
 
+/* ICMP about @pkt, or about what never was, comes back after a while. */
+static void send_icmp(struct sim *sim, unsigned int to, const struct packet *pkt, bool forged)
+{
+	struct packet *icmp = malloc(sizeof(*icmp) + 20);
+	struct prng *r = &sim->path_prng;
+	unsigned int i;
+
+	if (!icmp)
+		abort();
+	icmp->len = 20;
+	icmp->mss = sim->link[to].path_mss;
+	memcpy(icmp->octets, pkt->octets, 20);
+	for (i = 4; forged && i < 8; i++)
+		icmp->octets[i] = (uint8_t)prng_next(r);
+	if (forged)
+		icmp->mss = prng_below(r, 2) ? (uint32_t)prng_below(r, 65536) : 0;
+	net_schedule(sim, sim->now_us + 1 + prng_below(r, 2 * sim->link[to].delay_us + 1),
+		     EV_ICMP, to, icmp);
+}
+
+/* Is it too large?  20 octets are the TCP header without options. */
+static bool is_too_big(struct sim *sim, unsigned int from, const struct packet *pkt)
+{
+	const struct link *l = &sim->link[from];
+
+	if (!l->path_mss || sim->now_us < l->path_from_us || pkt->len <= l->path_mss + 20)
+		return false;
+	if (l->has_icmp && !prng_ppm(&sim->path_prng, l->loss_ppm))
+		send_icmp(sim, from, pkt, false);
+	return true;
+}
+
 /* @pkt is ours now.  False: it is lost. */
 bool net_send(struct sim *sim, unsigned int from, struct packet *pkt)
 {
@@ -95,6 +127,12 @@ bool net_send(struct sim *sim, unsigned int from, struct packet *pkt)
 	uint64_t start = l->free_us > sim->now_us ? l->free_us : sim->now_us;
 
 	sim->n_segs++;
+	if (l->forge_ppm && prng_ppm(&sim->path_prng, l->forge_ppm))
+		send_icmp(sim, from, pkt, true);
+	if (is_too_big(sim, from, pkt)) {
+		free(pkt);
+		return false;
+	}
 	if (is_lost(sim, l) || (l->ns_per_octet && start - sim->now_us > l->queue_us)) {
 		free(pkt);
 		return false;
@@ -116,6 +154,25 @@ bool net_send(struct sim *sim, unsigned int from, struct packet *pkt)
 	}
 	deliver(sim, from, pkt, l->free_us);
 	return true;
+}
+
+/* In one of three, a link takes less than the hosts would like, from the start or
+ * later, and says so or not. */
+static void plan_path(struct sim *sim)
+{
+	struct prng *r = &sim->path_prng;
+	bool has_icmp = prng_below(r, 3);
+	uint32_t mss = (uint32_t)prng_log(r, 48, 61440);
+	unsigned int i;
+
+	r->x ^= sim->seed;
+	for (i = 0; i < 2 && !prng_below(r, 3); i++) {
+		sim->link[i].path_mss = prng_below(r, 4) ? mss : (uint32_t)prng_log(r, 48, 1460);
+		sim->link[i].has_icmp = has_icmp;
+		sim->link[i].path_from_us = sim->now_us +
+			(prng_below(r, 3) ? 0 : prng_log(r, 1, 10000000));
+		sim->link[i].forge_ppm = (uint32_t)prng_below(r, 3) * 50000;
+	}
 }
 
 /* What the network is like, in both directions: often good, sometimes awful. */
@@ -156,4 +213,5 @@ void net_plan(struct sim *sim)
 				l->mark_us = l->queue_us / 4;
 		}
 	}
+	plan_path(sim);
 }

@@ -79,11 +79,15 @@ struct link {
 	uint64_t ns_per_octet;		/* 0: no rate */
 	uint64_t queue_us;		/* a packet that would wait longer is dropped */
 	uint64_t free_us;		/* when the line is free */
+	uint32_t path_mss;		/* a larger segment vanishes; 0: none does */
+	uint64_t path_from_us;		/* ... from then on; before, all pass */
+	bool has_icmp;			/* ... and ICMP says so, if it is not lost */
+	uint32_t forge_ppm;		/* of packets: somebody sends ICMP at random, too */
 	uint32_t burst_left;
 	uint64_t burst_until_us;	/* a burst is short in time as well */
 };
 
-enum event_kind { EV_PACKET, EV_TIMER, EV_APP };
+enum event_kind { EV_PACKET, EV_TIMER, EV_APP, EV_ICMP };
 
 struct event {
 	uint64_t at_us, order;
@@ -95,7 +99,8 @@ struct event {
 struct packet {
 	uint32_t len;
 	uint8_t ecn;		/* of the IP header */
-	uint8_t octets[];
+	uint32_t mss;		/* of ICMP: what would have passed; 0: unreachable */
+	uint8_t octets[];	/* of ICMP: the header that is quoted */
 };
 
 /* --- host -------------------------------------------------------------------------- */
@@ -149,14 +154,17 @@ struct host {
 	uint32_t dup_una, dup_top, n_dup;	/* duplicate ACKs with news, for SND.UNA */
 	bool una_resent;
 	uint64_t rto_at, rto_gap;
+	uint32_t rto_srtt;	/* SRTT then: a new sample ends the back-off */
 	uint32_t rto_una;
 	uint32_t peak;		/* the most that was ever in flight */
+	uint32_t smss;		/* the largest Eff.snd.MSS ever */
 	uint8_t rto_n;
 };
 
 struct sim {
 	uint64_t seed, now_us, n_order, n_events, n_segs;
 	struct prng prng;
+	struct prng path_prng;	/* what has to do with the path's MTU */
 	struct link link[2];	/* [i]: from host i */
 	struct host host[2];
 	struct event *heap;
@@ -186,6 +194,7 @@ void host_init(struct sim *sim, unsigned int idx);
 void host_plan(struct sim *sim);
 void host_start(struct host *h);
 void host_packet(struct host *h, const struct packet *pkt);
+void host_icmp(struct host *h, const struct packet *pkt);
 void host_timer(struct host *h);
 void host_app(struct host *h);
 void host_end(struct host *h);
