@@ -5,9 +5,8 @@
  * One segment in flight is timed in microseconds; a segment that was sent
  * twice is not (Karn).  A SACK block is as good as an ACK: behind a hole it is
  * the only measurement for long, and without one RTO stays backed off.  Where
- * that gives nothing, because everything
- * outstanding was sent twice, the echoed timestamp does, in milliseconds
- * (RFC 7323, 4).  On a ring a round trip takes far less than the timestamp
+ * that gives nothing, because everything outstanding was sent twice, the echoed
+ * timestamp does, in milliseconds (RFC 7323, 4).  On a ring a round trip takes far less than the timestamp
  * clock's tick, hence this order.
  *
  * Supported standards: RFC 6298; RFC 7323, 4.
@@ -38,8 +37,10 @@ static void rtt_measured(struct tcpcb *tp, uint64_t measured_us)
 		tp->rttvar_us = (3 * tp->rttvar_us + delta) / 4;
 		tp->srtt_us = (7 * tp->srtt_us + r) / 8;
 	}
-	tp->rto_us = tp->srtt_us + max_u32(TCP_CLOCK_US, 4 * tp->rttvar_us);
-	tp->rto_us = max_u32(tp->rto_us, tp->rto_min_us);
+	/* The floor is under the variance, as Linux has it: where a round trip
+	 * is as long as RTO's least, a delayed ACK does not make it expire. */
+	tp->rto_us = tp->srtt_us + max_u32(max_u32(TCP_CLOCK_US, tp->rto_min_us),
+					   4 * tp->rttvar_us);
 	tp->rto_us = min_u32(tp->rto_us, TCP_RTO_MAX_US);
 }
 

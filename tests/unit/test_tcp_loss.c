@@ -437,14 +437,20 @@ static void srtt_and_rttvar(void **state)
 	     .wscale = TCP_WS_NONE);
 	assert_int_equal(tp->srtt_us, 80000);
 	assert_int_equal(tp->rttvar_us, 40000);
-	assert_int_equal(tp->rto_us, 240000);
+	assert_int_equal(tp->rto_us, 80000 + 200000);
 	T_TX(tp, 80, .flags = TH_ACK, .seq = 1, .ack = 1);
 	t_send(tp, 1000);
 	tx_burst(tp, 80, 1, 1001);
 	T_RX(tp, 80 + 160, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
 	assert_int_equal(tp->rttvar_us, (3 * 40000 + 80000) / 4);
 	assert_int_equal(tp->srtt_us, (7 * 80000 + 160000) / 8);
-	assert_int_equal(tp->rto_us, 90000 + 4 * 50000);
+	assert_int_equal(tp->rto_us, 90000 + 200000);
+	/* 4 * RTTVAR, once it is more than the least. */
+	t_send(tp, 1000);
+	tx_burst(tp, 240, 1001, 2001);
+	T_RX(tp, 240 + 230, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	assert_int_equal(tp->rttvar_us, (3 * 50000 + 140000) / 4);
+	assert_int_equal(tp->rto_us, (7 * 90000 + 230000) / 8 + 4 * 72500);
 }
 
 /* FIN is lost, alone and with data. */
@@ -458,12 +464,12 @@ static void lost_fin(void **state)
 	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
 	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH | TH_FIN, .seq = 1001, .len = 500, .ack = 1);
 	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
-	T_NOTHING(tp, 200);
-	T_TX(tp, 201, .flags = TH_ACK | TH_PUSH | TH_FIN, .seq = 1001, .len = 500, .ack = 1);
+	T_NOTHING(tp, 201);
+	T_TX(tp, 202, .flags = TH_ACK | TH_PUSH | TH_FIN, .seq = 1001, .len = 500, .ack = 1);
 	T_RX(tp, 202, .flags = TH_ACK, .seq = 1, .ack = 1501, .wnd = 8192);
-	T_NOTHING(tp, 601);
-	T_TX(tp, 602, .flags = TH_ACK | TH_FIN, .seq = 1501, .ack = 1);
 	T_NOTHING(tp, 602);
+	T_TX(tp, 603, .flags = TH_ACK | TH_FIN, .seq = 1501, .ack = 1);
+	T_NOTHING(tp, 603);
 	T_RX(tp, 603, .flags = TH_ACK, .seq = 1, .ack = 1502, .wnd = 8192);
 	T_STATE(tp, "FIN-WAIT-2");
 	T_NOTHING(tp, 603);
