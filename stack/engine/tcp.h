@@ -151,6 +151,7 @@ struct tcp_config {
 	bool mss_binds;		/* mss is TCP_MAXSEG: what we send is not larger either */
 	uint32_t ts_offset;	/* added to TSval (RFC 7323, 5.4) */
 	uint8_t cc;		/* enum tcp_cc_algo */
+	uint8_t train_min;	/* segments of a train (PSH), at least; 0: 2 */
 	uint8_t ecn;		/* enum tcp_ecn */
 	uint8_t mtu_probing;	/* enum tcp_mtu_probing */
 	uint16_t base_mss;	/* where its search begins; 0: 1024 */
@@ -361,7 +362,8 @@ static inline uint32_t tcp_path_mss(const struct tcpcb *tp)
 /**
  * tcp_output() - Decide what should be sent, if anything; fill one segment
  * @out:	Filled, but for sport and dport.  Payload is so_snd[off, off + len)
- * The last full segment of a burst of two or more carries PSH, as Linux's.
+ * The last full segment of a train of two or more carries PSH: a train is what
+ * Linux would hand to its adapter as one TSO packet.
  * Return: 1 a segment was built and counts as sent; 0 nothing to send
  */
 int tcp_output(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,

@@ -360,6 +360,84 @@ static int send_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 	return 1;
 }
 
+/* --- trains -------------------------------------------------------------------
+ *
+ * DOC: PSH
+ *
+ * What ends so_snd carries PSH (RFC 9293, 3.9.1.2).  So does the last full segment
+ * of each train of two or more, so that the peer need not wait: Linux's TCP sends
+ * that way, and what is tested against it expects it.  A train is what Linux
+ * hands to its adapter at once (TSO): about a millisecond of what it would pace
+ * at, more where a round trip is short, no more than half of cwnd, and two
+ * segments at least.  Nothing else depends on it: each segment goes at once.
+ */
+
+/* Octets of a train, as Linux's tcp_tso_autosize() has it. */
+static uint32_t train_octets(const struct tcpcb *tp)
+{
+	/* Linux paces at twice cwnd a round trip while it looks for ssthresh,
+	 * then at 6/5 of it. */
+	uint32_t rtt = tp->rec_flags & RF_MIN_RTT ? tp->min_rtt_us : tp->srtt_us;
+	bool slow = tp->snd_cwnd < tp->snd_ssthresh / 2;
+	uint64_t octets = (uint64_t)tp->snd_cwnd * (slow ? 10 : 6) / 5 * 1000000 /
+			  max_u32(tp->srtt_us, 1) / 1024;
+
+	if (rtt >> 9 < 32)
+		octets += TCP_TRAIN_MAX >> (rtt >> 9);
+	return (uint32_t)(octets < TCP_TRAIN_MAX ? octets : TCP_TRAIN_MAX);
+}
+
+/* How many segments a train that begins now may have. */
+static uint8_t train_limit(const struct tcpcb *tp)
+{
+	uint32_t smss = tcp_eff_mss(tp), pipe = tcp_pipe(tp);
+	uint32_t n = max_u32(train_octets(tp) / smss, tp->train_min);
+	uint32_t room = pipe < tp->snd_cwnd ? (tp->snd_cwnd - pipe) / smss : 0;
+
+	n = min_u32(n, max_u32(tp->snd_cwnd / smss / 2, 1));
+	return (uint8_t)min_u32(min_u32(n, max_u32(room, 1)), UINT8_MAX);
+}
+
+/* Octets [@start, @end) are sent for the first time. */
+static void train_goes_on(struct tcpcb *tp, uint32_t start, uint32_t end)
+{
+	if (!tp->train_left) {
+		tp->train_left = train_limit(tp);
+		tp->train_n = 0;
+		tp->train_start = start;
+	}
+	tp->train_left--;
+	tp->train_n++;
+	tp->train_end = end;
+}
+
+/* Octets [@start, @end) are sent again.  Linux sends again the packets of before,
+ * but for what was acknowledged of them: we take the least, pairs, and count from
+ * where the last train began. */
+static void train_again(struct tcpcb *tp, uint32_t start, uint32_t end)
+{
+	uint32_t smss = tcp_eff_mss(tp);
+	uint32_t back = tp->train_start - start;
+
+	tp->train_left = 0;
+	if (tp->train_n && start == tp->train_end && back % (2 * smss) == smss)
+		tp->train_n = 2;
+	else
+		tp->train_n = 1;
+	tp->train_end = end;
+}
+
+static bool train_ends(const struct tcpcb *tp)
+{
+	return !tp->train_left;
+}
+
+static void train_push(const struct tcpcb *tp, struct tcp_seg *out)
+{
+	if (out->len && tp->train_n >= 2)
+		out->flags |= TH_PUSH;
+}
+
 /* --- decisions ---------------------------------------------------------------- */
 
 /* Send [@start, @end) again, or as much of it as one segment holds and the
@@ -386,7 +464,9 @@ static int send_again(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	}
 	if (!data && !fin)
 		return 0;
+	train_again(tp, start, start + data);
 	send_data(tp, v, now_us, out, start, data, fin);
+	train_push(tp, out);
 	tcp_loss_sent(tp, start, start + data + fin, true, now_us);
 	tcp_timer_data_sent(tp, out, now_us);
 	return 1;
@@ -436,6 +516,7 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	    now_us - tp->sent_us > tp->rto_us)
 		tcp_cc_idle(tp, now_us - tp->sent_us);
 	tcp_timer_window_open(tp);
+	train_goes_on(tp, tp->snd_nxt, tp->snd_nxt + len);
 	send_data(tp, v, now_us, out, tp->snd_nxt, len, fin);
 
 	tcp_loss_sent(tp, tp->snd_nxt, tp->snd_nxt + len + fin, false, now_us);
@@ -448,13 +529,9 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 
 	if (len && now_us - tp->heard_us < TCP_DELACK_US)
 		tp->flags |= TF_PINGPONG;
-	/* The last full segment of a burst carries PSH, so that the peer need
-	 * not wait; what is not full follows as a packet of its own. */
-	if (tp->burst < UINT8_MAX)
-		tp->burst++;
 	more = tcp_sendable(tp, v, &more_fin);
-	if (len && tp->burst >= 2 && more < tcp_eff_mss(tp) && (more || !more_fin))
-		out->flags |= TH_PUSH;
+	if (train_ends(tp) || (more < tcp_eff_mss(tp) && (more || !more_fin)))
+		train_push(tp, out);
 	tcp_timer_data_sent(tp, out, now_us);
 	return 1;
 }
@@ -588,8 +665,10 @@ int tcp_output(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us, stru
 		n = output_synchronized(tp, v, now_us, out);
 		break;
 	}
-	if (!n)
-		tp->burst = 0;
+	if (!n) {
+		tp->train_n = 0;
+		tp->train_left = 0;
+	}
 	return n;
 }
 

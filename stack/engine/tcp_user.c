@@ -48,6 +48,7 @@ void tcp_init(struct tcpcb *tp, const struct tcp_config *cfg)
 		tp->uflags |= TU_BLACKHOLE;
 	if (cfg->mtu_probing == TCP_MTU_PROBING_ON)
 		tp->uflags |= TU_SEARCH;
+	tp->train_min = cfg->train_min ? cfg->train_min : TCP_TRAIN_MIN;
 	tp->cc_algo = cfg->cc == TCP_CC_RENO ? TCP_CC_RENO : TCP_CC_CUBIC;
 
 	tp->rto_min_us = or_default(cfg->rto_min_us, TCP_RTO_MIN_US, TCP_RTO_MAX_US);
@@ -348,7 +349,8 @@ void tcp_inherit(struct tcpcb *tp, uint64_t now_us)
 {
 	tcp_renege(tp);
 	tp->flags &= ~TF_RCVFIN;
-	tp->burst = 0;
+	tp->train_n = 0;
+	tp->train_left = 0;
 	if (tp->state == TCPS_SYN_SENT || tp->state == TCPS_SYN_RECEIVED) {
 		tp->flags |= TF_SYN_DUE;
 		return;

@@ -48,6 +48,9 @@ static_assert(TCP_SSTHRESH_INF == TCP_CWND_MAX, "no loss yet");
 #define TCP_REO_MIN_US		1000u		/* least reordering window */
 #define TCP_TIME_MAX_US		1000000000u	/* bound on every configured duration */
 
+#define TCP_TRAIN_MIN		2		/* segments, as Linux: tcp_min_tso_segs, */
+#define TCP_TRAIN_MAX		65536u		/* octets: and what TSO takes at most */
+
 #define TCP_DUPTHRESH		3		/* RFC 5681, 3.2 */
 
 /* --- quantities that follow from others --------------------------------------- */

@@ -140,8 +140,12 @@ struct tcpcb {
 	uint32_t max_sndwnd;		/* largest window the peer ever offered */
 	uint16_t snd_mss;		/* peer's MSS option, or 536 */
 	uint16_t eff_mss_max;		/* from the configuration; 0: no bound */
-	uint8_t burst;			/* segments of data since tcp_output() last returned 0 */
+	uint8_t train_n;		/* segments of the train that is being sent */
+	uint8_t train_left;		/* ... that it may still have */
+	uint8_t train_min;		/* from the configuration: a train is no shorter, if there is data */
 	uint8_t cc_algo;		/* enum tcp_cc_algo */
+	uint32_t train_start;		/* where the last train of new data began */
+	uint32_t train_end;		/* behind the last segment of the train */
 
 	/* The path's MTU, RFC 1191, RFC 4821: less the IP header and 20 octets */
 	uint16_t path_mss;		/* it passes no more, or with TU_SEARCH surely that; 0: not known */

@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,10 +55,12 @@ const struct pd_flags *pd_flags(void)
 
 /* --- the link of stack/api ------------------------------------------------------------- */
 
-/* Its first digit; @dflt if there is none. */
+/* Its first number; @dflt if there is none. */
 static int sysctl_of(const char *name, int dflt)
 {
-	char path[128], value[16];
+	char path[128], value[32];
+	char *end;
+	long v;
 	int fd;
 	ssize_t n;
 
@@ -65,9 +68,13 @@ static int sysctl_of(const char *name, int dflt)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return dflt;
-	n = read(fd, value, sizeof(value));
+	n = read(fd, value, sizeof(value) - 1);
 	close(fd);
-	return n > 0 && value[0] >= '0' && value[0] <= '9' ? value[0] - '0' : dflt;
+	if (n <= 0)
+		return dflt;
+	value[n] = '\0';
+	v = strtol(value, &end, 10);
+	return end == value || v < 0 || v > INT_MAX ? dflt : (int)v;
 }
 
 int link_open(void)
@@ -82,6 +89,7 @@ int link_open(void)
 		w->no_sack = !sysctl_of("tcp_sack", 1);
 		w->no_ws = !sysctl_of("tcp_window_scaling", 1);
 		w->ecn = ecn[MIN(sysctl_of("tcp_ecn", 2), 2)];
+		w->train_min = (uint8_t)MIN(sysctl_of("tcp_min_tso_segs", 0), UINT8_MAX);
 	}
 	return stk_dead(&host.app);
 }

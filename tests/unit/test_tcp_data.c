@@ -8,8 +8,7 @@
 
 #define USUAL .mss = 1000, .wnd = 8192
 
-/* Segments of SMSS; PSH on the last. */
-/* The last full segment of a burst carries PSH, and what ends it all. */
+/* Segments of SMSS, and what remains. */
 static void send_segments(void **state)
 {
 	struct tcpcb *tp = T_ESTABLISHED(USUAL);
@@ -30,22 +29,97 @@ static void send_segments(void **state)
 	t_end(tp);
 }
 
-/* The last that the window allows carries PSH, too. */
-static void window_ends_a_burst(void **state)
+/* What goes at @ms: P for each segment with PSH, a dot for each without. */
+static const char *pushes(struct tcpcb *tp, uint64_t ms)
+{
+	static char line[64];
+	struct tcp_seg seg;
+	size_t n = 0;
+
+	t_at(tp, ms);
+	while (tcp_output(tp, &t.v, t_us(ms), &seg) > 0 && n < sizeof(line) - 1)
+		line[n++] = seg.flags & TH_PUSH ? 'P' : '.';
+	line[n] = '\0';
+	return line;
+}
+
+/* A window of two is a train; one segment is none, and what ends so_snd has PSH
+ * anyway. */
+static void window_ends_a_train(void **state)
 {
 	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000);
 
 	(void)state;
-	t_send(tp, 5000);
-	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
-	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
-	T_NOTHING(tp, 0);
+	t_send(tp, 5500);
+	assert_string_equal(pushes(tp, 0), ".P");
 	/* An ACK that opens nothing */
 	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 1000);
-	T_NOTHING(tp, 1);
+	assert_string_equal(pushes(tp, 1), "");
 	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 1000);
-	T_TX(tp, 2, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
-	T_NOTHING(tp, 2);
+	assert_string_equal(pushes(tp, 2), ".");
+	T_RX(tp, 3, .flags = TH_ACK, .seq = 1, .ack = 3001, .wnd = 5000);
+	assert_string_equal(pushes(tp, 3), ".PP");
+}
+
+/* Round trips of 20 ms, until SRTT knows; cwnd stays ten segments.  The time. */
+static uint64_t long_trips(struct tcpcb *tp)
+{
+	uint64_t ms = 0;
+	uint32_t i;
+
+	for (i = 1; i <= 15; i++) {
+		t_send(tp, 1000);
+		assert_string_equal(pushes(tp, ms), "P");
+		ms += 20;
+		T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = 1000 * i + 1, .wnd = 40000);
+	}
+	assert_int_equal(tp->snd_cwnd, 10000);
+	return ms;
+}
+
+/* Round trips of 20 ms: a millisecond of cwnd's pace is less than two segments,
+ * so they go in pairs.  A lone one at the end has no PSH if more is to come. */
+static void trains_of_two(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 40000);
+	uint64_t ms = long_trips(tp);
+
+	(void)state;
+	t_send(tp, 30000);
+	assert_string_equal(pushes(tp, ms), ".P.P.P.P.P");
+	T_RX(tp, ms + 20, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 40000);
+	assert_string_equal(pushes(tp, ms + 20), ".P");
+	/* The window, not cwnd, leaves one alone. */
+	T_RX(tp, ms + 21, .flags = TH_ACK, .seq = 1, .ack = 19001, .wnd = 11000);
+	assert_string_equal(pushes(tp, ms + 21), ".P.");
+}
+
+/* A configuration that wants more; half of cwnd is the bound. */
+static void trains_of_half_cwnd(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 40000, .cfg.train_min = 20);
+
+	(void)state;
+	t_send(tp, 30000);
+	assert_string_equal(pushes(tp, 0), "....P....P");
+	T_RX(tp, 20, .flags = TH_ACK, .seq = 1, .ack = 8001, .wnd = 40000);
+	assert_int_equal(tp->snd_cwnd, 18000);
+	assert_string_equal(pushes(tp, 20), "........P......P");
+}
+
+/* Of what is sent again, pairs that were pairs before carry PSH. */
+static void trains_sent_again(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 40000, .sack = true);
+	uint64_t ms = long_trips(tp);
+
+	(void)state;
+	t_send(tp, 10000);
+	assert_string_equal(pushes(tp, ms), ".P.P.P.P.P");
+	/* Of [16001, 18001) the halves were in two trains, [19001, 21001) was one. */
+	T_RX(tp, ms + 20, .flags = TH_ACK, .seq = 1, .ack = 16001, .wnd = 40000, .n_sack = 2,
+	     .sack = { { 18001, 19001 }, { 21001, 25001 } });
+	assert_string_equal(pushes(tp, ms + 20), "...P");
 }
 
 /* SHLD-7, as Minshall has it: a short segment waits only for another short one. */
@@ -111,9 +185,9 @@ static void cork(void **state)
 	tcp_user_opts(tp, &o, t_us(1));
 	t_send(tp, 50);
 	T_NOTHING(tp, 1);
-	T_NOTHING(tp, 200);
-	T_TX(tp, 201, .flags = TH_ACK | TH_PUSH, .seq = 1101, .len = 50, .ack = 1);
 	T_NOTHING(tp, 201);
+	T_TX(tp, 202, .flags = TH_ACK | TH_PUSH, .seq = 1101, .len = 50, .ack = 1);
+	T_NOTHING(tp, 202);
 	/* TCP_NODELAY sends what the cork holds, once. */
 	o.nodelay = true;
 	t_send(tp, 60);
@@ -399,9 +473,9 @@ static void window_smaller_than_smss(void **state)
 	/* a part that is less than half of it is not: RTO later it goes anyway. */
 	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 10001, .wnd = 4000);
 	T_NOTHING(tp, 1);
-	T_NOTHING(tp, 200);
-	T_TX(tp, 201, .flags = TH_ACK | TH_PUSH, .seq = 10001, .len = 4000, .ack = 1);
 	T_NOTHING(tp, 201);
+	T_TX(tp, 202, .flags = TH_ACK | TH_PUSH, .seq = 10001, .len = 4000, .ack = 1);
+	T_NOTHING(tp, 202);
 	T_RX(tp, 202, .flags = TH_ACK, .seq = 1, .ack = 14001, .wnd = 5000);
 	T_TX(tp, 202, .flags = TH_ACK, .seq = 14001, .len = 5000, .ack = 1);
 	T_NOTHING(tp, 202);
@@ -498,11 +572,12 @@ static void shrinking_window(void **state)
 	/* ACKs come from its right edge, or the peer would not take them. */
 	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1, .ack = 1001, .wnd = 500);
 	T_TX(tp, 10, .flags = TH_ACK, .seq = 1501, .ack = 2);
-	T_TX(tp, 210, .flags = TH_ACK, .seq = 1001, .len = 500, .ack = 2);
-	T_NOTHING(tp, 210);
-	T_RX(tp, 211, .flags = TH_ACK, .seq = 2, .ack = 1501, .wnd = 0);
-	T_TX(tp, 211, .flags = TH_ACK, .seq = 1501, .len = 1, .ack = 2);
 	T_NOTHING(tp, 211);
+	T_TX(tp, 212, .flags = TH_ACK, .seq = 1001, .len = 500, .ack = 2);
+	T_NOTHING(tp, 212);
+	T_RX(tp, 212, .flags = TH_ACK, .seq = 2, .ack = 1501, .wnd = 0);
+	T_TX(tp, 212, .flags = TH_ACK, .seq = 1501, .len = 1, .ack = 2);
+	T_NOTHING(tp, 212);
 	T_RX(tp, 212, .flags = TH_ACK, .seq = 2, .ack = 3001, .wnd = 9000);
 	T_NOTHING(tp, 212);
 	assert_int_equal(t.v.snd_cc, 0);
@@ -861,7 +936,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(send_segments),
-		cmocka_unit_test(window_ends_a_burst),
+		cmocka_unit_test(window_ends_a_train),
+		cmocka_unit_test(trains_of_two),
+		cmocka_unit_test(trains_of_half_cwnd),
+		cmocka_unit_test(trains_sent_again),
 		cmocka_unit_test(nagle),
 		cmocka_unit_test(nodelay),
 		cmocka_unit_test(cork),
