@@ -119,6 +119,7 @@ $(filter %/test_reclaim,$(unit)): $(call objs,stack/child)
 $(filter %/test_reclaim,$(unit)): all-libs += -lcap-ng -lsodium
 $(filter %/test_capfilter %/test_capfile,$(unit)): $(addprefix $(O)/netns/,capfilter.o capfile.o talk.o)
 $(filter %/test_capfilter %/test_capfile,$(unit)): all-libs += -lpcap
+$(filter %/test_capture,$(unit)): $(O)/netns/capqueue.o
 $(tprogs):		$(O)/%: $(O)/%.o $(common) $(engine) $(call objs,stack/pool)
 $(tprogs):		all-libs = -lpthread
 

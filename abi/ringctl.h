@@ -36,25 +36,57 @@
  * SDU of at least JS_RULE_PAYLOAD_MIN octets, more than any IP and TCP headers
  * with all their options.
  *
- * capture.sock is a UNIX SOCK_STREAM socket, mode 0660.  A client sends one
- * line "capture [nodes=n1,n2] [rx=1] [tokens=1] [snaplen=N] [filter=HEX]\n", at
- * most JS_CAP_REQUEST_MAX octets, and reads a pcapng
- * stream (abi/capture.h) until it closes, or until it has shut down its
- * sending side: then it gets what is queued and the interfaces' statistics,
- * and the stream ends.  nodes= are the recording stations, all by default;
- * rx=1 records arrivals too; tokens=1 token and management frames (abi/ring.h)
- * too; snaplen counts struct js_cap_hdr too; filter= is classic BPF, run on
- * each frame before it is queued (struct js_cap_facts), 16 digits an
- * instruction: code 4, jt 2, jf 2, k 8.  A line that is
- * not understood is answered with "error: " and a sentence instead of pcapng.
+ * capture.sock is a UNIX SOCK_SEQPACKET socket, mode 0660.  A client sends one
+ * packet, a line of words "capture [nodes=n1,n2] [rx=1] [tokens=1] [snaplen=N]
+ * [filter=HEX]", at most JS_CAP_REQUEST_MAX octets.  nodes= are the recording
+ * stations, all by default; rx=1 records arrivals too; tokens=1 token and
+ * management frames (abi/ring.h) too; snaplen counts struct js_cap_hdr too;
+ * filter= is classic BPF, run on each frame before it is queued (struct
+ * js_cap_facts), 16 digits an instruction: code 4, jt 2, jf 2, k 8.  A line
+ * that is not understood is answered with "error: " and a sentence, and the
+ * end.  Else the answer is "ok" and the descriptor of a queue, memory that the
+ * client can map but not write: struct js_cap_queue, and from JS_CAP_QUEUE_HEAD
+ * on a ring of octets.  What passes through it is a pcapng stream
+ * (abi/capture.h), whole blocks always.
+ *
+ * jetringd sends a packet, of any one octet, when there is more in the queue:
+ * not for every block, but soon.  The client sends struct js_cap_taken for
+ * what it has taken, at the latest when that is a quarter of the queue: so
+ * much has room again.  A client that says what cannot be is cut off; one that
+ * says nothing misses records, which are counted.  One that has taken enough
+ * shuts down its sending side: jetringd queues the interfaces' statistics and
+ * closes.  What is in the queue by then stays there for who has it mapped.
  */
 #ifndef ABI_RINGCTL_H
 #define ABI_RINGCTL_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define JS_CTL_CMD_MAX		1024
 #define JS_CTL_REPLY_MAX	(256 * 1024)
 #define JS_RULE_PAYLOAD_MIN	201	/* octets of SDU: "rule add", see above */
 #define JS_CAP_REQUEST_MAX	(16 * 1024)
+#define JS_CAP_QUEUE_MAGIC	0x4a63617051756575ull	/* "JcapQueu" */
+#define JS_CAP_QUEUE_HEAD	4096	/* octets before the ring: struct js_cap_queue */
 #define JS_RUN_DIR		"/run/jetstream"	/* then /LAB/ring.sock, nK.sock, capture.sock */
+
+/* A capture's queue; jetringd writes, and never reads. */
+struct js_cap_queue {
+	uint64_t magic;			/* JS_CAP_QUEUE_MAGIC */
+	uint64_t size;			/* octets of the ring, a power of two */
+	uint8_t resv[48];
+	alignas(64) _Atomic uint64_t tail;	/* octets queued ever, store-release; octet k stands at k % size */
+};
+
+static_assert(offsetof(struct js_cap_queue, tail) == 64, "capture queue layout");
+static_assert(sizeof(struct js_cap_queue) <= JS_CAP_QUEUE_HEAD, "the ring begins behind it");
+
+struct js_cap_taken {
+	uint64_t n;			/* octets that were taken ever: never less, at most tail */
+};
 
 #endif

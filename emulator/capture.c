@@ -5,10 +5,15 @@
  * Requests and their answers: abi/ringctl.h; packet data: abi/capture.h; file
  * format: draft-ietf-opsawg-pcapng.  libpcap cannot write pcapng, so we do.
  *
- * Every consumer has a bounded queue of its own.  The ring never waits: a
- * record that does not fit is dropped and counted, and the next one that fits
- * of the same interface says how many are missing (epb_dropcount).  A record
- * is whole or not there.
+ * Every consumer has a bounded queue of its own, in memory that it has mapped
+ * to read: a record is copied there once, and taken from there by who wants it.
+ * A consumer cannot write to it; what it has taken it says on its connection,
+ * and is not believed more than can be.  We tell it that there is more when
+ * that is WAKE_OCTETS or WAKE_NS old, so we make no system call for a frame.
+ *
+ * The ring never waits: a record that does not fit is dropped and counted, and
+ * the next one that fits of the same interface says how many are missing
+ * (epb_dropcount).  A record is whole or not there.
  *
  * Filter and snap length are applied here, so that a queue holds only what is
  * wanted.  The filter is a program from a stranger: copied, checked, bounded
@@ -29,7 +34,9 @@
 #include <ctype.h>
 #include <endian.h>
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +50,7 @@
 #include "common/cbpf.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/mirror.h"
 #include "common/util.h"
 #include "emulator/capture.h"
 #include "emulator/lab.h"
@@ -50,11 +58,9 @@
 
 #define N_CONSUMERS	16
 #define QUEUE_SIZE	(64u << 20)	/* octets a consumer may be behind: half a second at 1 Gbit/s */
-#define FLUSH_MAX	(128u << 10)	/* octets written at once, then the ring has its turn */
-#define FLUSH_SHARE	10		/* one part in so many of our time goes into writing, if the ring has work */
-#define FLUSH_CREDIT_NS	1000000		/* as much may be saved up */
+#define WAKE_OCTETS	(1u << 20)	/* told of at once; */
+#define WAKE_NS		2000000u	/* less, after so long */
 #define SNAPLEN_MIN	64
-#define END_WAIT_MS	500		/* at our end: for consumers to take the rest */
 #define BLOCK_MAX	256		/* octets of a block without packet data */
 #define SPARE_ROOM	(2 * JS_N_RING_IDS * BLOCK_MAX)	/* for each station's IDB and, at the end, ISB */
 
@@ -83,25 +89,23 @@
 
 struct consumer {
 	struct loop_fd lf;		/* fd -1: this place is free */
-	bool started;			/* its request was understood */
-	bool ending;			/* no more records; closed when the queue is empty */
-	bool wants_out;			/* EPOLLOUT is armed */
+	bool started;			/* its request was understood, it has a queue */
 	bool arrivals;			/* rx=1 */
 	bool tokens;			/* tokens=1 */
 	bool all_nodes;			/* without nodes=: also those that come later */
 	uint16_t nodes;			/* set of Ring IDs */
 	uint32_t n_if;			/* interfaces so far */
 	uint32_t snaplen;
-	size_t n_request;		/* octets of the request, which stands in queue */
 	uint64_t start_ns;
 	struct sock_filter filter[JS_CAP_FILTER_MAX];
 	size_t n_filter;		/* instructions; 0: all frames */
 	uint64_t dropped[JS_N_RING_IDS];	/* since the interface's last record that fitted */
 	uint32_t if_index[JS_N_RING_IDS];
 	uint64_t if_recv[JS_N_RING_IDS], if_drop[JS_N_RING_IDS];
-	uint8_t *queue;			/* QUEUE_SIZE octets; head and tail count without wrapping;
-					   empty while it holds the request */
-	uint64_t head, tail;		/* [head, tail) is to be written */
+	uint8_t *map;			/* the head of the queue, then QUEUE_SIZE octets, twice (common/mirror.h) */
+	uint64_t tail, taken;		/* octets that were queued, that it has taken, ever */
+	uint64_t told;			/* tail when we told it that there is more */
+	volatile sig_atomic_t fault;	/* a page of the queue could not be had; it is to be closed */
 };
 
 static_assert(JS_CAP_FILTER_MAX <= CBPF_MAX, "cbpf_ok() takes it");
@@ -110,6 +114,7 @@ static struct consumer consumers[N_CONSUMERS];
 static struct loop_fd listener = { .fd = -1 };
 static unsigned int n_started, n_arrivals, n_tokens;	/* consumers that record; with rx=1; with tokens=1 */
 static struct capture_stats stats;
+static struct loop_timer wake_timer;	/* armed while somebody is to be told of something */
 
 bool capture_active(void)
 {
@@ -191,17 +196,13 @@ static void put_total(struct block *b)
 
 static size_t queue_room(const struct consumer *c)
 {
-	return QUEUE_SIZE - (size_t)(c->tail - c->head);
+	return QUEUE_SIZE - (size_t)(c->tail - c->taken);
 }
 
-/* There is room. */
+/* There is room.  Nobody sees it before queue_publish(). */
 static void queue_put(struct consumer *c, const void *p, size_t len)
 {
-	size_t at = c->tail % QUEUE_SIZE;
-	size_t first = MIN(len, QUEUE_SIZE - at);
-
-	memcpy(c->queue + at, p, first);
-	memcpy(c->queue, (const uint8_t *)p + first, len - first);
+	memcpy(c->map + JS_CAP_QUEUE_HEAD + c->tail % QUEUE_SIZE, p, len);
 	c->tail += len;
 }
 
@@ -215,95 +216,82 @@ static void consumer_close(struct consumer *c)
 	}
 	loop_del(&c->lf);
 	close(c->lf.fd);
-	munmap(c->queue, QUEUE_SIZE);
+	if (c->map)
+		mirror_unmap(c->map, JS_CAP_QUEUE_HEAD, QUEUE_SIZE);
 	memset(c, 0, sizeof(*c));
 	c->lf.fd = -1;
 }
 
-/* EPOLLIN only until the request is read: then nothing is to come but the end. */
-static void consumer_watch(struct consumer *c, bool out)
+/* A packet that does not fit is not needed: those before have not been read. */
+static void consumer_tell(struct consumer *c)
 {
-	c->wants_out = out;
-	loop_mod(&c->lf, (c->ending ? 0 : EPOLLIN | EPOLLRDHUP) | (out ? EPOLLOUT : 0));
-}
-
-/*
- * Write what the consumer takes now, at most FLUSH_MAX octets.  May close it.
- * Return: whether there is more that it would take
- */
-static bool consumer_flush(struct consumer *c)
-{
-	size_t len = (size_t)(c->tail - c->head);
-	size_t at = c->head % QUEUE_SIZE;
-	struct iovec iov[2];
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	ssize_t n;
-
-	len = MIN(len, FLUSH_MAX);
-	iov[0] = (struct iovec) { c->queue + at, MIN(len, QUEUE_SIZE - at) };
-	iov[1] = (struct iovec) { c->queue, len - iov[0].iov_len };
-	n = len ? sendmsg(c->lf.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR) {
-			consumer_close(c);
-			return false;
-		}
-		if (!c->wants_out)
-			consumer_watch(c, true);
-		return false;
-	}
-	c->head += (uint64_t)n;
-	if (c->head != c->tail)
-		return true;
-	/* Begin at the front again: an idle queue stays in a few warm pages. */
-	c->head = c->tail = 0;
-	if (c->ending)
+	if (c->fault) {
+		log_warn("capture: ended, no memory for its queue");
 		consumer_close(c);
-	else if (c->wants_out)
-		consumer_watch(c, false);
-	return false;
+		return;
+	}
+	send(c->lf.fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	c->told = c->tail;
 }
 
-static bool may_flush(const struct consumer *c)
+static void on_wake(struct loop_timer *lt, uint64_t now)
 {
-	return c->lf.fd >= 0 && !c->wants_out && (c->head != c->tail || c->ending);
-}
-
-static bool flush_all(void)
-{
-	bool more = false;
-
+	(void)lt;
+	(void)now;
 	for (int i = 0; i < N_CONSUMERS; i++)
-		if (may_flush(&consumers[i]))
-			more |= consumer_flush(&consumers[i]);
-	return more;
+		if (consumers[i].started && consumers[i].told != consumers[i].tail)
+			consumer_tell(&consumers[i]);
 }
 
-/*
- * Writing costs several times what queueing does.  So while there is other
- * work it has a share of our time: a ring that is faster than its capture
- * loses records, which are counted, and keeps most of its pace.
- */
-bool capture_flush(bool busy)
+/* Whole blocks were put there: let them be seen.  May close @c. */
+static void queue_publish(struct consumer *c)
 {
-	static uint64_t last_ns;
-	static int64_t credit_ns;
-	uint64_t begin_ns;
-	bool more = false;
-	int i = 0;
+	struct js_cap_queue *q = (struct js_cap_queue *)c->map;
 
-	while (i < N_CONSUMERS && !may_flush(&consumers[i]))
-		i++;
-	if (i == N_CONSUMERS)
-		return false;
-	begin_ns = now_ns();
-	credit_ns = MIN(credit_ns + (int64_t)((begin_ns - last_ns) / FLUSH_SHARE), FLUSH_CREDIT_NS);
-	last_ns = begin_ns;
-	if (!busy || credit_ns > 0)
-		more = flush_all();
-	if (busy && credit_ns > 0)
-		credit_ns -= (int64_t)(now_ns() - begin_ns);
-	return more;
+	/* Pairs with the load-acquire of who takes it. */
+	atomic_store_explicit(&q->tail, c->tail, memory_order_release);
+	if (c->tail - c->told >= WAKE_OCTETS)
+		consumer_tell(c);
+	else if (!wake_timer.armed)
+		loop_timer_set(&wake_timer, now_ns() + WAKE_NS);
+}
+
+/* The memory of @c's queue.  Return: its descriptor for the consumer, or -Exxx */
+static int queue_make(struct consumer *c)
+{
+	int fd = memfd_create("capture", MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
+	struct js_cap_queue *q;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, JS_CAP_QUEUE_HEAD + QUEUE_SIZE) < 0)
+		goto fail;
+	c->map = mirror_map(fd, JS_CAP_QUEUE_HEAD, QUEUE_SIZE, PROT_READ | PROT_WRITE);
+	/* From now on nobody else can write to it, nor punch holes. */
+	if (!c->map || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
+		goto fail;
+	q = (struct js_cap_queue *)c->map;
+	q->magic = JS_CAP_QUEUE_MAGIC;
+	q->size = QUEUE_SIZE;
+	return fd;
+fail:
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* SIGBUS at @page: is it of a queue?  Then that is given up.  In the handler. */
+bool capture_fault(const uint8_t *page)
+{
+	for (int i = 0; i < N_CONSUMERS; i++) {
+		struct consumer *c = &consumers[i];
+
+		if (!c->map || page < c->map || page >= c->map + JS_CAP_QUEUE_HEAD + 2 * (size_t)QUEUE_SIZE)
+			continue;
+		c->fault = 1;
+		return true;
+	}
+	return false;
 }
 
 /* --- blocks ------------------------------------------------------------------------ */
@@ -444,6 +432,7 @@ static void write_epb(struct consumer *c, const struct frame *f, const struct ca
 	queue_put(c, opts.p, opts.len);
 	c->dropped[facts->station] = 0;
 	stats.records++;
+	queue_publish(c);
 }
 
 /* A frame as filters see it: @v[0] its facts, then the SDU. */
@@ -474,7 +463,7 @@ static void view_make(struct filter_view *w, const struct frame *f, const struct
 static bool wanted(const struct consumer *c, struct filter_view *w, const struct frame *f,
 		   const struct capture_facts *facts)
 {
-	if (!c->started || c->ending || !(c->nodes >> facts->station & 1))
+	if (!c->started || !(c->nodes >> facts->station & 1))
 		return false;
 	if (facts->dir == JS_CAP_RX && !c->arrivals)
 		return false;
@@ -613,33 +602,68 @@ static uint16_t nodes_now(void)
 	return nodes;
 }
 
+/* The answer to a request: @text and perhaps a descriptor. */
+static bool answer(const struct consumer *c, const char *text, int fd)
+{
+	struct iovec iov = { (void *)text, strlen(text) };
+	union {
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(fd))];
+	} u = { .hdr = { .cmsg_len = CMSG_LEN(sizeof(fd)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&u.hdr), &fd, sizeof(fd));
+		msg.msg_control = &u;
+		msg.msg_controllen = sizeof(u.buf);
+	}
+	return sendmsg(c->lf.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+}
+
+static void refuse(struct consumer *c, const char *why)
+{
+	char text[200];
+
+	stats.bad_requests++;
+	snprintf(text, sizeof(text), "error: %s", why);
+	answer(c, text, -1);
+	consumer_close(c);
+}
+
 static void begin(struct consumer *c, char *line)
 {
 	const char *wrong = parse_request(c, line);
+	bool is_sent;
+	int fd;
 
 	if (wrong) {
-		char text[200];
-		int len = snprintf(text, sizeof(text), "error: %s\n", wrong);
-
-		stats.bad_requests++;
-		c->ending = true;
-		queue_put(c, text, (size_t)len);
+		refuse(c, wrong);
+		return;
+	}
+	fd = queue_make(c);
+	if (fd < 0) {
+		refuse(c, "no memory for a queue");
+		return;
+	}
+	is_sent = answer(c, "ok", fd);
+	close(fd);
+	if (!is_sent) {
+		consumer_close(c);
 		return;
 	}
 	/* Nodes may have come and gone since it connected. */
 	if (c->all_nodes)
 		c->nodes = nodes_now();
 	c->start_ns = now_ns();
-	write_shb(c);
-	for (unsigned int id = 0; id < JS_N_RING_IDS; id++) {
-		if (!(c->nodes >> id & 1))
-			continue;
-		write_idb(c, &stations[id]);
-	}
 	c->started = true;
 	stats.n_consumers = ++n_started;
 	n_arrivals += c->arrivals;
 	n_tokens += c->tokens;
+	write_shb(c);
+	for (unsigned int id = 0; id < JS_N_RING_IDS; id++)
+		if (c->nodes >> id & 1)
+			write_idb(c, &stations[id]);
+	queue_publish(c);
 }
 
 /* One that comes again has its interface. */
@@ -648,7 +672,7 @@ void capture_station_added(const struct station *s)
 	for (int i = 0; i < N_CONSUMERS; i++) {
 		struct consumer *c = &consumers[i];
 
-		if (!c->started || c->ending || !c->all_nodes || (c->nodes >> s->ring_id & 1))
+		if (!c->started || !c->all_nodes || (c->nodes >> s->ring_id & 1))
 			continue;
 		if (queue_room(c) < BLOCK_MAX) {
 			log_warn("capture: no room for the interface of %s, it is not recorded", s->name);
@@ -656,71 +680,60 @@ void capture_station_added(const struct station *s)
 		}
 		c->nodes |= (uint16_t)(1u << s->ring_id);
 		write_idb(c, s);
+		queue_publish(c);
 	}
 }
 
+/* The statistics; what is queued stays where the consumer has it mapped. */
 static void consumer_end(struct consumer *c)
 {
-	if (c->started)
+	if (c->started) {
 		write_isbs(c);
-	c->ending = true;
-	/* Also when the queue is empty, so that EPOLLOUT closes it. */
-	consumer_watch(c, true);
+		atomic_store_explicit(&((struct js_cap_queue *)c->map)->tail, c->tail, memory_order_release);
+	}
+	consumer_close(c);
 }
 
-static void consumer_read(struct consumer *c)
+/* Return: false if it lies */
+static bool take(struct consumer *c, const void *p, size_t len)
 {
-	char junk[512], *newline, *request = (char *)c->queue;
-	ssize_t n;
+	struct js_cap_taken t;
 
-	if (c->started)
-		n = read(c->lf.fd, junk, sizeof(junk));
-	else
-		n = read(c->lf.fd, request + c->n_request, JS_CAP_REQUEST_MAX - c->n_request);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n < 0) {
-		consumer_close(c);
-		return;
-	}
-	if (n == 0) {
-		consumer_end(c);
-		return;
-	}
-	if (c->started)
-		return;
-	c->n_request += (size_t)n;
-	newline = memchr(request, '\n', c->n_request);
-	if (newline) {
-		*newline = '\0';
-		begin(c, request);
-	} else if (c->n_request == JS_CAP_REQUEST_MAX) {
-		stats.bad_requests++;
-		consumer_close(c);
-	}
+	if (len != sizeof(t))
+		return false;
+	memcpy(&t, p, sizeof(t));
+	if (t.n < c->taken || t.n > c->tail)
+		return false;
+	c->taken = t.n;
+	return true;
 }
 
 static void consumer_ready(struct loop_fd *lf, uint32_t events)
 {
 	struct consumer *c = container_of(lf, struct consumer, lf);
+	char packet[JS_CAP_REQUEST_MAX + 1];
+	ssize_t n;
 
-	if (events & (EPOLLHUP | EPOLLERR)) {
-		consumer_close(c);
+	(void)events;
+	n = recv(lf->fd, packet, sizeof(packet), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (n < 0) {
+		consumer_close(c);
+	} else if (n == 0) {
+		consumer_end(c);
+	} else if (!c->started && n <= JS_CAP_REQUEST_MAX) {
+		packet[n] = '\0';
+		begin(c, packet);
+	} else if (!c->started || !take(c, packet, (size_t)n)) {
+		stats.bad_requests++;
+		consumer_close(c);
 	}
-	if (events & (EPOLLIN | EPOLLRDHUP) && !c->ending) {
-		consumer_read(c);
-		if (lf->fd < 0)
-			return;
-	}
-	if (events & EPOLLOUT)
-		consumer_watch(c, false);	/* capture_flush() goes on */
 }
 
 static void listener_ready(struct loop_fd *lf, uint32_t events)
 {
 	int fd = accept4(lf->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	int size = 4 << 20;
 	struct consumer *c = consumers;
 
 	(void)events;
@@ -732,19 +745,11 @@ static void listener_ready(struct loop_fd *lf, uint32_t events)
 		log_warn("capture: refused, %d are running", N_CONSUMERS);
 		goto close;
 	}
-	c->queue = mmap(NULL, QUEUE_SIZE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (c->queue == MAP_FAILED) {
-		log_warn("capture: refused, no memory for a queue");
-		goto close;
-	}
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	c->lf = (struct loop_fd) { .fd = fd, .ready = consumer_ready };
 	c->snaplen = JS_CAP_SNAPLEN;
 	c->all_nodes = true;
 	if (!loop_add(&c->lf, EPOLLIN | EPOLLRDHUP))
 		return;
-	munmap(c->queue, QUEUE_SIZE);
 	c->lf.fd = -1;
 close:
 	stats.bad_requests++;
@@ -755,30 +760,16 @@ int capture_start(const char *path)
 {
 	for (int i = 0; i < N_CONSUMERS; i++)
 		consumers[i].lf.fd = -1;
+	wake_timer.fire = on_wake;
 	listener.ready = listener_ready;
-	return sock_listen(&listener, SOCK_STREAM, path, 0660, "wireshark");
+	return sock_listen(&listener, SOCK_SEQPACKET, path, 0660, "wireshark");
 }
 
-/* Those who do not take the rest within END_WAIT_MS do without. */
 void capture_stop(void)
 {
-	uint64_t until_ns = now_ns() + END_WAIT_MS * 1000000ull;
-
 	sock_unlisten(&listener);
-	for (int i = 0; i < N_CONSUMERS; i++) {
-		struct consumer *c = &consumers[i];
-
-		if (c->lf.fd < 0)
-			continue;
-		if (!c->ending)
-			consumer_end(c);
-		while (c->lf.fd >= 0 && now_ns() < until_ns) {
-			struct pollfd pfd = { .fd = c->lf.fd, .events = POLLOUT };
-
-			if (!consumer_flush(c) && c->lf.fd >= 0)
-				poll(&pfd, 1, 20);
-		}
-		if (c->lf.fd >= 0)
-			consumer_close(c);
-	}
+	for (int i = 0; i < N_CONSUMERS; i++)
+		if (consumers[i].lf.fd >= 0)
+			consumer_end(&consumers[i]);
+	loop_timer_del(&wake_timer);
 }

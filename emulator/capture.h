@@ -23,7 +23,7 @@ struct capture_stats {
 };
 
 int capture_start(const char *path);	/* 0 or -Exxx */
-void capture_stop(void);		/* statistics blocks, what is queued, end */
+void capture_stop(void);		/* statistics blocks, end; what is queued stays with its consumer */
 bool capture_active(void);		/* is anybody interested? */
 bool capture_wants_arrivals(void);
 bool capture_wants_tokens(void);	/* token and management frames, abi/ring.h */
@@ -31,9 +31,8 @@ bool capture_wants_tokens(void);	/* token and management frames, abi/ring.h */
 void capture_station_added(const struct station *s);
 /* Queue a record for each consumer that wants it.  Never waits. */
 void capture_frame(const struct frame *f, const struct capture_facts *facts);
-/* Write some of what is queued, as far as consumers take it; if @busy, less.
- * Return: whether there is more that they would take: do not sleep */
-bool capture_flush(bool busy);
+/* Is @page of a queue?  Then it is closed soon: port.c's SIGBUS handler asks. */
+bool capture_fault(const uint8_t *page);
 const struct capture_stats *capture_stats(void);
 
 #endif

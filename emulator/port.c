@@ -50,6 +50,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "emulator/capture.h"
 #include "emulator/port.h"
 #include "emulator/sock.h"
 
@@ -88,12 +89,14 @@ static void on_sigbus(int sig, siginfo_t *si, void *uc)
 	struct port *p = port_of_address(page);
 
 	(void)uc;
-	if (!p || mmap(page, PAGE, PROT_READ | PROT_WRITE,
+	if ((!p && !capture_fault(page)) || mmap(page, PAGE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
 		/* Not ours to handle: the access is repeated and kills us. */
 		signal(sig, SIG_DFL);
 		return;
 	}
+	if (!p)
+		return;
 	p->fault = 1;
 	ports_fault = 1;
 }

@@ -18,7 +18,6 @@
 
 #include "common/clock.h"
 #include "common/util.h"
-#include "emulator/capture.h"
 #include "emulator/delayq.h"
 #include "emulator/lab.h"
 #include "emulator/loop.h"
@@ -126,7 +125,6 @@ static void turn(uint64_t limit_ns)
 	worked |= poll_ports();
 	/* Behind all that may ring_kick(): a kick is never slept over. */
 	worked |= run_ring(&ring_ns);
-	worked |= capture_flush(worked);
 	now = now_ns();
 	if (worked) {
 		worked_ns = now;

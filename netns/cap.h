@@ -3,6 +3,7 @@
  * cap.h - the parts of jet capture
  *
  *	capture.c	the verb: jetringd's stream or a file in, until told to stop
+ *	capqueue.c	jetringd's queue
  *	capfilter.c	filter expressions
  *	capfile.c	what comes out: formats, files in a ring
  *	extcap.c	the same for Wireshark, as it wants to be served
@@ -35,6 +36,36 @@ struct cap_record {
 /* @data: @len octets, struct js_cap_hdr and what was kept of a frame.
  * Return: false if that is not what it is */
 bool cap_record(struct cap_record *r, const uint8_t *data, uint32_t len);
+
+/* --- capqueue.c --------------------------------------------------------------- */
+
+/* jetringd's queue of a capture (abi/ringctl.h). */
+struct cap_queue {
+	int fd;				/* the connection: readable when there may be more, or the end */
+	bool at_end;			/* jetringd queues nothing more */
+	uint8_t *map;			/* its head, then the ring twice (common/mirror.h); NULL: not open yet */
+	size_t size;			/* octets of the ring */
+	uint64_t taken, said;		/* octets that we took ever, that jetringd knows of */
+};
+
+/* Ask for a capture.  0 or -Exxx. */
+int capq_connect(struct cap_queue *q, const char *path, const char *line);
+/**
+ * capq_open() - Take the answer
+ * @why:	What it was, in words: jetringd's error if it gave us no queue
+ *
+ * Return: 0; -EAGAIN, not yet; -EPROTO if it is no queue; other -Exxx
+ */
+int capq_open(struct cap_queue *q, char *why, size_t size);
+/* What is queued, *n octets in one piece: whole blocks.  Ours until capq_take(). */
+const uint8_t *capq_data(const struct cap_queue *q, size_t *n);
+/* The first @n octets are not needed any more. */
+void capq_take(struct cap_queue *q, size_t n);
+/* Read what jetringd says; at the end at_end.  Then look at capq_data().  0 or -Exxx. */
+int capq_hear(struct cap_queue *q);
+/* Ask for the statistics and the end. */
+void capq_enough(struct cap_queue *q);
+void capq_close(struct cap_queue *q);
 
 /* --- capfilter.c ------------------------------------------------------------- */
 

@@ -2,10 +2,10 @@
 /*
  * capture.c - record frames of the ring: capture; jet
  *
- * Blocks of pcapng come from jetringd, or with -r from a file, and go through
- * capfile.c; whole blocks only, so that a file is sound wherever we stop.
- * Filter, snap length and queues are jetringd's part: it never waits for us,
- * drops what we are too slow for, and says how much that was.
+ * Blocks of pcapng come from jetringd's queue, or with -r from a file, and go
+ * through capfile.c; whole blocks only, so that a file is sound wherever we
+ * stop.  Filter, snap length and drops are jetringd's part: it never waits for
+ * us, drops what we are too slow for, and says how much that was.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -16,8 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "abi/capture.h"
@@ -27,20 +25,20 @@
 #include "netns/cap.h"
 #include "netns/jet.h"
 
-#define BUF_SIZE	(4u << 20)	/* several of the largest blocks */
+#define BUF_SIZE	(4u << 20)	/* several of the largest blocks; passed on at once */
 #define BLOCK_MIN	12		/* type, length, length */
 #define DRAIN_MS	2000		/* for the last statistics after we stopped */
+#define ANSWER_MS	5000
 #define EXPR_MAX	8192		/* octets of a filter expression */
 
-#define PNG_SHB		0x0a0d0d0au
-
 struct capture {
-	int in;
-	uint8_t *buf;
-	size_t n;			/* octets in buf */
+	struct cap_queue *q;		/* NULL: -r, then */
+	int in;				/* the file, and */
+	uint8_t *buf;			/* n octets of it */
+	size_t n;
+	bool at_end;			/* nothing more is to be read */
 	uint64_t limit;			/* frames; 0: none */
 	bool enough;			/* limit reached */
-	bool at_end;			/* nothing more is to be read */
 	const struct cap_filter *filter;	/* -r: nobody has applied it yet */
 	struct cap_out out;
 };
@@ -53,21 +51,44 @@ static uint32_t u32(const uint8_t *p)
 	return v;
 }
 
-/* Write the whole blocks in buf, as far as wanted; keep the rest. */
+/* What there is to be passed on; at most BUF_SIZE of it now. */
+static const uint8_t *input(const struct capture *c, size_t *n)
+{
+	const uint8_t *p = c->buf;
+
+	*n = c->n;
+	if (c->q)
+		p = capq_data(c->q, n);
+	return p;
+}
+
+static void input_done(struct capture *c, size_t n)
+{
+	if (c->q) {
+		capq_take(c->q, n);
+		return;
+	}
+	memmove(c->buf, c->buf + n, c->n - n);
+	c->n -= n;
+}
+
+/* Write the whole blocks that there are, as far as wanted; leave the rest. */
 static int pass_blocks(struct capture *c)
 {
-	size_t at = 0;
+	size_t at = 0, n;
+	const uint8_t *in = input(c, &n);
 	int err = 0, flushed;
 
-	while (!err && !c->enough && c->n - at >= BLOCK_MIN) {
-		const uint8_t *b = c->buf + at;
+	n = MIN(n, (size_t)BUF_SIZE);
+	while (!err && !c->enough && n - at >= BLOCK_MIN) {
+		const uint8_t *b = in + at;
 		uint32_t len = u32(b + 4);
 
 		if (len < BLOCK_MIN || len % 4 || len > BUF_SIZE) {
 			err = -EPROTO;
 			break;
 		}
-		if (len > c->n - at)
+		if (len > n - at)
 			break;
 		err = u32(b + len - 4) == len ? cap_block(&c->out, c->filter, b, len) : -EPROTO;
 		at += len;
@@ -75,31 +96,57 @@ static int pass_blocks(struct capture *c)
 	}
 	/* Also what came before a bad block. */
 	flushed = cap_flush(&c->out);
-	memmove(c->buf, c->buf + at, c->n - at);
-	c->n -= at;
+	input_done(c, at);
 	return err ? err : flushed;
+}
+
+/* 0 nothing more will come. */
+static int read_file(struct capture *c)
+{
+	ssize_t got = read(c->in, c->buf + c->n, BUF_SIZE - c->n);
+
+	if (got < 0)
+		return errno == EINTR || errno == EAGAIN ? 1 : -errno;
+	c->n += (size_t)got;
+	c->at_end = !got;
+	return got > 0;
+}
+
+/* Is all that will ever come passed on? */
+static bool at_end(const struct capture *c)
+{
+	size_t n = 0;
+
+	if (!c->q)
+		return c->at_end;
+	if (c->q->at_end)
+		input(c, &n);
+	return c->q->at_end && !n;
 }
 
 /* 1 something came, 0 end of the stream or nothing within @ms, -Exxx. */
 static int more(struct capture *c, int ms)
 {
-	struct pollfd pfd[2] = { { .fd = c->in, .events = POLLIN }, { .fd = c->out.fd, .events = 0 } };
-	ssize_t got;
-	int n = poll(pfd, 2, ms);
+	struct pollfd pfd[2] = { { .fd = c->q ? c->q->fd : c->in, .events = POLLIN }, { .fd = c->out.fd } };
+	size_t queued = 0;
+	int n, err;
 
+	if (c->q)
+		input(c, &queued);
+	if (at_end(c))
+		return 0;
+	n = poll(pfd, 2, queued ? 0 : ms);
 	if (n < 0)
 		return errno == EINTR ? 1 : -errno;
 	/* The reader of our pipe went: do not wait for a frame to find out. */
 	if (c->out.fd >= 0 && pfd[1].revents & (POLLERR | POLLNVAL))
 		return -EPIPE;
 	if (!(pfd[0].revents & (POLLIN | POLLHUP | POLLERR)))
-		return n == 0 ? 0 : 1;
-	got = read(c->in, c->buf + c->n, BUF_SIZE - c->n);
-	if (got < 0)
-		return errno == EINTR || errno == EAGAIN ? 1 : -errno;
-	c->n += (size_t)got;
-	c->at_end = !got;
-	return got > 0;
+		return queued || n;
+	if (!c->q)
+		return read_file(c);
+	err = capq_hear(c->q);
+	return err ? err : !at_end(c);
 }
 
 /* Is the word the name of a node?  Such words stand before the filter. */
@@ -174,43 +221,27 @@ static int request(const struct opts *o, struct lab *l, const struct cap_filter 
 		capfilter_hex(f, hex);
 		n += (size_t)snprintf(line + n, size - n, " filter=%s", hex);
 	}
-	if (n < size)
-		n += (size_t)snprintf(line + n, size - n, "\n");
 	return n < size ? ST_OK : bad_usage("too many nodes");
 }
 
-static int capture_connect(const struct lab *l, const char *line)
+/* jetringd's answer: a queue, or an error in words. */
+static int await_queue(struct cap_queue *q)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int err, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint64_t end_us = now_us() + ANSWER_MS * 1000;
+	char why[200];
+	int err;
 
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/capture.sock", l->dir);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 &&
-	    send(fd, line, strlen(line), MSG_NOSIGNAL) == (ssize_t)strlen(line))
-		return fd;
-	err = -errno;
-	close(fd);
-	return err;
-}
+	while ((err = capq_open(q, why, sizeof(why))) == -EAGAIN && !got_signal && now_us() < end_us) {
+		struct pollfd pfd = { .fd = q->fd, .events = POLLIN };
 
-/* The first octets: a section header, or an error in words. */
-static int first_block(struct capture *c)
-{
-	while (c->n < 4 && !got_signal) {
-		int r = more(c, 5000);
-
-		if (r <= 0)
-			return fail("jetringd does not send a capture%s%s", r ? ": " : "", r ? strerror(-r) : "");
+		poll(&pfd, 1, ANSWER_MS / 10);
 	}
+	if (!err)
+		return ST_OK;
 	if (got_signal)
 		return ST_FAILED;
-	if (u32(c->buf) == PNG_SHB)
-		return ST_OK;
-	c->buf[c->n < 200 ? c->n : 200] = '\0';
-	c->buf[strcspn((char *)c->buf, "\n")] = '\0';
-	return fail("jetringd: %s", c->buf);
+	return err == -EPROTO && *why ? fail("jetringd: %s", why) :
+		fail("jetringd does not send a capture: %s", strerror(-err));
 }
 
 /* Milliseconds from @now to @end for poll(), or as many as it can wait. */
@@ -234,7 +265,7 @@ static int copy(struct capture *c, double for_s)
 		if (r < 0)
 			return r;
 		err = pass_blocks(c);
-		if (c->at_end)
+		if (at_end(c))
 			return err;
 	}
 	if (err || c->enough || c->filter)
@@ -242,7 +273,7 @@ static int copy(struct capture *c, double for_s)
 	/* Say that we are done, and take what was on its way. */
 	got_signal = 0;
 	c->out.ending = true;
-	shutdown(c->in, SHUT_WR);
+	capq_enough(c->q);
 	while (!err && !got_signal && (r = more(c, DRAIN_MS)) > 0)
 		err = pass_blocks(c);
 	return err;
@@ -343,9 +374,10 @@ static int convert(struct capture *c, const struct opts *o, struct cap_filter *f
 
 static int record(struct capture *c, const struct opts *o, const struct cap_filter *f)
 {
-	char line[JS_CAP_REQUEST_MAX], what[300];
+	char line[JS_CAP_REQUEST_MAX], what[300], path[300];
+	struct cap_queue q;
 	struct lab l;
-	int st = lab_need(o, &l, true);
+	int err, st = lab_need(o, &l, true);
 
 	if (st)
 		return st;
@@ -354,18 +386,20 @@ static int record(struct capture *c, const struct opts *o, const struct cap_filt
 		goto out;
 	prepare();
 	c->out.live = true;
-	c->in = capture_connect(&l, line);
-	if (c->in < 0) {
-		st = c->in == -EACCES ? fail("you may not capture: be root, or in the group wireshark") :
-			fail("cannot connect to %s/capture.sock: %s", l.dir, strerror(-c->in));
+	snprintf(path, sizeof(path), "%s/capture.sock", l.dir);
+	err = capq_connect(&q, path, line);
+	if (err) {
+		st = err == -EACCES ? fail("you may not capture: be root, or in the group wireshark") :
+			fail("cannot connect to %s: %s", path, strerror(-err));
 		goto out;
 	}
 	snprintf(what, sizeof(what), "capturing lab %s%s%s", l.name, strcmp(c->out.path, "-") ? " to " : "",
 		 strcmp(c->out.path, "-") ? c->out.path : "");
-	st = first_block(c);
+	c->q = &q;
+	st = await_queue(&q);
 	if (!st)
 		st = run(c, o->for_s, what);
-	close(c->in);
+	capq_close(&q);
 out:
 	lab_close(&l);
 	return st;
@@ -377,9 +411,9 @@ int verb_capture(const struct opts *o)
 	struct cap_filter *f = calloc(1, sizeof(*f));
 	int st = ST_FAILED;
 
-	if (c)
+	if (c && o->in)
 		c->buf = malloc(BUF_SIZE);
-	if (!c || !f || !c->buf) {
+	if (!c || !f || (o->in && !c->buf)) {
 		fail("out of memory");
 		goto out;
 	}

@@ -238,10 +238,10 @@ static size_t make_request(struct js_pc_req *req, bool is_first)
 	return below(8) ? sizeof(*req) : below(sizeof(*req));
 }
 
-static int connect_to(const char *path, int type)
+static int connect_to(const char *path)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int s = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
 	if (s < 0 || connect(s, (struct sockaddr *)&sun, sizeof(sun)) < 0)
@@ -252,7 +252,6 @@ static int connect_to(const char *path, int type)
 static int nonsense(const char *what, uint32_t n, const char *path)
 {
 	static union { struct js_pc_req req; char line[70000]; } u;
-	int type = strcmp(what, "capture") ? SOCK_SEQPACKET : SOCK_STREAM;
 	bool is_port = !strcmp(what, "port");
 	uint32_t sent = 0, answered = 0, age = 0;
 	int s = -1;
@@ -263,7 +262,7 @@ static int nonsense(const char *what, uint32_t n, const char *path)
 		size_t len;
 
 		if (s < 0) {
-			s = connect_to(path, type);
+			s = connect_to(path);
 			age = 0;
 		}
 		len = is_port ? make_request(&u.req, !age) : make_line(u.line, 1000);

@@ -8,17 +8,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "abi/ringctl.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "emulator/capture.h"
 #include "emulator/lab.h"
 #include "emulator/loop.h"
+#include "emulator/port.h"
+#include "netns/cap.h"
 
 #define BT_IDB		1u
 #define BT_ISB		5u
@@ -30,31 +36,46 @@ static uint8_t sdu[JS_MTU];
 
 /* --- a consumer -------------------------------------------------------------------- */
 
-static int consumer_new(void)
+static void serve(void)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	strcpy(sun.sun_path, path);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	while (loop_wait(0))
 		;
-	return fd;
 }
 
-static void request(int fd, const char *line)
+static void connect_queue(struct cap_queue *q, const char *line)
 {
-	assert_int_equal(send(fd, line, strlen(line), 0), strlen(line));
-	while (loop_wait(0))
-		;
+	assert_int_equal(capq_connect(q, path, line), 0);
+	serve();
+}
+
+static void request(struct cap_queue *q, const char *line)
+{
+	char why[200];
+
+	connect_queue(q, line);
+	serve();
+	assert_int_equal(capq_open(q, why, sizeof(why)), 0);
 	assert_true(capture_active());
+}
+
+static void refused(const char *line, const char *with)
+{
+	uint64_t bad = capture_stats()->bad_requests;
+	struct cap_queue q;
+	char why[200];
+
+	connect_queue(&q, line);
+	assert_int_equal(capq_open(&q, why, sizeof(why)), -EPROTO);
+	assert_non_null(strstr(why, with));
+	assert_int_equal(capture_stats()->bad_requests, bad + 1);
+	capq_close(&q);
 }
 
 /* The blocks that it got, by type, and what the ISBs say. */
 struct got {
 	unsigned int n[8];
 	uint64_t dropped;
+	size_t octets;
 };
 
 static void take_block(struct got *g, const uint8_t *b)
@@ -70,35 +91,39 @@ static void take_block(struct got *g, const uint8_t *b)
 	g->dropped += v;
 }
 
-/* Say that we are done, and read to the end. */
-static void read_all(int fd, struct got *g)
+/* All that is queued now: whole blocks. */
+static void take_some(struct cap_queue *q, struct got *g)
 {
-	static uint8_t buf[1 << 20];
-	size_t len = 0;
-	ssize_t n;
+	const uint8_t *p;
+	size_t len;
 
-	memset(g, 0, sizeof(*g));
-	assert_int_equal(shutdown(fd, SHUT_WR), 0);
-	while ((n = recv(fd, buf + len, sizeof(buf) - len, MSG_DONTWAIT)) != 0) {
+	while (p = capq_data(q, &len), len) {
 		size_t at = 0;
-		uint32_t block;
 
-		assert_true(n > 0 || errno == EAGAIN);
-		len += n > 0 ? (size_t)n : 0;
-		while (len - at >= 8) {
-			memcpy(&block, buf + at + 4, sizeof(block));
-			if (block > len - at)
-				break;
-			take_block(g, buf + at);
+		while (at < len) {
+			uint32_t block, again;
+
+			memcpy(&block, p + at + 4, sizeof(block));
+			assert_in_range(block, 12, len - at);
+			memcpy(&again, p + at + block - 4, sizeof(again));
+			assert_int_equal(again, block);
+			take_block(g, p + at);
 			at += block;
 		}
-		memmove(buf, buf + at, len - at);
-		len -= at;
-		loop_wait(0);
-		capture_flush(false);
+		g->octets += len;
+		capq_take(q, len);
 	}
-	assert_int_equal(len, 0);
-	close(fd);
+}
+
+/* Say that we are done, and read to the end. */
+static void read_all(struct cap_queue *q, struct got *g)
+{
+	capq_enough(q);
+	serve();
+	assert_int_equal(capq_hear(q), 0);
+	assert_true(q->at_end);
+	take_some(q, g);
+	capq_close(q);
 }
 
 /* --- tests ------------------------------------------------------------------------- */
@@ -143,16 +168,15 @@ static int teardown(void **state)
 
 static void frames_arrive(void **state)
 {
-	struct got g;
-	int fd;
+	struct got g = { 0 };
+	struct cap_queue q;
 
 	(void)state;
 	station(2);
-	fd = consumer_new();
-	request(fd, "capture\n");
+	request(&q, "capture");
 	for (uint32_t i = 0; i < 10; i++)
 		frame_of(1 + i % 2, i * 100);
-	read_all(fd, &g);
+	read_all(&q, &g);
 	assert_int_equal(g.n[BT_IDB], 2);
 	assert_int_equal(g.n[BT_EPB], 10);
 	assert_int_equal(g.n[BT_ISB], 2);
@@ -164,13 +188,12 @@ static void drops_are_told_at_the_end(void **state)
 {
 	uint64_t before = capture_stats()->dropped;
 	unsigned int n = 0;
-	struct got g;
-	int fd;
+	struct got g = { 0 };
+	struct cap_queue q;
 
 	(void)state;
 	station(2);
-	fd = consumer_new();
-	request(fd, "capture\n");
+	request(&q, "capture");
 	/* Large ones, then those that fit into what is left, to the last octets. */
 	for (uint32_t len = JS_MTU; len; len /= 2) {
 		uint64_t dropped = capture_stats()->dropped;
@@ -182,7 +205,7 @@ static void drops_are_told_at_the_end(void **state)
 	}
 	station(3);
 	capture_station_added(&stations[3]);
-	read_all(fd, &g);
+	read_all(&q, &g);
 	assert_int_equal(g.n[BT_IDB], 3);
 	assert_int_equal(g.n[BT_ISB], 3);
 	assert_int_equal(g.dropped, capture_stats()->dropped - before);
@@ -192,20 +215,211 @@ static void drops_are_told_at_the_end(void **state)
 /* Those that are there when it asks; it may have connected before. */
 static void nodes_are_those_at_the_request(void **state)
 {
-	struct got g;
-	int fd;
+	char why[200];
+	struct got g = { 0 };
+	struct cap_queue q;
 
 	(void)state;
-	fd = consumer_new();
+	assert_int_equal(capq_connect(&q, path, "capture"), 0);
 	station(2);
 	capture_station_added(&stations[2]);
 	stations[1].used = false;
-	request(fd, "capture\n");
+	serve();
+	serve();
+	assert_int_equal(capq_open(&q, why, sizeof(why)), 0);
 	frame_of(2, 100);
-	read_all(fd, &g);
+	read_all(&q, &g);
 	assert_int_equal(g.n[BT_IDB], 1);
 	assert_int_equal(g.n[BT_EPB], 1);
 	assert_int_equal(g.n[BT_ISB], 1);
+}
+
+/* Many times its size passes through a queue, and nothing is lost or cut. */
+static void a_queue_goes_round(void **state)
+{
+	struct got g = { 0 };
+	struct cap_queue q;
+	unsigned int n = 0;
+
+	(void)state;
+	request(&q, "capture");
+	while (g.octets < 3 * q.size) {
+		for (int i = 0; i < 7; i++, n++)
+			frame_of(1, 1 + n * 7919 % JS_MTU);
+		take_some(&q, &g);
+		serve();
+	}
+	read_all(&q, &g);
+	assert_int_equal(g.n[BT_EPB], n);
+	assert_int_equal(g.dropped, 0);
+}
+
+/* One that takes nothing misses records; when it has taken some, it gets more. */
+static void a_full_queue_has_room_again(void **state)
+{
+	struct got g = { 0 };
+	struct cap_queue q;
+	uint64_t dropped;
+
+	(void)state;
+	request(&q, "capture");
+	dropped = capture_stats()->dropped;
+	for (int i = 0; i < 1200; i++)
+		frame_of(1, JS_MTU);
+	assert_true(capture_stats()->dropped > dropped);
+	take_some(&q, &g);
+	serve();
+	dropped = capture_stats()->dropped;
+	frame_of(1, JS_MTU);
+	assert_int_equal(capture_stats()->dropped, dropped);
+	read_all(&q, &g);
+	assert_int_equal(g.n[BT_EPB] + g.dropped, 1201);
+}
+
+/* It is told of much at once, of little soon, and not for each frame. */
+static void a_consumer_is_told(void **state)
+{
+	uint64_t later = now_ns() + 1000000000;
+	struct got g = { 0 };
+	struct cap_queue q;
+	char packet[8];
+	int n = 0;
+
+	(void)state;
+	request(&q, "capture");
+	loop_timers(later);
+	assert_int_equal(recv(q.fd, packet, sizeof(packet), MSG_DONTWAIT), 1);
+	frame_of(1, 100);
+	frame_of(1, 100);
+	assert_int_equal(recv(q.fd, packet, sizeof(packet), MSG_DONTWAIT), -1);
+	loop_timers(later);
+	assert_int_equal(recv(q.fd, packet, sizeof(packet), MSG_DONTWAIT), 1);
+	loop_timers(later);
+	assert_int_equal(recv(q.fd, packet, sizeof(packet), MSG_DONTWAIT), -1);
+	for (int i = 0; i < 160; i++)
+		frame_of(1, JS_MTU);
+	while (recv(q.fd, packet, sizeof(packet), MSG_DONTWAIT) > 0)
+		n++;
+	assert_in_range(n, 2, 160 / 16);
+	read_all(&q, &g);
+	assert_int_equal(g.n[BT_EPB], 162);
+}
+
+static void say_taken(const struct cap_queue *q, uint64_t n)
+{
+	struct js_cap_taken t = { .n = n };
+
+	assert_int_equal(send(q->fd, &t, sizeof(t), MSG_NOSIGNAL), sizeof(t));
+	serve();
+}
+
+/* What a consumer says it took is not believed if it cannot be. */
+static void lies_are_the_end(void **state)
+{
+	static const int64_t lies[] = { 1, 1ll << 40, -1, INT64_MIN };
+	struct cap_queue q, other;
+	struct got g = { 0 };
+	size_t len;
+
+	(void)state;
+	request(&other, "capture");
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+		request(&q, "capture");
+		capq_data(&q, &len);
+		say_taken(&q, len);			/* true */
+		assert_int_equal(capture_stats()->n_consumers, 2);
+		say_taken(&q, len + (uint64_t)lies[i]);
+		assert_int_equal(capture_stats()->n_consumers, 1);
+		capq_close(&q);
+	}
+	request(&q, "capture");
+	assert_int_equal(send(q.fd, "short", 5, MSG_NOSIGNAL), 5);
+	serve();
+	assert_int_equal(capture_stats()->n_consumers, 1);
+	capq_close(&q);
+	frame_of(1, 100);
+	read_all(&other, &g);
+	assert_int_equal(g.n[BT_EPB], 1);
+}
+
+static void bad_requests_are_refused(void **state)
+{
+	(void)state;
+	refused("capture\n", "must begin");
+	refused("capture nodes=n7", "nodes=");
+	refused("capture snaplen=1", "snaplen=");
+	refused("capture filter=00", "filter=");
+}
+
+/* Nobody but us can change what is queued, or the size of it. */
+static void the_queue_is_read_only(void **state)
+{
+	char buf[CMSG_SPACE(sizeof(int))], text[8], again[40];
+	struct iovec iov = { text, sizeof(text) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = sizeof(buf) };
+	struct cap_queue q;
+	int fd;
+
+	(void)state;
+	connect_queue(&q, "capture");
+	assert_int_equal(recvmsg(q.fd, &msg, 0), 2);
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	assert_ptr_equal(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+	assert_int_equal(pwrite(fd, "x", 1, 4096), -1);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(ftruncate(fd, 1 << 30), -1);
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8192), -1);
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
+	close(q.fd);
+	q.fd = open(again, O_RDWR);
+	assert_true(q.fd < 0 || mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, q.fd, 0) == MAP_FAILED);
+	close(q.fd);
+	close(fd);
+	serve();
+}
+
+/* Where our own writable mapping of a queue is. */
+static uint8_t *our_map(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[300];
+	unsigned long at = 0;
+
+	assert_non_null(f);
+	while (!at && fgets(line, sizeof(line), f))
+		if (strstr(line, "memfd:capture") && strstr(line, " rw-s "))
+			at = strtoul(line, NULL, 16);
+	fclose(f);
+	assert_true(at);
+	return (uint8_t *)at;
+}
+
+/* A page that cannot be had ends that capture, and no other. */
+static void a_lost_page_ends_one_capture(void **state)
+{
+	char empty[] = "/tmp/test_capture.XXXXXX", socket[80];
+	int fd = mkstemp(empty);
+	struct cap_queue q, other;
+	struct got g = { 0 };
+
+	(void)state;
+	snprintf(socket, sizeof(socket), "%s.n1", path);
+	assert_int_equal(ports_start(&stations[1], socket), 0);		/* it handles SIGBUS */
+	request(&q, "capture");
+	/* A file without a page there raises it. */
+	assert_ptr_not_equal(mmap(our_map() + 3 * 4096, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+			     MAP_FAILED);
+	request(&other, "capture");
+	frame_of(1, JS_MTU);
+	loop_timers(now_ns() + 1000000000);
+	assert_int_equal(capture_stats()->n_consumers, 1);
+	frame_of(1, 100);
+	read_all(&other, &g);
+	assert_int_equal(g.n[BT_EPB], 2);
+	capq_close(&q);
+	ports_stop(&stations[1]);
+	unlink(empty);
+	close(fd);
 }
 
 int main(void)
@@ -214,6 +428,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(frames_arrive, setup, teardown),
 		cmocka_unit_test_setup_teardown(drops_are_told_at_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(nodes_are_those_at_the_request, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_queue_goes_round, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_full_queue_has_room_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_consumer_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(lies_are_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_requests_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_queue_is_read_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lost_page_ends_one_capture, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
