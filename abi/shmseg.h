@@ -47,7 +47,12 @@
 
 /* --- blocks --------------------------------------------------------------- */
 
-/* A piece of a buffer in a queue. */
+/*
+ * A piece of a buffer in a queue.  In js_sock.snd and .rcv the upper three bits
+ * of off and of len are js_sock.fences when it was written, modulo 64: so a
+ * thread that was fenced does not write over what another has put there since
+ * (so_piece_put() of stack/shm/commit.h).
+ */
 struct js_piece {
 	uint16_t buf;
 	uint16_t off;
@@ -88,6 +93,7 @@ struct js_so {
 	uint64_t rcvq_us;		/* auto-tuning: since then, */
 	uint32_t rcvq_bytes;		/* when rcv_bytes was this, low half */
 	uint32_t rcvq_space;		/* octets taken in the best round trip so far */
+	uint32_t rcv_fence;		/* js_sock.fences when rcv_last was begun: likewise */
 };
 
 /* js_so.urg: one octet out of band, as sockets have it */
@@ -180,6 +186,7 @@ struct js_sock {
 	_Atomic uint32_t retired;		/* [C] slots a fenced process may write into */
 	_Atomic uint32_t fences;		/* [C] fences so far: see js_so.fence_seen */
 	uint32_t resv0;
+	_Atomic uint64_t ooo_retired;		/* [C] of ooo[], likewise */
 	_Atomic uint32_t pending;		/* [A] output was cut short: queue full, or no buffer */
 	_Atomic uint64_t deadline_us;		/* [A] tcp_poll_at() of the last commit */
 	_Atomic uint32_t topt[JS_N_TOPTS];	/* [A] JS_TOPT_* */
@@ -207,6 +214,8 @@ struct js_stack_hdr {
 	alignas(64) _Atomic uint32_t lock;	/* [A] stack/shm/lock.h */
 	_Atomic uint64_t send_order;		/* [L] SENDs made so far, by all processes: js_op.cookie */
 	_Atomic uint32_t lock_sock;		/* [L] the socket the holder works on: for those who look */
+	_Atomic uint32_t n_held;		/* [C] in held[] */
+	_Atomic uint16_t held[2 * JS_N_PLACES];	/* [C] buffers that a fenced thread may write into: not FREEd before it has come back */
 	alignas(64) _Atomic uint32_t dead;	/* [A] not 0: child or ring has gone; an errno */
 	_Atomic uint32_t child_work;		/* [A] JS_WORK_*: left for the child */
 	alignas(64) _Atomic uint64_t app_deadline_us;	/* [A] earliest deadline that a process set; child takes it with exchange */

@@ -118,6 +118,8 @@ struct child {
 	bool want_scan;			/* some socket's output was cut short */
 	bool want_sweep;		/* some buffers may be nobody's any more: reclaim_sweep() */
 	uint64_t sweep_us;		/* … not before */
+	uint16_t held[2 * MAX_PROCS];	/* the truth of js_stack_hdr.held */
+	uint32_t n_held;
 	uint32_t lost_queues;		/* bit i: queue i's process has ended: so are its Tx buffers */
 	uint32_t next_srv_id;
 	struct proc procs[MAX_PROCS];
@@ -191,6 +193,7 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run);	/* lock held
 /* All that processes have published was fetched, or 20 ms have passed; lock held. */
 void reclaim_wait_fetched(struct child *c);
 void reclaim_back(struct child *c, int i, uint32_t queue);	/* it goes on, with this one */
+bool reclaim_is_any_fenced(const struct child *c);
 void reclaim_old(struct child *c, int i);	/* and has given back what it knew of through it */
 void reclaim_left(struct child *c);		/* FREE what is in js_stack_hdr.left; lock held */
 void reclaim_want_sweep(struct child *c);	/* with the next turn */

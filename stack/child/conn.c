@@ -60,8 +60,10 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	c->n_socks++;
 	c->max_sock = MAX(c->max_sock, idx + 1);
 	sh = &c->stk.socks[idx];
+	if (!reclaim_is_any_fenced(c))
+		so_unretire(sh);	/* from before it was released */
 	tcp_init(&tcb, &cfg);
-	so.fence_seen = atomic_load(&sh->fences);
+	so.fence_seen = so.rcv_fence = atomic_load(&sh->fences);
 	so_init_block(sh, &tcb, &so);
 	atomic_store(&sh->notify, 0);
 	atomic_store(&sh->opts, family == AF_INET6 ? JS_SO_V6 : 0);

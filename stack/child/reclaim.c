@@ -242,6 +242,8 @@ void reclaim_sweep(struct child *c)
 	c->lost_queues &= ~queues;
 	memset(owned, 0, sizeof(owned));
 	memset(reached, 0, sizeof(reached));
+	for (uint32_t i = 0; i < c->n_held; i++)
+		reached[c->held[i] / 64] |= 1ull << c->held[i] % 64;
 	/* In this order: of what arrives meanwhile there is an event. */
 	find_owned(c, queues, owned);
 	find_reached(c, reached);
@@ -254,6 +256,65 @@ void reclaim_sweep(struct child *c)
 	batch_free(&b);
 	if (n)
 		log_trace("%u buffers were nobody's any more", n);
+}
+
+/* --- what a fenced thread may still write into ------------------------------------ */
+
+static void hold_one(struct child *c, uint16_t id)
+{
+	if (c->n_held == ARRAY_SIZE(c->held))
+		return;		/* two for each process: somebody wrote nonsense */
+	atomic_store(&c->stk.hdr->held[c->n_held], id);
+	c->held[c->n_held++] = id;
+	atomic_store(&c->stk.hdr->n_held, c->n_held);
+}
+
+/* The last buffers of the socket that it was working on.  What follows them it
+ * had allocated itself. */
+static void hold(struct child *c)
+{
+	uint32_t idx = atomic_load(&c->stk.hdr->lock_sock);
+	struct so_txn t;
+
+	if (idx >= c->max_sock || so_begin(&c->stk.socks[idx], &t))
+		return;
+	if (t.s.snd_tail != t.s.snd_head)
+		hold_one(c, t.s.snd_last.buf);
+	if (t.s.rcv_tail != t.s.rcv_head)
+		hold_one(c, t.s.rcv_last.buf);
+}
+
+bool reclaim_is_any_fenced(const struct child *c)
+{
+	for (int i = 0; i < MAX_PROCS; i++) {
+		if (c->procs[i].used && c->procs[i].fenced)
+			return true;
+	}
+	return false;
+}
+
+/* All of that may be used again, unless one of them has not come back.  What
+ * was given up meanwhile, nobody has FREEd: stk_free(). */
+static void unretire(struct child *c)
+{
+	static buf_map reached;
+	struct batch b = { .c = c };
+
+	if (reclaim_is_any_fenced(c))
+		return;
+	for (uint32_t k = 0; k < c->max_sock; k++)
+		so_unretire(&c->stk.socks[k]);
+	if (!c->n_held)
+		return;
+	memset(reached, 0, sizeof(reached));
+	find_reached(c, reached);
+	for (uint32_t i = 0; i < c->n_held; i++) {
+		if (!(reached[c->held[i] / 64] >> c->held[i] % 64 & 1))
+			batch_put(&b, c->held[i]);
+	}
+	batch_free(&b);
+	c->n_held = 0;
+	atomic_store(&c->stk.hdr->n_held, 0);
 }
 
 /* --- processes ---------------------------------------------------------------------- */
@@ -299,6 +360,8 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 	pid_t pid = may_run ? tgid_of(owner) : 0;
 
 	log_trace("lock taken from thread %u, %s", owner, may_run ? "stopped" : "dead");
+	if (may_run)
+		hold(c);
 	for (uint32_t i = 0; i < c->max_sock; i++) {
 		if (c->socks[i].kind != CK_FREE)
 			so_fence(&c->stk.socks[i], may_run);
@@ -311,17 +374,6 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 	}
 	reclaim_want_sweep(c);
 	look_at_all(c);
-}
-
-/* The fenced may write into slots as long as one of them has not come back. */
-static void unretire(struct child *c)
-{
-	for (int i = 0; i < MAX_PROCS; i++) {
-		if (c->procs[i].used && c->procs[i].fenced)
-			return;
-	}
-	for (uint32_t k = 0; k < c->max_sock; k++)
-		so_unretire(&c->stk.socks[k]);
 }
 
 void reclaim_back(struct child *c, int i, uint32_t queue)

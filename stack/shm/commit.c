@@ -34,6 +34,13 @@ static unsigned int free_slot(const struct js_sock *so, uint64_t seen)
 	return slot < JS_N_SLOTS ? slot : 0;
 }
 
+/* The same of ooo[]; -1 none. */
+static int free_ooo(const struct js_sock *so, uint64_t map)
+{
+	map |= atomic_load_explicit(&so->ooo_retired, memory_order_relaxed);
+	return __builtin_ffsll((long long)~map) - 1;
+}
+
 /* Cursors and pieces of the socket buffers are within their rings. */
 static bool so_sane(const struct js_so *s)
 {
@@ -75,6 +82,8 @@ int so_begin(struct js_sock *so, struct so_txn *t)
 			break;
 	}
 	t->slot = free_slot(so, t->seen);
+	t->ooo_slot = free_ooo(so, t->s.ooo_map);
+	t->fences = atomic_load_explicit(&so->fences, memory_order_relaxed);
 	if (!so_sane(&t->s))
 		return -EUCLEAN;
 	v = (struct tcp_view){ .snd_cc = t->s.snd_cc };
@@ -101,6 +110,7 @@ int so_commit(struct so_txn *t)
 		return -ESTALE;
 	t->seen = next;
 	t->slot = free_slot(so, next);
+	t->ooo_slot = free_ooo(so, t->s.ooo_map);
 	fault_here(FAULT_AFTER_COMMIT);
 	return 0;
 }
@@ -109,6 +119,8 @@ void so_fence(struct js_sock *so, bool may_run)
 {
 	uint64_t seen = atomic_load_explicit(&so->commit, memory_order_acquire);
 	uint32_t retire = may_run ? 1u << free_slot(so, seen) : 0;
+	int ooo = may_run && SLOT(seen) < JS_N_SLOTS ?
+		free_ooo(so, so->slot[SLOT(seen)].so.ooo_map) : -1;
 
 	while (!atomic_compare_exchange_weak_explicit(&so->commit, &seen,
 						      COMMIT(GEN(seen) + 1, SLOT(seen)),
@@ -117,13 +129,36 @@ void so_fence(struct js_sock *so, bool may_run)
 		;
 	if (may_run) {
 		atomic_fetch_or_explicit(&so->retired, retire, memory_order_relaxed);
+		if (ooo >= 0)
+			atomic_fetch_or_explicit(&so->ooo_retired, 1ull << ooo,
+						 memory_order_relaxed);
 		atomic_fetch_add_explicit(&so->fences, 1, memory_order_relaxed);
 	}
+}
+
+void so_piece_put(struct so_txn *t, struct js_piece *at, struct js_piece p)
+{
+	typedef uint64_t __attribute__((may_alias)) word_t;
+	/* acquire: the look at commit comes behind it */
+	uint64_t new, old = __atomic_load_n((word_t *)at, __ATOMIC_ACQUIRE);
+
+	p.off |= (uint16_t)(t->fences << 13);
+	p.len |= (uint16_t)(t->fences >> 3 << 13);
+	memcpy(&new, &p, sizeof(new));
+	do {
+		/* What we loaded may be another's, but if we were not fenced by
+		 * now it is from before: then we write over that or not at all. */
+		if (atomic_load_explicit(&t->so->commit, memory_order_relaxed) != t->seen)
+			return;
+		fault_here(FAULT_IN_QUEUE);
+	} while (!__atomic_compare_exchange_n((word_t *)at, &old, new, false,
+					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 }
 
 void so_unretire(struct js_sock *so)
 {
 	atomic_store_explicit(&so->retired, 0, memory_order_relaxed);
+	atomic_store_explicit(&so->ooo_retired, 0, memory_order_relaxed);
 }
 
 void so_init_block(struct js_sock *so, const struct tcpcb *tcb, const struct js_so *s)
@@ -150,6 +185,8 @@ void fault_init(void)
 		[FAULT_BEFORE_COMMIT] = "before-commit",
 		[FAULT_AFTER_COMMIT] = "after-commit",
 		[FAULT_AFTER_PUBLISH] = "after-publish",
+		[FAULT_IN_QUEUE] = "in-queue",
+		[FAULT_IN_COPY] = "in-copy",
 	};
 	const char *want = getauxval(AT_SECURE) ? NULL : getenv("JETSTREAM_FAULT");
 	const char *times;
@@ -159,7 +196,7 @@ void fault_init(void)
 		fault_signal = SIGSTOP;
 		want += 5;
 	}
-	for (unsigned int f = FAULT_BEFORE_COMMIT; want && f <= FAULT_AFTER_PUBLISH; f++) {
+	for (unsigned int f = FAULT_BEFORE_COMMIT; want && f < FAULT_N; f++) {
 		size_t len = strlen(names[f]);
 
 		if (strncmp(want, names[f], len) || (want[len] && want[len] != ':'))

@@ -17,25 +17,39 @@
  * again by the retransmission timer.
  *
  * A fence (so_fence(), the child only) makes every commit that was begun
- * before it fail.  A thread that is only stopped may go on later: it can
- * still write into the slot it had chosen, so that slot is retired, and into
- * the free part of the last buffer of so_snd, so that one is not appended to
- * any more (js_so.fence_seen).
+ * before it fail.  A thread that is only stopped may go on later, and write
+ *
+ *	the slot it had chosen: that is retired;
+ *	the entry of ooo[] it had chosen: retired, too;
+ *	entries of so_snd and so_rcv from the last one on: by compare-and-swap
+ *		with what stood there before the fence.  What others write
+ *		there later differs in its tag;
+ *	the free parts of the last buffers of so_snd and so_rcv: those are not
+ *		appended to any more (js_so.fence_seen, .rcv_fence), nor FREEd
+ *		(js_stack_hdr.held) before it has come back.
+ *
+ * Buffers that it had just allocated stay its queue's until then.
  */
 #ifndef STACK_SHM_COMMIT_H
 #define STACK_SHM_COMMIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "abi/shmseg.h"
 #include "stack/engine/tcp.h"
+
+#define JS_PIECE_MASK	0x1fffu	/* of js_piece.off and .len in a ring: behind it the tag */
 
 /* A private copy of a control block, being worked on. */
 struct so_txn {
 	struct js_sock *so;
 	uint64_t seen;			/* js_sock.commit at so_begin() */
 	unsigned int slot;		/* to be written: chosen at so_begin(), as so_fence() expects */
+	int ooo_slot;			/* of ooo[], to be written: likewise; -1 none */
+	uint32_t fences;		/* js_sock.fences then */
 	bool room;			/* so_output() has made it writable: so_finish() wakes writers */
 	struct tcpcb tcb;
 	struct js_so s;
@@ -61,6 +75,24 @@ int so_commit(struct so_txn *t);
  */
 void so_fence(struct js_sock *so, bool may_run);
 
+/* Put @p into the ring of so_snd or so_rcv, unless we were fenced. */
+void so_piece_put(struct so_txn *t, struct js_piece *at, struct js_piece p);
+
+/* A piece in a ring, by one load: others may write there meanwhile. */
+static inline struct js_piece so_piece(const struct js_piece *at)
+{
+	typedef uint64_t __attribute__((may_alias)) word_t;
+	uint64_t word = __atomic_load_n((const word_t *)at, __ATOMIC_RELAXED);
+	struct js_piece p;
+
+	static_assert(sizeof(p) == sizeof(word) && offsetof(struct js_sock, snd) % 8 == 0 &&
+		      offsetof(struct js_sock, rcv) % 8 == 0, "a piece is a word");
+	memcpy(&p, &word, sizeof(p));
+	p.off &= JS_PIECE_MASK;
+	p.len &= JS_PIECE_MASK;
+	return p;
+}
+
 /* All that were fenced are gone or have come back: slots may be used again.
  * Context: child, lock held */
 void so_unretire(struct js_sock *so);
@@ -69,8 +101,13 @@ void so_unretire(struct js_sock *so);
 void so_init_block(struct js_sock *so, const struct tcpcb *tcb, const struct js_so *s);
 
 /* Points at which tests kill a process, or with "stop-" stop it:
- * JETSTREAM_FAULT=[stop-]NAME[:N[:M]] in its environment, every Nth time, M times. */
-enum fault { FAULT_NONE, FAULT_BEFORE_COMMIT, FAULT_AFTER_COMMIT, FAULT_AFTER_PUBLISH };
+ * JETSTREAM_FAULT=[stop-]NAME[:N[:M]] in its environment, every Nth time, M times.
+ * In a queue: about to write into a ring or ooo[]; in a copy: into a buffer
+ * that others reach. */
+enum fault {
+	FAULT_NONE, FAULT_BEFORE_COMMIT, FAULT_AFTER_COMMIT, FAULT_AFTER_PUBLISH,
+	FAULT_IN_QUEUE, FAULT_IN_COPY, FAULT_N
+};
 void fault_init(void);
 void fault_here(enum fault f);
 

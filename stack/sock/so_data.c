@@ -71,6 +71,7 @@ static uint32_t fill(struct stk *stk, struct js_piece *piece, struct cursor *c, 
 	if (!mem)
 		return 0;
 	max = MIN(max, (uint32_t)JS_BUF_SIZE - piece->off - piece->len);
+	fault_here(FAULT_IN_COPY);
 	while (done < max) {
 		uint8_t *src;
 		size_t k = cursor_next(c, &src, max - done);
@@ -90,7 +91,7 @@ static uint32_t fill(struct stk *stk, struct js_piece *piece, struct cursor *c, 
 static void snd_push(struct so_txn *t, struct js_piece piece)
 {
 	if (t->s.snd_tail != t->s.snd_head)
-		t->so->snd[(t->s.snd_tail - 1) % JS_SND_ENTRIES] = t->s.snd_last;
+		so_piece_put(t, &t->so->snd[(t->s.snd_tail - 1) % JS_SND_ENTRIES], t->s.snd_last);
 	t->s.snd_last = piece;
 	t->s.snd_tail++;
 }
@@ -99,16 +100,15 @@ static void snd_push(struct so_txn *t, struct js_piece piece)
  * buffer of our own.  0 or -Exxx. */
 static int fresh_last(struct stk *stk, struct so_txn *t)
 {
-	uint32_t fences = atomic_load_explicit(&t->so->fences, memory_order_relaxed);
 	struct js_piece *last = &t->s.snd_last;
 	const uint8_t *src;
 	uint8_t *dst;
 	uint16_t id;
 	int n;
 
-	if (t->s.fence_seen == fences)
+	if (t->s.fence_seen == t->fences)
 		return 0;
-	t->s.fence_seen = fences;
+	t->s.fence_seen = t->fences;
 	if (t->s.snd_head == t->s.snd_tail || last->len == JS_BUF_SIZE)
 		return 0;
 	n = bufcache_get(&stk->bc, &id, 1, true);

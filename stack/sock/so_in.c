@@ -95,8 +95,9 @@ static struct js_piece rcv_piece(const struct so_txn *t, uint32_t i)
 static void rcv_push(struct so_txn *t, struct js_piece piece)
 {
 	if (t->s.rcv_tail != t->s.rcv_head)
-		t->so->rcv[(t->s.rcv_tail - 1) % JS_RCV_ENTRIES] = t->s.rcv_last;
+		so_piece_put(t, &t->so->rcv[(t->s.rcv_tail - 1) % JS_RCV_ENTRIES], t->s.rcv_last);
 	t->s.rcv_last = piece;
+	t->s.rcv_fence = t->fences;
 	t->s.rcv_tail++;
 	t->s.rcv_cc += piece.len;
 }
@@ -134,8 +135,9 @@ static bool compact(struct stk *stk, struct so_txn *t, const struct packet *p,
 	uint32_t done = 0;
 
 	if (len > COMPACT_MAX || t->s.rcv_head == t->s.rcv_tail || !dst ||
-	    last->off + last->len + len > JS_BUF_SIZE)
-		return false;
+	    last->off + last->len + len > JS_BUF_SIZE || t->s.rcv_fence != t->fences)
+		return false;	/* or a thread that was fenced may write there, too */
+	fault_here(FAULT_IN_COPY);
 	dst += last->off + last->len;
 	while (done < len) {
 		uint32_t at = from + done;
@@ -164,7 +166,7 @@ static struct js_ooo ooo_read(const struct js_sock *so, int i)
 static void ooo_keep(struct so_txn *t, const struct packet *p, uint32_t from,
 		     uint32_t len, uint32_t seq, uint32_t *used)
 {
-	int slot = __builtin_ffsll((long long)~t->s.ooo_map) - 1;
+	int slot = t->ooo_slot;
 	struct js_ooo *o;
 	uint32_t first = from / JS_BUF_SIZE;
 	uint32_t last = (from + len - 1) / JS_BUF_SIZE;
@@ -172,6 +174,7 @@ static void ooo_keep(struct so_txn *t, const struct packet *p, uint32_t from,
 	if (slot < 0 || last >= p->ev.n_buf)
 		return;		/* the engine was told; it will be sent again */
 	o = &t->so->ooo[slot];
+	fault_here(FAULT_IN_QUEUE);
 	*o = (struct js_ooo){ .seq = seq, .len = len, .off = (uint16_t)(from % JS_BUF_SIZE),
 			      .n_buf = (uint8_t)(last - first + 1) };
 	for (uint32_t i = first; i <= last; i++) {
@@ -375,9 +378,10 @@ static int input(struct stk *stk, struct packet *p)
 	syn = p->seg.flags & TH_SYN || p->ev.uucpi & JS_UUCPI_RXVCI;
 	if (syn && !stk->is_child)
 		return 0;
+	atomic_store_explicit(&stk->hdr->lock_sock, idx, memory_order_relaxed);
 	err = so_begin(&stk->socks[idx], &t);
 	if (!err && stk_is_robbed(stk))
-		err = -ESTALE;	/* see begin() in so_data.c */
+		err = -ESTALE;	/* see so_txn_begin() */
 	if (err)
 		return err;
 	if (is_seen(stk, &t, p)) {

@@ -307,19 +307,6 @@ void so_tell_child(struct stk *stk, uint32_t sock);
 /* Increment the futex words and wake; tokens for pollers. */
 void so_wakeup(struct stk *stk, uint32_t sock, unsigned int wake);
 
-/* A piece in a ring, by one load: others may write there meanwhile. */
-static inline struct js_piece so_piece(const struct js_piece *ring)
-{
-	typedef uint64_t __attribute__((may_alias)) word_t;
-	uint64_t word = __atomic_load_n((const word_t *)ring, __ATOMIC_RELAXED);
-	struct js_piece p;
-
-	static_assert(sizeof(p) == sizeof(word) && offsetof(struct js_sock, snd) % 8 == 0 &&
-		      offsetof(struct js_sock, rcv) % 8 == 0, "a piece is a word");
-	memcpy(&p, &word, sizeof(p));
-	return p;
-}
-
 /* Drop @n acknowledged octets from so_snd; buffers go back. */
 void so_snd_drop(struct stk *stk, struct so_txn *t, uint32_t n, uint32_t una_before);
 

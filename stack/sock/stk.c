@@ -253,9 +253,23 @@ int stk_reattach(struct stk *stk, uint32_t queue)
 
 /* --- returning buffers -------------------------------------------------------------- */
 
+/* Somebody may write there who was fenced; the child frees it when he cannot. */
+static bool is_held(const struct stk *stk, uint16_t id)
+{
+	uint32_t n = atomic_load_explicit(&stk->hdr->n_held, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < n && i < ARRAY_SIZE(stk->hdr->held); i++) {
+		if (atomic_load_explicit(&stk->hdr->held[i], memory_order_relaxed) == id)
+			return true;
+	}
+	return false;
+}
+
 void stk_free(struct stk *stk, const uint16_t *bufs, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
+		if (is_held(stk, bufs[i]))
+			continue;
 		/* More than a socket can hold: somebody wrote nonsense.  The
 		 * child finds what nobody reaches. */
 		if (stk->n_defer == STK_DEFER_MAX)

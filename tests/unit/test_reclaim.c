@@ -271,6 +271,22 @@ static void was_killed(pid_t pid)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+/* Stopped at @fault in @what, and robbed. */
+static pid_t fenced_in(struct half *h, struct app *app, int place, const char *fault,
+		       void (*what)(struct half *h, struct app *app))
+{
+	pid_t pid = process(h, app, fault, what);
+	int status;
+
+	h->c.procs[place].pid = pid;
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	child_lock(&h->c);
+	child_unlock(&h->c);
+	assert_true(h->c.procs[place].fenced);
+	return pid;
+}
+
 /* --- tests --------------------------------------------------------------------------- */
 
 /* Killed behind the commit of a recv(), its FREEs not published. */
@@ -426,18 +442,11 @@ static void tx_buffers_beside_a_fenced_process(void **state)
 	struct app slow, dead;
 	unsigned int before;
 	pid_t pid;
-	int status;
 
 	(void)state;
 	connect_both(0);
 	attach(&a, &slow);
-	pid = process(&a, &slow, "stop-before-commit", do_send);
-	a.c.procs[1].pid = pid;
-	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	assert_true(WIFSTOPPED(status));
-	child_lock(&a.c);	/* robs it */
-	child_unlock(&a.c);
-	assert_true(a.c.procs[1].fenced);
+	pid = fenced_in(&a, &slow, 1, "stop-before-commit", do_send);
 	/* Not sooner: the slow one would have a copy of its channel. */
 	attach(&a, &dead);
 	TURN_UNTIL(!a.c.want_sweep);
@@ -454,6 +463,279 @@ static void tx_buffers_beside_a_fenced_process(void **state)
 	assert_int_equal(a.c.lost_queues, 0);
 }
 
+/* --- a thread that goes on after it was fenced -------------------------------------- */
+
+/* It goes on, and finds that it has lost its queue. */
+static void goes_on(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGCONT);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+}
+
+/* Other octets than those that are sent next. */
+static void do_send_other(struct half *h, struct app *app)
+{
+	static uint8_t other[50000];
+	struct iovec iov = { other, sizeof(other) };
+	uint16_t id;
+
+	memset(other, 0xee, sizeof(other));
+	/* With buffers at hand, so that it goes on behind the last one. */
+	if (stk_lock(&app->stk) || bufcache_get(&app->stk.bc, &id, 1, true) != 1)
+		return;
+	bufcache_put(&app->stk.bc, &id, 1);
+	stk_unlock(&app->stk);
+	so_send(&app->stk, h->sock, h->gen, &iov, 1, 0);
+}
+
+static void do_input(struct half *h, struct app *app)
+{
+	(void)h;
+	if (stk_lock(&app->stk))
+		return;
+	so_input_events(&app->stk, 64);
+	stk_unlock(&app->stk);
+}
+
+static void read_all(size_t len)
+{
+	size_t n = 0;
+
+	while (n < len) {
+		ssize_t k;
+
+		TURN_UNTIL(info_of(&b).rcv_cc);
+		k = recv_some(&b.app.stk, &b, got + n, len - n);
+		assert_true(k > 0);
+		n += (size_t)k;
+	}
+	assert_memory_equal(got, data, len);
+}
+
+/* What it writes late into so_snd does not count: into the ring, or behind the
+ * last buffer.  @reuse: that has been sent meanwhile, and may be another's. */
+static void late_into_so_snd(const char *fault, bool reuse)
+{
+	const size_t len = 2000000;
+	struct app slow;
+	size_t at = 26000;
+	pid_t pid;
+
+	connect_both(0);
+	attach(&a, &slow);
+	atomic_store(&rig.hold, true);
+	send_all(&a, data, 6000);	/* a buffer and a part of one */
+	pid = fenced_in(&a, &slow, 1, fault, do_send_other);
+	send_all(&a, data + 6000, 20000);
+	if (reuse) {
+		let_go();
+		TURN_UNTIL(info_of(&b).rcv_cc == at && !info_of(&a).snd_cc);
+		atomic_store(&rig.hold, true);
+		send_all(&a, data + at, len - at);
+		at = len;
+	}
+	goes_on(pid);
+	detach(&slow);
+	let_go();
+	send_all(&a, data + at, len - at);
+	read_all(len);
+	TURN_UNTIL(!a.c.procs[1].used && !a.c.want_sweep && !info_of(&a).snd_cc);
+}
+
+static void late_write_into_the_ring(void **state)
+{
+	(void)state;
+	late_into_so_snd("stop-in-queue", false);
+}
+
+static void late_write_behind_the_last_buffer(void **state)
+{
+	(void)state;
+	late_into_so_snd("stop-in-copy", false);
+}
+
+static void late_write_into_a_buffer_sent(void **state)
+{
+	(void)state;
+	late_into_so_snd("stop-in-copy", true);
+}
+
+/* The same with the last buffer of so_rcv.  @reuse: others have read and freed it. */
+static void late_into_so_rcv(bool reuse)
+{
+	struct app slow;
+	struct js_event ev;
+	size_t at = 0;
+	pid_t pid;
+
+	connect_both(500);
+	attach(&b, &slow);
+	send_all(&a, data, 500);
+	TURN_UNTIL(info_of(&b).rcv_cc == 500 && !info_of(&a).snd_cc);
+	/* The second segment is to be copied behind the first. */
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+				 &(struct iovec){ data + 500, 500 }, 1, 0), 500);
+	RIG_UNTIL(poolc_event_peek(&b.c.stk.pc, &ev));
+	pid = fenced_in(&b, &slow, 1, "stop-in-copy", do_input);
+	TURN_UNTIL(info_of(&b).rcv_cc == 1000);
+	if (reuse) {
+		at = 1000;
+		assert_int_equal(recv_some(&b.app.stk, &b, got, at), at);
+		assert_memory_equal(got, data, at);
+	}
+	/* Into whatever buffers are free now. */
+	for (size_t n = 1000; n < 11000; n += 500) {
+		send_all(&a, data + n, 500);
+		TURN_UNTIL(info_of(&b).rcv_cc == n + 500 - at);
+	}
+	goes_on(pid);
+	detach(&slow);
+	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 11000 - at);
+	assert_memory_equal(got, data + at, 11000 - at);
+	TURN_UNTIL(!b.c.procs[1].used && !b.c.want_sweep && !owned(&b, BUF_RX));
+	assert_int_equal(b.c.n_held, 0);
+}
+
+static void late_write_behind_what_has_come(void **state)
+{
+	(void)state;
+	late_into_so_rcv(false);
+}
+
+static void late_write_into_a_buffer_read(void **state)
+{
+	(void)state;
+	late_into_so_rcv(true);
+}
+
+/* The frame of a's next segment arrives spoilt, the one behind it well. */
+static void lose_one(size_t at)
+{
+	struct js_event ev;
+	unsigned int frames;
+
+	rig_lock();
+	rig.flip_next = 8 * 100;
+	frames = (unsigned int)stations[2].st.rx_bad_crc;
+	rig_unlock();
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+					 &(struct iovec){ data + at + SEG * i, SEG }, 1, 0), SEG);
+	RIG_UNTIL(poolc_event_peek(&b.c.stk.pc, &ev));
+	rig_lock();
+	assert_int_equal(stations[2].st.rx_bad_crc, frames + 1);
+	rig_unlock();
+}
+
+/* And into the list of what is out of order. */
+static void late_writes_out_of_order(void **state)
+{
+	struct app slow;
+	pid_t pid;
+
+	(void)state;
+	connect_both(SEG);
+	attach(&b, &slow);
+	send_all(&a, data, SEG);
+	TURN_UNTIL(info_of(&b).rcv_cc == SEG && !info_of(&a).snd_cc);
+	lose_one(SEG);
+	pid = fenced_in(&b, &slow, 1, "stop-in-queue", do_input);
+	TURN_UNTIL(info_of(&b).rcv_cc == 3 * SEG && !info_of(&a).snd_cc);
+	lose_one(3 * SEG);
+	turn(&b);	/* keeps the second aside, and says so */
+	goes_on(pid);
+	detach(&slow);
+	TURN_UNTIL(info_of(&b).rcv_cc == 5 * SEG);
+	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 5 * SEG);
+	assert_memory_equal(got, data, 5 * SEG);
+	TURN_UNTIL(!b.c.procs[1].used && !b.c.want_sweep && !owned(&b, BUF_RX));
+}
+
+/* --- what it had not told anybody ------------------------------------------------------ */
+
+/* Committed, not published, no deadline noted: who robs it sees to that. */
+static void untold_deadline(void **state)
+{
+	struct app slow;
+	pid_t pid;
+
+	(void)state;
+	connect_both(0);
+	attach(&a, &slow);
+	send_all(&a, data, 1000);
+	TURN_UNTIL(info_of(&b).rcv_cc == 1000 && !info_of(&a).snd_cc);
+	pid = fenced_in(&a, &slow, 1, "stop-after-commit", do_send);
+	assert_int_equal(info_of(&a).snd_cc, 50000);
+	TURN_UNTIL(info_of(&b).rcv_cc == 51000);
+	goes_on(pid);
+	detach(&slow);
+}
+
+/* It goes on and writes over the deadline what was true for its commit. */
+static void late_deadline(void **state)
+{
+	struct app slow;
+	pid_t pid;
+
+	(void)state;
+	connect_both(0);
+	attach(&a, &slow);
+	send_all(&b, data, 1000);
+	TURN_UNTIL(info_of(&a).rcv_cc == 1000 && !info_of(&b).snd_cc);
+	pid = fenced_in(&a, &slow, 1, "stop-after-publish", do_recv);
+	assert_int_equal(info_of(&a).rcv_cc, 0);
+	rig_lock();
+	rig.flip_next = 8 * 100;
+	rig_unlock();
+	send_all(&a, data, 1000);
+	RIG_UNTIL(stations[2].st.rx_bad_crc);
+	goes_on(pid);
+	TURN_UNTIL(info_of(&b).rcv_cc == 1000);
+	detach(&slow);
+}
+
+static void do_wait(struct half *h, struct app *app)
+{
+	uint32_t seq = so_seq(&app->stk, h->sock, JS_WAIT_RX);
+	struct so_info info;
+
+	if (so_info(&app->stk, h->sock, h->gen, &info) || info.rcv_cc)
+		_exit(2);
+	while (so_seq(&app->stk, h->sock, JS_WAIT_RX) == seq)
+		so_wait(&app->stk, h->sock, JS_WAIT_RX, seq, 0);
+	if (so_info(&app->stk, h->sock, h->gen, &info) || info.rcv_cc != 1000)
+		_exit(3);
+}
+
+/* It had taken a packet in, and would have woken the reader. */
+static void sleeper_is_woken(void **state)
+{
+	struct app slow, reader;
+	struct js_event ev;
+	pid_t pid, waits;
+	int status;
+
+	(void)state;
+	connect_both(0);
+	TURN_UNTIL(!info_of(&b).rcv_cc);
+	attach(&b, &slow);
+	attach(&b, &reader);
+	waits = process(&b, &reader, "", do_wait);
+	RIG_UNTIL(atomic_load(&b.c.stk.socks[b.sock].waiters[JS_WAIT_RX]));
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+				 &(struct iovec){ data, 1000 }, 1, 0), 1000);
+	RIG_UNTIL(poolc_event_peek(&b.c.stk.pc, &ev));
+	pid = fenced_in(&b, &slow, 1, "stop-after-publish", do_input);
+	RIG_UNTIL(waitpid(waits, &status, WNOHANG) == waits);
+	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+	goes_on(pid);
+	detach(&slow);
+	detach(&reader);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -464,6 +746,10 @@ int main(void)
 		CASE(thousands_in_one_call),
 		CASE(thousands_not_committed),
 		CASE(tx_buffers_beside_a_fenced_process),
+		CASE(late_write_into_the_ring), CASE(late_write_behind_the_last_buffer),
+		CASE(late_write_into_a_buffer_sent), CASE(late_write_behind_what_has_come),
+		CASE(late_write_into_a_buffer_read), CASE(late_writes_out_of_order),
+		CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken),
 	};
 
 	return cmocka_run_group_tests_name("reclaim", tests, NULL, NULL);
