@@ -60,6 +60,15 @@ static bool is_alike(const struct tcp_run *a, const struct tcp_run *b)
 	return a->mark == b->mark && (a->mark & RUN_LOST || a->sent == b->sent);
 }
 
+/* Run @i and its right neighbour are one, with the earlier time: so that nothing
+ * seems to have come back sooner than it has. */
+static void merge(struct tcpcb *tp, unsigned int i)
+{
+	if (run_clock_diff(tp->run[i].sent, tp->run[i + 1].sent) > 0)
+		tp->run[i + 1].sent = tp->run[i].sent;
+	run_remove(tp, i);
+}
+
 static void coalesce(struct tcpcb *tp)
 {
 	unsigned int i = 0;
@@ -67,19 +76,11 @@ static void coalesce(struct tcpcb *tp)
 	while (i + 1 < tp->n_runs) {
 		if (is_alike(&tp->run[i], &tp->run[i + 1])) {
 			tp->run[i + 1].mark |= tp->run[i].mark & RUN_AGAIN;
-			run_remove(tp, i);
+			merge(tp, i);
 		} else {
 			i++;
 		}
 	}
-}
-
-/* Run @i takes the fate of its right neighbour, with the earlier time. */
-static void merge(struct tcpcb *tp, unsigned int i)
-{
-	if (run_clock_diff(tp->run[i].sent, tp->run[i + 1].sent) > 0)
-		tp->run[i + 1].sent = tp->run[i].sent;
-	run_remove(tp, i);
 }
 
 /* Run @i and its right neighbour, neither of them SACKed, are one.  Where their
@@ -129,7 +130,6 @@ static void squeeze(struct tcpcb *tp)
 		    (least == tp->n_runs || run_len(tp, i) < run_len(tp, least)))
 			least = i;
 	if (least < tp->n_runs) {
-		tp->run[least].sent = tp->run[least + 1].sent;
 		run_remove(tp, least);
 	} else {
 		merge_unlike(tp, almost_alike(tp));
