@@ -62,7 +62,25 @@ void tcp_rtt_sent(struct tcpcb *tp, uint32_t seq, uint32_t end, bool is_rexmt, u
 	tp->rtt_start_us = now_us;
 }
 
-/* SEG.ACK moved SND.UNA. */
+/* SEG.ACK was sent for what was sent again, perhaps, but TSecr is older: the
+ * first copy had arrived, its ACK was lost, and RFC 7323, 4.3 has the second
+ * one echo the first.  That is how long RTO was, not the network.  But what
+ * comes sooner than a round trip after the second copy is for the first. */
+static bool is_ambiguous(const struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us)
+{
+	int32_t since;
+
+	if (!tp->n_runs || !(tp->run[0].mark & RUN_AGAIN))
+		return false;
+	since = run_clock_diff(tp->run[0].sent, run_clock(now_us));
+	if (since < 0)
+		return true;
+	if ((tp->rec_flags & RF_MIN_RTT) && (uint32_t)since < tp->min_rtt_us)
+		return false;
+	return seq_lt(seg->tsecr, tcp_tsval(tp, now_us - (uint32_t)since));
+}
+
+/* SEG.ACK moved SND.UNA; the scoreboard does not know it yet. */
 void tcp_rtt_acked(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us)
 {
 	uint32_t ticks;
@@ -75,7 +93,7 @@ void tcp_rtt_acked(struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us)
 			rtt_measured(tp, now_us - tp->rtt_start_us);
 		return;
 	}
-	if (!(tp->flags & TF_TS) || !seg->has_ts)
+	if (!(tp->flags & TF_TS) || !seg->has_ts || is_ambiguous(tp, seg, now_us))
 		return;
 	/* An echo from the future or the far past is no measurement. */
 	ticks = tcp_tsval(tp, now_us) - seg->tsecr;
