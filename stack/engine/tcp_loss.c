@@ -8,6 +8,7 @@
  *   window ends.  It finds lost retransmissions as well.
  * - Without: three duplicate ACKs, or fewer where fewer are in flight and
  *   nothing new can be sent (RFC 5827); then each partial ACK (RFC 6582).
+ *   After RTO as well, where they cannot be answers to what we sent in vain.
  * - RTO: tcp_loss_rto().
  *
  * All of them mark runs of the scoreboard (tcp_sack.c).  tcp_output() sends
@@ -26,6 +27,10 @@
  * 3708, 3168.
  */
 #include "stack/engine/tcp_var.h"
+
+/* An ACK that passes more had segments waiting behind a hole; what of them is
+ * sent again comes back as duplicate ACKs (RFC 6582, 4.1). */
+#define LEAP_SEGS	4
 
 /* SND.UNA was set: nothing is outstanding. */
 void tcp_loss_init(struct tcpcb *tp)
@@ -157,6 +162,7 @@ void tcp_loss_sent(struct tcpcb *tp, uint32_t start, uint32_t end, bool again, u
 void tcp_loss_ack_begin(struct tcpcb *tp, struct tcp_ack *ack)
 {
 	ack->top = tcp_sb_top(tp);
+	tcp_rack_age(tp, ack->now_us);
 	tcp_rack_dsack(tp, ack);
 	if (ack->dsack)
 		tp->undo_octets -= min_u32(tp->undo_octets, ack->dsack);
@@ -201,8 +207,13 @@ void tcp_loss_acked(struct tcpcb *tp, struct tcp_ack *ack)
 	if (tp->ca_state != TCP_CA_RECOVERY)
 		tcp_cc_acked(tp, newly_arrived(tp, ack), ack->now_us);
 
-	if (tp->ca_state == TCP_CA_OPEN) {
+	tp->rec_flags &= (uint16_t)~RF_LEAP;
+	if (ack->acked > LEAP_SEGS * tcp_eff_mss(tp))
+		tp->rec_flags |= RF_LEAP;
+	if (tp->ca_state != TCP_CA_RECOVERY)
 		tp->dupacks = 0;
+	if (tp->ca_state == TCP_CA_OPEN) {
+		/* Nothing to leave. */
 	} else if (seq_geq(tp->snd_una, tp->recover)) {
 		if (was_needless(tp, ack))
 			undo(tp);
@@ -276,6 +287,32 @@ static void prr(struct tcpcb *tp, const struct tcp_ack *ack)
 	tp->snd_cwnd = max_u32((uint32_t)(n < TCP_CWND_MAX - pipe ? pipe + n : TCP_CWND_MAX), smss);
 }
 
+/* Without SACK, DupThresh duplicate ACKs have come. */
+static void dupacks_detect(struct tcpcb *tp, struct tcp_ack *ack)
+{
+	uint32_t end;
+
+	if (tp->ca_state == TCP_CA_OPEN) {
+		/* Not for duplicates that our own retransmissions cause (RFC 6582, 3.2). */
+		if (seq_leq(tp->snd_una, tp->recover))
+			return;
+		if (tcp_mtu_lost(tp, ack->now_us, &end)) {
+			lose_probe(tp, end);
+			return;
+		}
+		enter_recovery(tp, ack);
+	} else if (tp->ca_state == TCP_CA_LOSS && !(tp->rec_flags & RF_LEAP) &&
+		   tp->snd_cwnd > tcp_eff_mss(tp)) {
+		/* They are not: what was sent again after RTO is lost again
+		 * (RFC 6582, 4.1).  Once, until SND.UNA moves. */
+		tp->rec_flags |= RF_LEAP;
+		congested(tp);
+	} else {
+		return;
+	}
+	tcp_sb_lose_first(tp);
+}
+
 static void detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack *ack)
 {
 	uint32_t wait_us, end;
@@ -289,15 +326,8 @@ static void detect(struct tcpcb *tp, const struct tcp_view *v, struct tcp_ack *a
 			lose_probe(tp, end);
 		else
 			enter_recovery(tp, ack);
-	} else if (tp->ca_state == TCP_CA_OPEN && tp->dupacks &&
-		   tcp_rack_is_dupthresh(tp, v) && seq_gt(tp->snd_una, tp->recover)) {
-		/* Not for duplicates that our own retransmissions cause (RFC 6582, 3.2). */
-		if (tcp_mtu_lost(tp, ack->now_us, &end)) {
-			lose_probe(tp, end);
-			return;
-		}
-		enter_recovery(tp, ack);
-		tcp_sb_lose_first(tp);
+	} else if (tp->dupacks && tcp_rack_is_dupthresh(tp, v)) {
+		dupacks_detect(tp, ack);
 	}
 }
 

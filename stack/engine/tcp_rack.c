@@ -125,8 +125,8 @@ uint32_t tcp_rack_detect(struct tcpcb *tp, const struct tcp_view *v, uint64_t no
 			 uint32_t *wait_us)
 {
 	uint32_t start = tp->snd_una, lost = 0, now = run_clock(now_us), wnd;
+	int32_t left, age;
 	unsigned int i;
-	int32_t left;
 
 	*wait_us = 0;
 	if (!(tp->rec_flags & RF_RACK) || !(tp->flags & TF_SACK))
@@ -135,10 +135,15 @@ uint32_t tcp_rack_detect(struct tcpcb *tp, const struct tcp_view *v, uint64_t no
 	for (i = 0; i < tp->n_runs; start = tp->run[i++].end) {
 		struct tcp_run *r = &tp->run[i];
 
-		if ((r->mark & (RUN_SACKED | RUN_LOST)) ||
-		    !sent_after(tp->rack_sent, tp->rack_end, r->sent, r->end))
+		if (r->mark & (RUN_SACKED | RUN_LOST))
 			continue;
-		left = (int32_t)(tp->rack_rtt_us + wnd) - run_clock_diff(r->sent, now);
+		age = run_clock_diff(r->sent, now);
+		/* From the future: its clock has wrapped, it is minutes old. */
+		if (age < 0)
+			age = RUN_CLOCK_MASK;
+		else if (!sent_after(tp->rack_sent, tp->rack_end, r->sent, r->end))
+			continue;
+		left = (int32_t)(tp->rack_rtt_us + wnd) - age;
 		if (left <= 0) {
 			r->mark |= RUN_LOST;
 			lost += r->end - start;
@@ -184,6 +189,14 @@ void tcp_rack_recovered(struct tcpcb *tp)
 {
 	if (tp->reo_persist && --tp->reo_persist == 0)
 		tp->reo_mult = 0;
+}
+
+/* rack_sent wraps: after minutes without an arrival it seems to be ahead of us,
+ * and nothing that arrives would ever be later. */
+void tcp_rack_age(struct tcpcb *tp, uint64_t now_us)
+{
+	if (run_clock_diff(tp->rack_sent, run_clock(now_us)) < 0)
+		tp->rec_flags &= (uint16_t)~RF_RACK;
 }
 
 /* SND.UNA has moved: what is compared with it must not stay behind for ever. */

@@ -190,6 +190,7 @@ void tcp_rack_arrived(struct tcpcb *tp, struct tcp_ack *ack, const struct tcp_ru
 bool tcp_rack_is_dupthresh(const struct tcpcb *tp, const struct tcp_view *v);
 uint32_t tcp_rack_detect(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			 uint32_t *wait_us);
+void tcp_rack_age(struct tcpcb *tp, uint64_t now_us);
 void tcp_rack_dsack(struct tcpcb *tp, struct tcp_ack *ack);
 void tcp_rack_recovered(struct tcpcb *tp);
 void tcp_rack_una(struct tcpcb *tp);

@@ -152,6 +152,57 @@ static void newreno_partial_ack(void **state)
 	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
 }
 
+/* RFC 6582, 4.1: what was sent again after RTO is lost again.  Duplicate ACKs
+ * tell, without another RTO. */
+static void lost_again_after_rto(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	int i;
+
+	(void)state;
+	t_send(tp, 8000);
+	tx_burst(tp, 0, 1, 8001);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_RX(tp, 210, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	T_TX(tp, 210, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_TX(tp, 210, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
+	T_RX(tp, 220, .flags = TH_ACK, .seq = 1, .ack = 3001, .wnd = 8192);
+	T_TX(tp, 220, .flags = TH_ACK, .seq = 3001, .len = 1000, .ack = 1);
+	T_TX(tp, 220, .flags = TH_ACK, .seq = 4001, .len = 1000, .ack = 1);
+	T_TX(tp, 220, .flags = TH_ACK, .seq = 5001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 220);
+	/* 3001 is lost; the others bring duplicate ACKs. */
+	rx_dup(tp, 230, 3001, 0, 0);
+	T_TX(tp, 230, .flags = TH_ACK, .seq = 6001, .len = 1000, .ack = 1);
+	rx_dup(tp, 230, 3001, 0, 0);
+	T_TX(tp, 230, .flags = TH_ACK | TH_PUSH, .seq = 7001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 230);
+	rx_dup(tp, 240, 3001, 0, 0);
+	T_TX(tp, 240, .flags = TH_ACK, .seq = 3001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 240);
+	/* Once is enough. */
+	rx_dup(tp, 240, 3001, 0, 0);
+	T_NOTHING(tp, 240);
+	T_RX(tp, 250, .flags = TH_ACK, .seq = 1, .ack = 8001, .wnd = 8192);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_int_equal(tp->n_rto_total, 1);
+
+	/* But not if the ACK before leapt over what had arrived: then they
+	 * answer what was sent again in vain. */
+	tp = T_ESTABLISHED(USUAL);
+	t_send(tp, 8000);
+	tx_burst(tp, 0, 1, 8001);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_RX(tp, 210, .flags = TH_ACK, .seq = 1, .ack = 5001, .wnd = 8192);
+	T_TX(tp, 210, .flags = TH_ACK, .seq = 5001, .len = 1000, .ack = 1);
+	T_TX(tp, 210, .flags = TH_ACK, .seq = 6001, .len = 1000, .ack = 1);
+	rx_dup(tp, 220, 5001, 0, 0);
+	T_TX(tp, 220, .flags = TH_ACK | TH_PUSH, .seq = 7001, .len = 1000, .ack = 1);
+	for (i = 0; i < 3; i++)
+		rx_dup(tp, 220, 5001, 0, 0);
+	T_NOTHING(tp, 220);
+}
+
 /* RFC 6675: only the holes, more than one in a round trip */
 static void sack_recovers_several(void **state)
 {
@@ -427,6 +478,39 @@ static void karn(void **state)
 	assert_int_equal(tp->srtt_us, 50000 / 8);
 }
 
+/* One segment at a time, and an ACK is lost: the next one echoes what was sent
+ * first, RTO ago.  That is no round trip (RFC 7323, 4.3); but what comes before
+ * an answer to the second can have come is one. */
+static void echo_of_the_first(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .ts = true);
+	uint32_t srtt, rto, rto_ms;
+
+	(void)state;
+	t_send(tp, 988);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 988, .ack = 1);
+	T_RX(tp, 40, .flags = TH_ACK, .seq = 1, .ack = 989, .wnd = 8192, .has_ts = true,
+	     .tsval = 1001, .tsecr = 5000000);
+	srtt = tp->srtt_us;
+	rto = tp->rto_us;
+	rto_ms = rto / 1000 + 1;
+	t_send(tp, 988);
+	T_TX(tp, 100, .flags = TH_ACK | TH_PUSH, .seq = 989, .len = 988, .ack = 1);
+	T_TX(tp, 100 + rto_ms, .flags = TH_ACK | TH_PUSH, .seq = 989, .len = 988, .ack = 1);
+	T_RX(tp, 140 + rto_ms, .flags = TH_ACK, .seq = 1, .ack = 1977, .wnd = 8192, .has_ts = true,
+	     .tsval = 1002, .tsecr = 5000100);
+	assert_int_equal(tp->srtt_us, srtt);
+	assert_int_equal(tp->rto_us, 2 * rto);
+
+	rto_ms = tp->rto_us / 1000 + 1;
+	t_send(tp, 988);
+	T_TX(tp, 1000, .flags = TH_ACK | TH_PUSH, .seq = 1977, .len = 988, .ack = 1);
+	T_TX(tp, 1000 + rto_ms, .flags = TH_ACK | TH_PUSH, .seq = 1977, .len = 988, .ack = 1);
+	T_RX(tp, 1030 + rto_ms, .flags = TH_ACK, .seq = 1, .ack = 2965, .wnd = 8192, .has_ts = true,
+	     .tsval = 1003, .tsecr = 5001000);
+	assert_int_equal(tp->srtt_us, (7 * srtt + (30 + rto_ms) * 1000) / 8);
+}
+
 /* RFC 6298, 2.2, 2.3: the first measurement, and the second */
 static void srtt_and_rttvar(void **state)
 {
@@ -686,6 +770,59 @@ static void answered_after_long(void **state)
 	T_NOTHING(tp, 300001);
 }
 
+/* What is lost becomes one run, with the time of the earliest: if it has
+ * arrived all the same, it took no less. */
+static void lost_run_is_old(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 1000);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 1000, .ack = 1);
+	t_send(tp, 3000);
+	tx_burst(tp, 5, 1001, 4001);
+	tcp_loss_all(tp);
+	assert_int_equal(tp->n_runs, 1);
+	rx_dup(tp, 6, 1, 1001, 2001);
+	assert_int_equal(tp->min_rtt_us, 6000);
+	assert_int_equal(tp->rack_rtt_us, 6000);
+}
+
+/* Something is outstanding for so long that the scoreboard's clock has wrapped
+ * since the last arrival: RACK goes on with the next. */
+static void rack_after_long(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	struct tcp_seg seg;
+
+	(void)state;
+	t_send(tp, 2000);
+	tx_burst(tp, 0, 1, 2001);
+	T_RX(tp, 100, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	t_send(tp, 4000);
+	while (tcp_output(tp, &t.v, t_at(tp, 300000), &seg) > 0)
+		;
+	T_RX(tp, 300001, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_int_equal(tcp_flight_size(tp), 4000);
+	rx_dup(tp, 300002, 2001, 3001, 6001);
+	T_TX(tp, 300002, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
+	assert_int_equal(tp->ca_state, TCP_CA_RECOVERY);
+
+	/* And it is what is that old that is lost. */
+	tp = T_ESTABLISHED(USUAL, .sack = true);
+	t_send(tp, 1000);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 1000, .ack = 1);
+	t_send(tp, 4000);
+	T_TX(tp, 300000, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_TX(tp, 300000, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
+	T_TX(tp, 300000, .flags = TH_ACK, .seq = 3001, .len = 1000, .ack = 1);
+	T_TX(tp, 300000, .flags = TH_ACK | TH_PUSH, .seq = 4001, .len = 1000, .ack = 1);
+	rx_dup(tp, 300002, 1, 1001, 4001);
+	T_TX(tp, 300002, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 300002);
+}
+
 /* Without SACK: more than 2 GiB without a loss, and then one */
 static void loss_after_much(void **state)
 {
@@ -774,6 +911,7 @@ int main(void)
 		cmocka_unit_test(third_dupack_retransmits),
 		cmocka_unit_test(not_every_ack_is_a_duplicate),
 		cmocka_unit_test(newreno_partial_ack),
+		cmocka_unit_test(lost_again_after_rto),
 		cmocka_unit_test(sack_recovers_several),
 		cmocka_unit_test(early_retransmit),
 		cmocka_unit_test(one_of_four_huge_ones),
@@ -785,6 +923,7 @@ int main(void)
 		cmocka_unit_test(reneging),
 		cmocka_unit_test(bad_sack_blocks),
 		cmocka_unit_test(karn),
+		cmocka_unit_test(echo_of_the_first),
 		cmocka_unit_test(srtt_and_rttvar),
 		cmocka_unit_test(lost_fin),
 		cmocka_unit_test(undone_by_dsack),
@@ -794,6 +933,8 @@ int main(void)
 		cmocka_unit_test(rate_is_reduced_in_proportion),
 		cmocka_unit_test(scoreboard_overflows),
 		cmocka_unit_test(idle_for_long),
+		cmocka_unit_test(lost_run_is_old),
+		cmocka_unit_test(rack_after_long),
 		cmocka_unit_test(answered_after_long),
 		cmocka_unit_test(loss_after_much),
 		cmocka_unit_test(stray_duplicate),
