@@ -17,6 +17,8 @@
 #include "stack/engine/tcp_seq.h"
 
 #define RTO_MAX_US	120000000u
+#define PLAN_US		(3600ull * 1000000)	/* an application's own part of a conversation, about */
+#define LONG_PAUSE_US	8000000ull		/* mean of prng_log(r, 100000, 30000000) */
 
 /* --- buffers ---------------------------------------------------------------------- */
 
@@ -228,7 +230,8 @@ static void watch_ecn(struct host *h, const struct tcp_seg *seg)
 		sim_fail(h->sim, "%c: CWR without ECT", "AB"[h->idx]);
 }
 
-/* RFC 6298, 5.5: between expiries for the same octet the RTO doubles. */
+/* RFC 6298, 5.5: between expiries for the same octet the RTO doubles, unless a
+ * round trip was measured meanwhile (SACK told of new data). */
 static void watch_backoff(struct host *h, const struct tcp_seg *seg)
 {
 	uint64_t now = clock_us(h), gap = now - h->rto_at;
@@ -250,7 +253,9 @@ static void watch_backoff(struct host *h, const struct tcp_seg *seg)
 	h->rto_n = seg->n_rexmt;
 }
 
-/* RFC 5681, 3.2: before the third duplicate ACK has been answered, count. */
+/* RFC 5681, 3.2: before the third duplicate ACK has been answered, count.  What
+ * is not acceptable is no duplicate: its ACK is not looked at (RFC 9293,
+ * 3.10.7.4, first). */
 static void watch_dupack(struct host *h, const struct tcp_seg *seg, bool was_open)
 {
 	uint32_t top = seg->ack;
@@ -495,7 +500,7 @@ void host_packet(struct host *h, const struct packet *pkt)
 	take_events(h, &rx);
 	if (h->tp.state >= TCPS_ESTABLISHED && h->rcv_nxt != h->tp.rcv_nxt)
 		sim_fail(h->sim, "%c: RCV.NXT and the owner disagree", "AB"[h->idx]);
-	watch_dupack(h, &seg, was_open);
+	watch_dupack(h, &seg, was_open && !(rx.events & TCP_EV_DROP));
 	flush(h, "tcp_input");
 }
 
@@ -736,6 +741,29 @@ static void plan_fastopen(struct host *h)
 	h->plan.fo_good_ppm = prng_below(r, 3) ? 1000000 : 300000;
 }
 
+/* What an application with this plan gets through in PLAN_US, octets. */
+static uint64_t plan_octets(const struct plan *p)
+{
+	uint64_t call_us = p->pause_us / 2 + p->long_pause_ppm * LONG_PAUSE_US / 1000000 + 1;
+
+	return PLAN_US / call_us * (p->chunk + 1) / 2;
+}
+
+/* No application is to be what makes a conversation last. */
+static void plan_bound(struct sim *sim)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct plan *p = &sim->host[i].plan;
+		uint64_t ours = plan_octets(p), theirs = plan_octets(&sim->host[!i].plan);
+		uint64_t max = ours < theirs ? ours : theirs;
+
+		if (p->n_write > max)
+			p->n_write = max;
+	}
+}
+
 void host_init(struct sim *sim, unsigned int idx)
 {
 	struct host *h = &sim->host[idx];
@@ -770,6 +798,7 @@ void host_plan(struct sim *sim)
 		if (most && sim->host[i].plan.n_write > most)
 			sim->host[i].plan.n_write = most;
 	}
+	plan_bound(sim);
 	switch (prng_below(r, 16)) {
 	case 0:
 		sim->host[odd].plan.abort_at = prng_below(r, 30 * (uint64_t)mss);
