@@ -113,8 +113,9 @@ $(O)/plugin/jetstream.so: $(call objs,dissector)
 $(unit):		$(O)/%: $(O)/%.o $(stack) $(emu)
 $(unit):		all-libs = -lcmocka -lisal -lpthread
 $(O)/tests/unit/test_packetdrill: | $(O)/lib/jetstream-packetdrill.so
-$(filter %/test_connserver %/test_timewait,$(unit)): $(filter-out %/main.o,$(call objs,connserver))
-$(filter %/test_connserver %/test_timewait,$(unit)): all-libs += $(nl-libs)
+connserver-units := $(filter %/test_connserver %/test_timewait %/test_cookie,$(unit))
+$(connserver-units): $(filter-out %/main.o,$(call objs,connserver)) $(O)/stack/child/secret.o
+$(connserver-units): all-libs += $(nl-libs) -lsodium
 $(filter %/test_reclaim,$(unit)): $(call objs,stack/child)
 $(filter %/test_reclaim,$(unit)): all-libs += -lcap-ng -lsodium
 $(filter %/test_capfilter %/test_capfile,$(unit)): $(addprefix $(O)/netns/,capfilter.o capfile.o talk.o)

@@ -36,10 +36,10 @@
 enum cm_type {
 	CM_NONE,
 	/* the paper's sixteen */
-	CM_LISTEN,		/* child to server: sock, local; on=1 listens, on=0 closed; refused: General_Reply */
+	CM_LISTEN,		/* child to server: sock, local, listen; on=1 listens, on=0 closed; refused: General_Reply */
 	CM_FORWARD,		/* child to server: pair, vci; on=0: no more; refused: General_Reply */
-	CM_DIVERT,		/* child to server: id of the Syn, vci, pair; err: refused */
-	CM_SYN,			/* server to child: sock (listener), pair, rxvci, ring_id; flags CM_ISS: n */
+	CM_DIVERT,		/* child to server: id of the Syn, vci, pair; err: refused; -EAGAIN: no more half open, listen; -EUSERS: accept() does not keep up */
+	CM_SYN,			/* server to child: sock (listener), pair, rxvci, ring_id; flags CM_ISS, CM_MAY_REFUSE, CM_COOKIE */
 	CM_SPAWN,		/* user to server: fd 0 the child's end of the channel */
 	CM_NEW_SOCKET,		/* user to child: family, flags */
 	CM_BIND,		/* user to child: sock, local */
@@ -80,7 +80,10 @@ extern const char *const cm_names[CM_N_TYPES];	/* "Listen", "New_Socket", …: s
 #define CM_BP_KNOWN		0x0008	/* after a server's restart: fd 0 is this bind-point */
 
 /* CM_SYN, CM_RESOLVE_REPLY flags */
-#define CM_ISS			0x0001	/* n is the ISS to use: the pair was in TIME-WAIT (RFC 1122, 4.2.2.13) */
+#define CM_ISS			0x0001	/* n is the ISS to use: the pair was in TIME-WAIT (RFC 1122, 4.2.2.13), or it is a SYN cookie */
+/* CM_SYN flags */
+#define CM_MAY_REFUSE		0x0002	/* no room for one that is half open: say -EAGAIN, and the server answers with a cookie */
+#define CM_COOKIE		0x0004	/* with CM_ISS: the server has answered the SYN, the ACK comes; cookie */
 
 /* A connection in TIME-WAIT: RFC 9293's and RFC 7323's names.  Explicit, not
  * the engine's block: a child may be older than the server it talks to. */
@@ -92,6 +95,30 @@ struct cm_time_wait {
 	uint16_t has_ts;		/* 0 or 1 */
 	uint32_t resv[3];		/* 0 */
 };
+
+/* A listener, as far as one must know it to answer a SYN in its name. */
+struct cm_listen {
+	uint32_t rcv_buf;		/* octets of so_rcv; 0 not told */
+	uint16_t mss;			/* TCP_MAXSEG, octets; 0 none */
+	uint16_t ecn;			/* enum tcp_ecn */
+	uint32_t resv[6];		/* 0 */
+};
+
+/* What a SYN cookie has kept of the SYN, and the ACK says. */
+struct cm_cookie {
+	uint32_t irs;			/* SEG.SEQ of the SYN */
+	uint32_t tsval;			/* of the ACK, if CM_COOKIE_TS */
+	uint16_t mss;			/* the largest it stands for that is not above the SYN's */
+	uint16_t wscale;		/* if CM_COOKIE_WS */
+	uint32_t opts;			/* CM_COOKIE_* */
+	uint32_t ts_offset;		/* of the SYN,ACK's TSval: to be used on, if CM_COOKIE_TS */
+	uint32_t resv[3];		/* 0 */
+};
+#define CM_COOKIE_TS		0x0001
+#define CM_COOKIE_WS		0x0002
+#define CM_COOKIE_SACK		0x0004
+#define CM_COOKIE_ECN		0x0008	/* asked for, and granted */
+#define CM_COOKIE_RXVCI		0x0010	/* it announced an RxVCI: the peer is not a kernel */
 
 /* An address and port: IPv4 v4-mapped, port in host order. */
 struct cm_addr {
@@ -119,10 +146,14 @@ struct cm_msg {
 	union {
 		uint32_t resv2[8];	/* 0 */
 		struct cm_time_wait tw;	/* Time_Wait */
+		struct cm_listen listen; /* Listen, Divert with -EAGAIN */
+		struct cm_cookie cookie; /* Syn with CM_COOKIE */
 	};
 };
 
 static_assert(sizeof(struct cm_time_wait) == 32, "cm_time_wait layout");
+static_assert(sizeof(struct cm_listen) == 32, "cm_listen layout");
+static_assert(sizeof(struct cm_cookie) == 32, "cm_cookie layout");
 
 static_assert(sizeof(struct cm_msg) == 116, "cm_msg layout");
 

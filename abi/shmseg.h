@@ -112,6 +112,7 @@ struct js_so {
 #define JS_SOF_DEFER		0x0100	/* TCP_DEFER_ACCEPT: the child waits for data */
 #define JS_SOF_SNDBUF		0x0200	/* SO_SNDBUF was set: no auto-tuning */
 #define JS_SOF_RCVBUF		0x0400	/* SO_RCVBUF was set */
+#define JS_SOF_ANNOUNCE		0x0800	/* the peer does not use our RxVCI yet: announce it */
 
 static_assert(sizeof(struct js_so) <= JS_BLOCK_SIZE - JS_TCPCB_SIZE, "js_so fits");
 
@@ -185,7 +186,7 @@ struct js_sock {
 	alignas(64) _Atomic uint64_t commit;	/* [A] generation << 8 | live slot */
 	_Atomic uint32_t retired;		/* [C] slots a fenced process may write into */
 	_Atomic uint32_t fences;		/* [C] fences so far: see js_so.fence_seen */
-	uint32_t resv0;
+	_Atomic uint32_t accepted;		/* [A] accept() has returned it: its listener's backlog has room again */
 	_Atomic uint64_t ooo_retired;		/* [C] of ooo[], likewise */
 	_Atomic uint32_t pending;		/* [A] output was cut short: queue full, or no buffer */
 	_Atomic uint64_t deadline_us;		/* [A] tcp_poll_at() of the last commit */

@@ -74,9 +74,10 @@ static bool sink_send(struct cs_server *cs, const struct cs_packet *p, js_vci_t 
 	return !err;
 }
 
-static bool sink_answer(struct cs_server *cs, const uint8_t *hdr, unsigned int len, js_vci_t vci)
+static bool sink_answer(struct cs_server *cs, const uint8_t *hdr, unsigned int len, js_vci_t vci,
+			uint16_t uucpi)
 {
-	int err = poolc_send_raw(&cs->q, cs->pool, vci, 0, hdr, len, NULL, 0);
+	int err = poolc_send_raw(&cs->q, cs->pool, vci, uucpi, hdr, len, NULL, 0);
 
 	if (err)
 		cs_count(cs, CS_DROP_QUEUE_FULL);

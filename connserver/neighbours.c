@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -21,12 +22,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "common/util.h"
 #include "connserver/neighbours.h"
 #include "connserver/resolve.h"
 #include "connserver/syn.h"
 #include "stack/shm/cm.h"
+
+#define SYNCOOKIES_FILE	"/proc/sys/net/ipv4/tcp_syncookies"
 
 struct cs_neigh {
 	struct nl_sock *ask;
@@ -319,7 +323,23 @@ static bool net_is_local(struct cs_server *cs, const struct cm_addr *a)
 	return !route_get(cs->neigh, a, &r) && r.type == RTN_LOCAL;
 }
 
-const struct cs_net cs_neigh_net = { .ring_id = net_ring_id, .is_local = net_is_local };
+static int net_syncookies(struct cs_server *cs)
+{
+	int fd = open(SYNCOOKIES_FILE, O_RDONLY | O_CLOEXEC);
+	char digit = '1';
+
+	(void)cs;
+	if (fd < 0)
+		return 1;
+	if (read(fd, &digit, 1) != 1)
+		digit = '1';
+	close(fd);
+	return digit == '0' ? 0 : digit == '2' ? 2 : 1;
+}
+
+const struct cs_net cs_neigh_net = {
+	.ring_id = net_ring_id, .is_local = net_is_local, .syncookies = net_syncookies,
+};
 
 /* --- notices -------------------------------------------------------------- */
 

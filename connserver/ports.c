@@ -64,7 +64,8 @@ static void listener_free(struct cs_listener *l)
 }
 
 int cs_ports_listen(struct cs_ports *ports, struct cs_child *child,
-		    const struct cm_addr *local, uint32_t sock, uint32_t gen)
+		    const struct cm_addr *local, uint32_t sock, uint32_t gen,
+		    const struct cm_listen *told)
 {
 	struct cs_claims *claims = cs_child_claims(child);
 	struct cs_listener *l = listener_find(ports, local->addr, local->port);
@@ -85,6 +86,8 @@ int cs_ports_listen(struct cs_ports *ports, struct cs_child *child,
 	}
 	l->sock = sock;
 	l->gen = gen;
+	if (told)
+		l->told = *told;
 	return 0;
 }
 

@@ -23,6 +23,11 @@ struct cs_listener {
 	struct cs_child *child;
 	struct cm_addr local;		/* the wildcards are addresses like others */
 	uint32_t sock, gen;		/* of the child's stack */
+	/* flood.c's: */
+	struct cm_listen told;		/* what its child has told last */
+	uint64_t pressed_until_us;	/* its child has no room: SYNs get cookies until then */
+	uint64_t cookie_us;		/* when the last cookie was sent; 0 never */
+	uint64_t flood_us;		/* when its child last had no room; 0 never */
 };
 
 /* A connection whose packets go to @vci. */
@@ -47,10 +52,11 @@ void cs_ports_free(struct cs_ports *ports);
 
 struct cs_claims *cs_child_claims(struct cs_child *child);	/* children.c */
 
-/* 0; -EADDRINUSE another child has it; -ENOSPC this child has too many;
- * -ENOMEM.  Again from the same child: its new socket. */
+/* @told may be NULL.  0; -EADDRINUSE another child has it; -ENOSPC this child
+ * has too many; -ENOMEM.  Again from the same child: its new socket. */
 int cs_ports_listen(struct cs_ports *ports, struct cs_child *child,
-		    const struct cm_addr *local, uint32_t sock, uint32_t gen);
+		    const struct cm_addr *local, uint32_t sock, uint32_t gen,
+		    const struct cm_listen *told);
 /* 0; -ENOENT it has no such listener. */
 int cs_ports_unlisten(struct cs_ports *ports, struct cs_child *child,
 		      const struct cm_addr *local, uint32_t sock, uint32_t gen);

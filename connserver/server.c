@@ -20,6 +20,7 @@
 #include "common/util.h"
 #include "connserver/children.h"
 #include "connserver/divert.h"
+#include "connserver/flood.h"
 #include "connserver/neighbours.h"
 #include "connserver/resolve.h"
 #include "connserver/spawn.h"
@@ -36,6 +37,10 @@ const char *const cs_counter_names[CS_N_COUNTERS] = {
 	[CS_SYNS]		= "syns",
 	[CS_DIVERTED]		= "diverted",
 	[CS_HELD]		= "held",
+	[CS_SYNCOOKIES_SENT]	= "syncookies_sent",
+	[CS_SYNCOOKIES_RECV]	= "syncookies_recv",
+	[CS_SYNCOOKIES_FAILED]	= "syncookies_failed",
+	[CS_LISTEN_OVERFLOWS]	= "listen_overflows",
 	[CS_TIME_WAITS]		= "time_waits",
 	[CS_TW_ANSWERED]	= "tw_answered",
 	[CS_TW_REOPENED]	= "tw_reopened",
@@ -130,11 +135,12 @@ int cs_init(struct cs_server *cs, const struct cs_config *cfg)
 	cs->listen_w.fd = cs->signal_w.fd = -1;
 	cs->ports = cs_ports_new();
 	cs->syn = cs_syn_new();
+	cs->flood = cs_flood_new();
 	cs->timewait = cs_timewait_new();
 	cs->resolve = cs_resolve_new();
 	cs->spawn = cs_spawn_new();
 	if (cs->epoll_fd >= 0 && cs->children_fd >= 0 &&
-	    cs->ports && cs->syn && cs->timewait && cs->resolve && cs->spawn &&
+	    cs->ports && cs->syn && cs->flood && cs->timewait && cs->resolve && cs->spawn &&
 	    getrandom(cs->secret, sizeof(cs->secret), 0) == sizeof(cs->secret))
 		return 0;
 	cs_fini(cs);
@@ -147,6 +153,7 @@ void cs_fini(struct cs_server *cs)
 	cs_spawn_free(cs->spawn);
 	cs_resolve_free(cs->resolve);
 	cs_timewait_free(cs->timewait);
+	cs_flood_free(cs->flood);
 	cs_syn_free(cs->syn);
 	cs_ports_free(cs->ports);
 	if (cs->children_fd >= 0)

@@ -16,6 +16,8 @@
  *	resolve.c	the children's questions for one (Resolve)
  *	divert.c	packets from and to the port: IP_DIVERT
  *	syn.c		where each packet goes (Syn, Divert)
+ *	flood.c		SYNs that are answered here: cookies
+ *	cookie.c	what stands in one
  *	timewait.c	connections in TIME-WAIT, handed over by children
  *
  * What the way of a packet needs from outside is behind two small tables of
@@ -54,6 +56,11 @@ enum cs_counter {
 	CS_SYNS,		/* asked a listener's child */
 	CS_DIVERTED,		/* and it said where to */
 	CS_HELD,		/* while a new server learns (DESIGN 7, restart) */
+	/* SYN cookies, by Linux's names */
+	CS_SYNCOOKIES_SENT,
+	CS_SYNCOOKIES_RECV,	/* an ACK with one of ours */
+	CS_SYNCOOKIES_FAILED,	/* an ACK with none, where one might have been */
+	CS_LISTEN_OVERFLOWS,	/* accept() does not keep up: SYNs and ACKs dropped */
 	/* TIME-WAIT */
 	CS_TIME_WAITS,		/* connections handed over */
 	CS_TW_ANSWERED,		/* segments answered for them */
@@ -72,7 +79,7 @@ enum cs_counter {
 	CS_DROP_REFUSED,	/* the child has no room: the peer will try again */
 	CS_DROP_BAD_DIVERT,	/* the answer was not acceptable */
 	CS_DROP_TIME_WAIT,	/* for a connection in TIME-WAIT, and needs no answer */
-	CS_DROP_CHECKSUM,	/* likewise, and TCP's checksum is wrong */
+	CS_DROP_CHECKSUM,	/* for us to answer, and TCP's checksum is wrong */
 	/* messages */
 	CS_MSGS,
 	CS_MSG_BAD,		/* malformed */
@@ -117,8 +124,9 @@ struct cs_sink {
 	/* Send it to @vci with its UU||CPI.  False: no room, dropped, counted. */
 	bool (*send)(struct cs_server *cs, const struct cs_packet *p, js_vci_t vci);
 	void (*drop)(struct cs_server *cs, const struct cs_packet *p);
-	/* Send a packet of our own, @len octets at @hdr, to @vci.  As send. */
-	bool (*answer)(struct cs_server *cs, const uint8_t *hdr, unsigned int len, js_vci_t vci);
+	/* Send a packet of our own, @len octets at @hdr, to @vci with @uucpi. */
+	bool (*answer)(struct cs_server *cs, const uint8_t *hdr, unsigned int len, js_vci_t vci,
+		       uint16_t uucpi);
 };
 
 /* --- the network as the kernel knows it ----------------------------------- */
@@ -133,6 +141,8 @@ struct cs_net {
 		       unsigned int *ring_id, struct cm_addr *local);
 	/* It is an address of this node. */
 	bool (*is_local)(struct cs_server *cs, const struct cm_addr *a);
+	/* The node's net.ipv4.tcp_syncookies. */
+	int (*syncookies)(struct cs_server *cs);
 };
 
 /* --- the loop ------------------------------------------------------------- */
@@ -161,6 +171,7 @@ struct cs_config {
 };
 
 struct cs_child;
+struct cs_flood;
 struct cs_neigh;
 struct cs_ports;
 struct cs_resolve;
@@ -192,6 +203,7 @@ struct cs_server {
 	unsigned int n_children;
 	struct cs_ports *ports;		/* ports.c */
 	struct cs_syn *syn;		/* syn.c */
+	struct cs_flood *flood;		/* flood.c */
 	struct cs_timewait *timewait;	/* timewait.c */
 	struct cs_resolve *resolve;	/* resolve.c */
 	struct cs_neigh *neigh;		/* neighbours.c */

@@ -15,7 +15,9 @@
  *	  |     `- Syn to the child: PEND_ASKED
  *	  |           Divert, err 0: Forward is entered ----------> its VCI
  *	  |           Divert, -ECONNREFUSED ----------------------> kernel
+ *	  |           Divert, -EAGAIN: SYN,ACK with a cookie -----> drop
  *	  |           Divert, other; or no answer for 3 s --------> drop
+ *	  |  ACK of a cookie (flood.c): as a SYN
  *	  |  a new server that may not know all claims: PEND_HELD
  *	  |     after 0.3 s: once more from the top
  *	  `- all else ------------------------------------------> kernel
@@ -44,6 +46,7 @@
 #include "abi/aal5.h"
 #include "common/log.h"
 #include "connserver/children.h"
+#include "connserver/flood.h"
 #include "connserver/syn.h"
 #include "connserver/timewait.h"
 #include "stack/engine/tcp.h"
@@ -51,6 +54,7 @@
 
 #define PENDING_MAX	256		/* packets; a power of two */
 #define PENDING_BUFS	(CS_RX_BUFS / 2)	/* buffers of theirs, at most */
+#define PENDING_BUSY	(PENDING_MAX / 4)	/* from so many on, SYNs get cookies */
 #define PENDING_US	3000000		/* for an answer: the third SYN of Linux comes after 3 s */
 #define HELD_US		300000		/* DESIGN 7: children find a new server within that */
 
@@ -71,8 +75,11 @@ struct pending {
 	uint32_t id;			/* of the Syn; index in its low bits */
 	struct cs_child *child;		/* ASKED */
 	struct cm_addr peer, local;	/* source and destination */
-	bool has_iss;			/* the pair was in TIME-WAIT: */
-	uint32_t iss;			/* to be used by the child */
+	uint32_t flags;			/* of the Syn: CM_* */
+	uint32_t iss;			/* CM_ISS */
+	struct cm_cookie cookie;	/* CM_COOKIE: the packet is no SYN, but its ACK */
+	struct tcp_seg seg;		/* what the packet is */
+	js_vci_t reply_vci;		/* ASKED: where a SYN,ACK goes */
 	uint64_t until_us;
 	struct cs_packet pkt;
 };
@@ -113,6 +120,42 @@ static void drop(struct cs_server *cs, const struct cs_packet *p, enum cs_counte
 	cs_count(cs, why);
 	log_trace("packet dropped: %s", cs_counter_names[why]);
 	cs->sink->drop(cs, p);
+}
+
+bool cs_syn_is_corrupt(const struct cs_packet *p)
+{
+	struct ip_pair pair;
+	uint8_t tos;
+	int ip_len = ip_parse(p->peek, p->sdu_len, &pair, &tos);
+	uint32_t tcp_len;
+
+	if (ip_len < 0)
+		return true;
+	if (p->n_peek < p->sdu_len)
+		return false;
+	tcp_len = p->sdu_len - (uint32_t)ip_len;
+	return ip_csum_fold(ip_csum_add(ip_pseudo_sum(&pair, tcp_len), p->peek + ip_len,
+					tcp_len)) != 0;
+}
+
+bool cs_syn_answer(struct cs_server *cs, const struct cm_addr *local, const struct cm_addr *peer,
+		   struct tcp_seg *seg, js_vci_t vci, uint16_t uucpi)
+{
+	uint8_t hdr[40 + TCP_HDR_MAX], th[TCP_HDR_MAX];
+	struct ip_pair pair;
+	unsigned int ip_len, tcp_len;
+	uint16_t csum;
+
+	seg->sport = local->port;
+	seg->dport = peer->port;
+	memcpy(pair.src, local->addr, sizeof(pair.src));
+	memcpy(pair.dst, peer->addr, sizeof(pair.dst));
+	tcp_len = (unsigned int)tcp_seg_build(seg, th);
+	csum = ip_csum_fold(ip_csum_add(ip_pseudo_sum(&pair, tcp_len), th, tcp_len));
+	memcpy(th + 16, &csum, sizeof(csum));
+	ip_len = (unsigned int)ip_build(hdr, &pair, tcp_len, 0, 0, 0);
+	memcpy(hdr + ip_len, th, tcp_len);
+	return cs->sink->answer(cs, hdr, ip_len + tcp_len, vci, uucpi);
 }
 
 /* --- packets that wait ---------------------------------------------------- */
@@ -156,7 +199,7 @@ static struct pending *pending_new(struct cs_server *cs, const struct cs_packet 
 	/* Not the same again for 2^24 Syns. */
 	pe->id = ++syn->next * PENDING_MAX + (uint32_t)(pe - syn->pend);
 	pe->child = NULL;
-	pe->has_iss = false;
+	pe->flags = 0;
 	pe->until_us = cs->now_us + wait_us;
 	pe->pkt = *p;
 	syn->n++;
@@ -191,15 +234,19 @@ static struct pending *pending_syn(struct cs_syn *syn, const struct cm_addr *pee
 	return NULL;
 }
 
-/* The peer sent its SYN again: the newer one counts, the question stands. */
-static void pending_replace(struct cs_server *cs, struct pending *pe, const struct cs_packet *p)
+/* The peer sent its SYN again: the newer one counts, the question stands.  The
+ * ACK of a cookie makes room for the first data; what follows comes again. */
+static void pending_replace(struct cs_server *cs, struct pending *pe, const struct cs_packet *p,
+			    const struct tcp_seg *seg)
 {
 	struct cs_packet old = pe->pkt;
 
-	if (p->uucpi != old.uucpi) {
+	if (p->uucpi != old.uucpi || (seg->flags & TH_SYN) != (pe->seg.flags & TH_SYN) ||
+	    (pe->flags & CM_COOKIE && (pe->seg.len || seg->seq != pe->seg.seq))) {
 		drop(cs, p, CS_DROP_CHANGED);
 		return;
 	}
+	pe->seg = *seg;
 	cs->syn->n_bufs += p->n_buf;
 	cs->syn->n_bufs -= old.n_buf;
 	pe->pkt = *p;
@@ -241,6 +288,34 @@ static int check_sender(struct cs_server *cs, const struct pending *pe, unsigned
 	return *rxvci < 0 ? *rxvci : 0;
 }
 
+/* The SYN of @pe, to @l, is answered without asking the child. */
+static void answer_with_cookie(struct cs_server *cs, struct pending *pe, struct cs_listener *l)
+{
+	if (cs_syn_is_corrupt(&pe->pkt)) {
+		pending_drop(cs, pe, CS_DROP_CHECKSUM);
+		return;
+	}
+	cs_flood_answer(cs, l, &pe->local, &pe->peer, &pe->seg, pe->reply_vci, pe->pkt.uucpi);
+	pending_end(cs, pe);
+	cs->sink->drop(cs, &pe->pkt);
+}
+
+/* What the child is to know besides whose SYN it is. */
+static void fill_syn(struct cs_server *cs, struct pending *pe, const struct cs_listener *l,
+		     struct cm_msg *m)
+{
+	/* Of the pair's TIME-WAIT nothing is left, and no cookie could follow it. */
+	if (!pe->flags && cs_flood_is_on(cs)) {
+		pe->flags = CM_MAY_REFUSE;
+		if (cs_flood_iss(cs, l, &pe->local, &pe->peer, &pe->seg, pe->pkt.uucpi, &pe->iss))
+			pe->flags |= CM_ISS;
+	}
+	m->flags = pe->flags;
+	m->n = pe->flags & CM_ISS ? pe->iss : 0;
+	if (pe->flags & CM_COOKIE)
+		m->cookie = pe->cookie;
+}
+
 /* The SYN of @pe: ask its listener's child, or wait to know the sender. */
 static void ask_child(struct cs_server *cs, struct pending *pe)
 {
@@ -267,15 +342,17 @@ static void ask_child(struct cs_server *cs, struct pending *pe)
 		to_kernel(cs, &pkt);
 		return;
 	}
+	pe->reply_vci = rxvci ? (js_vci_t)rxvci : vci_make(ring_id, JS_STREAM_IP);
+	if (!pe->flags && cs_flood_wants_cookie(cs, l, cs->syn->n > PENDING_BUSY)) {
+		answer_with_cookie(cs, pe, l);
+		return;
+	}
+	fill_syn(cs, pe, l, &m);
 	m.sock = l->sock;
 	m.gen = l->gen;
 	m.rxvci = (uint16_t)rxvci;
 	m.ring_id = (uint16_t)ring_id;
 	m.family = cm_addr_is_v4(&pe->local) ? AF_INET : AF_INET6;
-	if (pe->has_iss) {
-		m.flags = CM_ISS;
-		m.n = pe->iss;
-	}
 	if (cs_child_send(cs, l->child, &m, -1, false)) {
 		pending_drop(cs, pe, CS_DROP_CHILD_FULL);
 		return;
@@ -283,29 +360,6 @@ static void ask_child(struct cs_server *cs, struct pending *pe)
 	cs_count(cs, CS_SYNS);
 	pe->state = PEND_ASKED;
 	pe->child = l->child;
-}
-
-/* @iss: the one to use, or NULL: the child's own. */
-static void syn_to_listener(struct cs_server *cs, const struct cs_packet *p,
-			    const struct cm_addr *peer, const struct cm_addr *local,
-			    const uint32_t *iss)
-{
-	struct pending *pe = pending_syn(cs->syn, peer, local);
-
-	if (pe) {
-		pending_replace(cs, pe, p);
-		return;
-	}
-	pe = pending_new(cs, p, PEND_ASKED, PENDING_US);
-	if (!pe)
-		return;
-	pe->peer = *peer;
-	pe->local = *local;
-	if (iss) {
-		pe->has_iss = true;
-		pe->iss = *iss;
-	}
-	ask_child(cs, pe);
 }
 
 /* --- a packet ------------------------------------------------------------- */
@@ -341,6 +395,58 @@ static bool look(const struct cs_packet *p, struct view *v)
 	return true;
 }
 
+/* A SYN, or the ACK of one with a cookie.  @iss: the one to use, or NULL: the
+ * child's own.  @cookie: NULL for a SYN. */
+static void syn_to_listener(struct cs_server *cs, const struct cs_packet *p,
+			    const struct view *v, const uint32_t *iss,
+			    const struct cm_cookie *cookie)
+{
+	struct pending *pe = pending_syn(cs->syn, &v->src, &v->dst);
+
+	if (pe) {
+		pending_replace(cs, pe, p, &v->seg);
+		return;
+	}
+	pe = pending_new(cs, p, PEND_ASKED, PENDING_US);
+	if (!pe)
+		return;
+	pe->peer = v->src;
+	pe->local = v->dst;
+	pe->seg = v->seg;
+	if (iss) {
+		pe->flags = CM_ISS;
+		pe->iss = *iss;
+	}
+	if (cookie) {
+		pe->flags |= CM_COOKIE;
+		pe->cookie = *cookie;
+	}
+	ask_child(cs, pe);
+}
+
+/* An ACK without connection: of a cookie?  Then it was taken over. */
+static bool cookie_came_back(struct cs_server *cs, const struct cs_packet *p,
+			     const struct view *v)
+{
+	const struct cs_listener *l = v->seg.flags & TH_ACK ?
+				      cs_ports_listener(cs->ports, &v->dst) : NULL;
+	struct pending *pe = l ? pending_syn(cs->syn, &v->src, &v->dst) : NULL;
+	uint32_t iss = v->seg.ack - 1;
+	struct cm_cookie cookie;
+
+	if (pe && pe->flags & CM_COOKIE && v->seg.ack == pe->seg.ack) {
+		pending_replace(cs, pe, p, &v->seg);
+		return true;
+	}
+	if (!l || !cs_flood_ack(cs, l, &v->dst, &v->src, &v->seg, &cookie))
+		return false;
+	if (cs_syn_is_corrupt(p))
+		drop(cs, p, CS_DROP_CHECKSUM);
+	else
+		syn_to_listener(cs, p, v, &iss, &cookie);
+	return true;
+}
+
 static bool is_opening(uint8_t flags)
 {
 	return (flags & (TH_SYN | TH_ACK | TH_RST | TH_FIN)) == TH_SYN;
@@ -370,7 +476,9 @@ static void route_packet(struct cs_server *cs, const struct cs_packet *p, bool m
 	if (tw == CS_TW_DONE) {
 		cs->sink->drop(cs, p);
 	} else if (listens) {
-		syn_to_listener(cs, p, &v.src, &v.dst, tw == CS_TW_OPEN ? &iss : NULL);
+		syn_to_listener(cs, p, &v, tw == CS_TW_OPEN ? &iss : NULL, NULL);
+	} else if (cookie_came_back(cs, p, &v)) {
+		return;
 	} else if (may_hold && cs->now_us < cs->hold_until_us) {
 		if (pending_new(cs, p, PEND_HELD, HELD_US))
 			cs_count(cs, CS_HELD);
@@ -387,6 +495,27 @@ void cs_syn_packet(struct cs_server *cs, const struct cs_packet *p)
 
 /* --- answers, and their absence ------------------------------------------- */
 
+/* The child has refused what @pe is. */
+static void refused(struct cs_server *cs, struct pending *pe, const struct cm_msg *m)
+{
+	struct cs_listener *l = cs_ports_listener(cs->ports, &pe->local);
+	struct cs_packet pkt = pe->pkt;
+
+	if (m->err == -EAGAIN && l && l->child == pe->child && !(pe->flags & CM_COOKIE)) {
+		cs_flood_full(cs, l, &m->listen);
+		if (pe->flags & CM_MAY_REFUSE) {
+			answer_with_cookie(cs, pe, l);
+			return;
+		}
+	}
+	pending_end(cs, pe);
+	/* A listener that has just gone: the kernel says RST. */
+	if (m->err == -ECONNREFUSED)
+		to_kernel(cs, &pkt);
+	else
+		drop(cs, &pkt, m->err == -EUSERS ? CS_LISTEN_OVERFLOWS : CS_DROP_REFUSED);
+}
+
 void cs_syn_divert(struct cs_server *cs, struct cs_child *c, const struct cm_msg *m)
 {
 	struct pending *pe = &cs->syn->pend[m->id % PENDING_MAX];
@@ -398,13 +527,7 @@ void cs_syn_divert(struct cs_server *cs, struct cs_child *c, const struct cm_msg
 		return;
 	}
 	if (m->err) {
-		pkt = pe->pkt;
-		pending_end(cs, pe);
-		/* A listener that has just gone: the kernel says RST. */
-		if (m->err == -ECONNREFUSED)
-			to_kernel(cs, &pkt);
-		else
-			drop(cs, &pkt, CS_DROP_REFUSED);
+		refused(cs, pe, m);
 		return;
 	}
 	if (!cs_vci_is_ours(cs, m->vci) || !cm_addr_equal(&m->local, &pe->local) ||

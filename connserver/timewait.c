@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "connserver/children.h"
+#include "connserver/syn.h"
 #include "connserver/timewait.h"
 #include "stack/shm/cm.h"
 
@@ -234,42 +235,9 @@ static void restart(struct cs_server *cs, struct record *r)
 
 static void answer(struct cs_server *cs, const struct record *r, struct tcp_seg *seg)
 {
-	uint8_t hdr[40 + TCP_HDR_MAX], th[TCP_HDR_MAX];
-	struct ip_pair pair;
-	unsigned int ip_len, tcp_len;
-	uint16_t csum;
-
-	seg->sport = r->local.port;
-	seg->dport = r->peer.port;
-	memcpy(pair.src, r->local.addr, sizeof(pair.src));
-	memcpy(pair.dst, r->peer.addr, sizeof(pair.dst));
-	tcp_len = (unsigned int)tcp_seg_build(seg, th);
-	csum = ip_csum_fold(ip_csum_add(ip_pseudo_sum(&pair, tcp_len), th, tcp_len));
-	memcpy(th + 16, &csum, sizeof(csum));
-	ip_len = (unsigned int)ip_build(hdr, &pair, tcp_len, 0, 0, 0);
-	memcpy(hdr + ip_len, th, tcp_len);
-	if (cs->sink->answer(cs, hdr, ip_len + tcp_len,
-			     vci_make(r->ring_id, JS_STREAM_IP_DIVERT)))
+	if (cs_syn_answer(cs, &r->local, &r->peer, seg,
+			  vci_make(r->ring_id, JS_STREAM_IP_DIVERT), 0))
 		cs_count(cs, CS_TW_ANSWERED);
-}
-
-/* TCP's checksum is wrong.  We see only the first octets of a packet; one
- * with more has data, which makes us send an ACK at most, and the CRC of its
- * frame was right. */
-static bool is_corrupt(const struct cs_packet *p)
-{
-	struct ip_pair pair;
-	uint8_t tos;
-	int ip_len = ip_parse(p->peek, p->sdu_len, &pair, &tos);
-	uint32_t tcp_len;
-
-	if (ip_len < 0)
-		return true;
-	if (p->n_peek < p->sdu_len)
-		return false;
-	tcp_len = p->sdu_len - (uint32_t)ip_len;
-	return ip_csum_fold(ip_csum_add(ip_pseudo_sum(&pair, tcp_len), p->peek + ip_len,
-					tcp_len)) != 0;
 }
 
 enum cs_tw_found cs_timewait_packet(struct cs_server *cs, const struct cs_packet *p,
@@ -281,7 +249,7 @@ enum cs_tw_found cs_timewait_packet(struct cs_server *cs, const struct cs_packet
 
 	if (!r)
 		return CS_TW_NONE;
-	if (is_corrupt(p)) {
+	if (cs_syn_is_corrupt(p)) {
 		cs_count(cs, CS_DROP_CHECKSUM);
 		return CS_TW_DONE;
 	}

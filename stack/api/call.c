@@ -215,6 +215,7 @@ static int do_accept(struct usock *l, struct sockaddr *sa, socklen_t *len, int f
 		u.rec->peer = a.peer;
 		u.rec->bound = true;
 		u.rec->was_connected = true;
+		atomic_store(&u.js->accepted, 1);
 		opt_inherit(&u, l);
 		set_flags(&u, flags | SOCK_CLOEXEC);	/* recvmsg() has set that */
 	}

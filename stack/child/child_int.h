@@ -49,6 +49,16 @@ enum csock_kind { CK_FREE, CK_NEW, CK_LISTENER, CK_CONN };
 /* What is awaited from the connection server. */
 enum csock_wait { CW_NONE, CW_BIND, CW_LISTEN, CW_CONNECT, CW_RESOLVE };
 
+/*
+ * Where a connection is that its listener's backlog counts.
+ *
+ * CQ_HALF	half open: at most backlog of them.
+ * CQ_ACCEPT	ESTABLISHED: no new ones while there are more than backlog.
+ *		Caveats: accept() tells the shared state, not us; who was accepted
+ *		is found out when the queue seems to be full.
+ */
+enum csock_queue { CQ_NONE, CQ_HALF, CQ_ACCEPT };
+
 struct csock {
 	enum csock_kind kind;
 	enum csock_wait wait;
@@ -69,13 +79,14 @@ struct csock {
 	uint16_t ring_id;		/* of the peer */
 	uint32_t parent;		/* listener, or JS_SOCK_NONE */
 	bool delivered;			/* accept() has it, or may have */
-	bool is_complete;		/* was ESTABLISHED: not to be evicted */
+	enum csock_queue queue;		/* of parent's: where it is counted */
 	uint64_t born_us;
 	uint64_t defer_us;		/* TCP_DEFER_ACCEPT: without data it is delivered then; 0 */
 	uint64_t orphan_us;		/* no descriptor: look then whether its peer lives; 0 */
 	uint64_t orphan_heard;		/* tcpcb.heard_us when we looked last */
 	bool summed;			/* its line is in the log */
-	uint32_t backlog, n_waiting;	/* listener: connections not yet delivered */
+	uint32_t backlog;		/* listener: as listen() has it */
+	uint32_t n_half, n_accept;	/* connections in its queues: CQ_HALF, CQ_ACCEPT */
 	int who;			/* proc index that waits for a reply */
 	uint32_t req_id;		/* of its request */
 	uint32_t srv_id;		/* of ours to the server */
@@ -125,6 +136,7 @@ struct child {
 	struct proc procs[MAX_PROCS];
 	struct csock socks[JS_N_SOCKS];
 	uint32_t n_socks;		/* in use */
+	uint32_t n_half;		/* of them in CQ_HALF */
 	uint32_t max_sock;		/* indices in use are below */
 	struct dying dying[MAX_DYING];
 	unsigned int n_dying;
@@ -171,8 +183,9 @@ void conn_token(void *ctx, uint32_t idx);
 int conn_rxvci(void *ctx, uint32_t idx, uint16_t rxvci);
 void conn_event(void *ctx, uint32_t idx, uint32_t tcp_events);
 /* Pool, guard and control block for s->local, s->peer, s->txvci.  @active:
- * OPEN active and send the SYN.  0 or -Exxx. */
-int conn_open(struct child *c, uint32_t idx, bool active);
+ * OPEN active and send the SYN.  @cookie: the server has answered the peer's, it
+ * is this one; or NULL.  0 or -Exxx. */
+int conn_open(struct child *c, uint32_t idx, bool active, const struct cm_cookie *cookie);
 void conn_review(struct child *c, uint32_t idx);	/* lock held: act on what the block says */
 void conn_anchor_ready(struct child *c, uint32_t idx, uint32_t events);
 void conn_bindpoint_ready(struct child *c, uint32_t idx);
@@ -186,6 +199,7 @@ void conn_bury(struct child *c);			/* destroy pools that are done */
 void conn_hand_over(struct child *c);			/* to the server: all in TIME-WAIT */
 int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx);
 void conn_listening(struct child *c, uint32_t idx, uint32_t backlog);
+void conn_tell_listener(struct child *c, uint32_t idx, bool on);	/* Listen */
 
 /* --- reclaim.c --- */
 void reclaim_proc(struct child *c, int i);	/* its channel has hung up */

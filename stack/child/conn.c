@@ -13,7 +13,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
-#include <sodium.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -24,6 +23,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "stack/child/child_int.h"
+#include "stack/child/secret.h"
 
 #define MSS_SENT	61440		/* octets: 15 buffers */
 #define MSS_DEFAULT_V6	1220		/* octets: RFC 9293, 3.7.1 */
@@ -31,6 +31,7 @@
 #define BURY_MAX_US	1000000		/* a pool waits so long for its last SEND to leave */
 #define ORPHAN_US	300000000	/* no descriptor, and nothing heard from the peer */
 #define EVICT_US	20000		/* a handshake may take so long, also when SYNs pour in */
+#define HALF_MAX	(JS_N_SOCKS / 4)	/* half-open connections of all listeners */
 #define DEFER_MAX_S	3600		/* TCP_DEFER_ACCEPT, seconds */
 #define JUNK_READS	16		/* of what must not come over an anchor, at a time */
 #define HANDOVER_US	10000		/* the server has much to read: offer again then */
@@ -74,6 +75,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	for (int i = 0; i < JS_N_TOPTS; i++)
 		atomic_store(&sh->topt[i], 0);
 	atomic_store(&sh->pending, 0);
+	atomic_store(&sh->accepted, 0);
 	atomic_store(&sh->deadline_us, UINT64_MAX);
 	/* store-release: who sees the generation sees the rest */
 	atomic_store_explicit(&sh->gen, s->gen, memory_order_release);
@@ -257,29 +259,52 @@ void conn_bury(struct child *c)
 	c->n_dying = n;
 }
 
-/* Initial sequence number and timestamp offset of a connection: RFC 6528, 3;
- * RFC 7323, 5.4.  SipHash of the connection's name, and for the first a clock
- * of 4 us. */
-static void secrets(const struct child *c, const struct csock *s, uint32_t *iss, uint32_t *ts)
+/* TCP_MAXSEG, octets; 0: none that binds. */
+static uint16_t maxseg_of(const struct js_sock *sh)
 {
-	struct { struct cm_addr local, peer; } name = { s->local, s->peer };
-	uint8_t hash[crypto_shorthash_BYTES];
+	uint32_t maxseg = so_topt(sh, JS_TOPT_MAXSEG);
 
-	static_assert(crypto_shorthash_KEYBYTES == CHILD_SECRET, "SipHash key");
-	crypto_shorthash(hash, (const uint8_t *)&name, sizeof(name), c->args.secret);
-	memcpy(iss, hash, 4);
-	memcpy(ts, hash + 4, 4);
-	*iss += (uint32_t)(now_us() / 4);
+	return maxseg < JS_MTU ? (uint16_t)maxseg : 0;
 }
 
-int conn_open(struct child *c, uint32_t idx, bool active)
+/* The SYN, as far as a cookie has kept it. */
+static struct tcp_seg rebuild_syn(const struct cm_cookie *ck)
+{
+	return (struct tcp_seg){
+		.seq = ck->irs, .mss = ck->mss,
+		.flags = TH_SYN | (ck->opts & CM_COOKIE_ECN ? TCP_TH_ECE | TCP_TH_CWR : 0),
+		.wscale = ck->opts & CM_COOKIE_WS ? (uint8_t)ck->wscale : TCP_WS_NONE,
+		.sack_permitted = ck->opts & CM_COOKIE_SACK,
+		.has_ts = ck->opts & CM_COOKIE_TS, .tsval = ck->tsval,
+	};
+}
+
+/* @cookie: the SYN was answered so.  Else NULL. */
+static void open_passive(struct so_txn *t, uint32_t iss, const struct cm_cookie *cookie,
+			 uint64_t now)
+{
+	struct tcp_seg syn;
+	struct tcp_view v;
+
+	if (!cookie) {
+		tcp_user_open_passive(&t->tcb, iss, now);
+		return;
+	}
+	syn = rebuild_syn(cookie);
+	so_view(t, &v);
+	tcp_user_open_answered(&t->tcb, &v, iss, &syn, now);
+	if (cookie->opts & CM_COOKIE_RXVCI)
+		t->s.flags |= JS_SOF_ANNOUNCE;
+}
+
+int conn_open(struct child *c, uint32_t idx, bool active, const struct cm_cookie *cookie)
 {
 	struct csock *s = &c->socks[idx];
 	struct js_sock *sh = &c->stk.socks[idx];
 	uint32_t mark = poolc_tail(&c->stk.q);
 	uint64_t now = now_us();
 	struct tcp_config cfg = c->wishes;
-	uint32_t maxseg = so_topt(sh, JS_TOPT_MAXSEG);
+	uint16_t maxseg = maxseg_of(sh);
 	struct tcp_user_opts opts;
 	struct so_txn t;
 	uint32_t iss;
@@ -295,14 +320,16 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 	cfg.rcv_buf_max = JS_BUF_MAX;
 	cfg.cc = atomic_load(&sh->opts) & JS_SO_RENO ? TCP_CC_RENO : TCP_CC_CUBIC;
 	if (maxseg && maxseg < cfg.mss) {
-		cfg.mss = (uint16_t)maxseg;
+		cfg.mss = maxseg;
 		cfg.mss_binds = true;
 	}
 	s->kind = CK_CONN;
 	write_guard(c, idx);
 	if (active)
 		tell_forward(c, idx, true);
-	secrets(c, s, &iss, &cfg.ts_offset);
+	secret_numbers(c->args.secret, &s->local, &s->peer, now, &iss, &cfg.ts_offset);
+	if (cookie && cookie->opts & CM_COOKIE_TS)
+		cfg.ts_offset = cookie->ts_offset;
 	if (s->has_iss)
 		iss = s->iss;
 	child_lock(c);
@@ -322,7 +349,7 @@ int conn_open(struct child *c, uint32_t idx, bool active)
 			t.s.flags |= JS_SOF_CONNECTING;
 			so_output(&c->stk, idx, &t, now);
 		} else {
-			tcp_user_open_passive(&t.tcb, iss, now);
+			open_passive(&t, iss, cookie, now);
 		}
 		err = so_finish(&c->stk, idx, &t, mark, 0);
 	}
@@ -341,12 +368,79 @@ int conn_rxvci(void *ctx, uint32_t idx, uint16_t rxvci)
 	/* None: the kernel's TCP; it listens on its IP stream (txvci is that). */
 	if (!rxvci || rxvci == s->txvci)
 		return 0;
-	if (vci_is_mcast(rxvci) || vci_stream(rxvci) < JS_STREAM_FIRST ||
+	/* IP_DIVERT: a cookie from its connection server. */
+	if (vci_is_mcast(rxvci) ||
+	    (vci_stream(rxvci) < JS_STREAM_FIRST && vci_stream(rxvci) != JS_STREAM_IP_DIVERT) ||
 	    vci_ring_id(rxvci) != s->ring_id)
 		return -EINVAL;
 	s->txvci = rxvci;
 	c->stk.guard->sock[idx].txvci = rxvci;
 	return poolc_pool_set(&c->stk.pc, s->pool, JS_PS_TXVCI, &req);
+}
+
+/* --- the backlog ------------------------------------------------------------------------- */
+
+/* Count @s in this queue of its listener's from now on. */
+static void queue_move(struct child *c, struct csock *s, enum csock_queue to)
+{
+	struct csock *l = s->parent == JS_SOCK_NONE ? NULL : &c->socks[s->parent];
+
+	if (s->queue == CQ_HALF) {
+		c->n_half--;
+		if (l)
+			l->n_half--;
+	} else if (s->queue == CQ_ACCEPT && l) {
+		l->n_accept--;
+	}
+	s->queue = l ? to : CQ_NONE;
+	if (s->queue == CQ_HALF) {
+		c->n_half++;
+		l->n_half++;
+	} else if (s->queue == CQ_ACCEPT) {
+		l->n_accept++;
+	}
+}
+
+/* accept() does not keep up with @idx, as Linux means it. */
+static bool is_accept_full(struct child *c, uint32_t idx)
+{
+	struct csock *l = &c->socks[idx];
+
+	if (l->n_accept <= l->backlog)
+		return false;
+	for (uint32_t i = 0; i < c->max_sock; i++) {
+		struct csock *s = &c->socks[i];
+
+		if (s->kind == CK_CONN && s->parent == idx && s->queue == CQ_ACCEPT &&
+		    s->delivered && atomic_load(&c->stk.socks[i].accepted))
+			queue_move(c, s, CQ_NONE);
+	}
+	return l->n_accept > l->backlog;
+}
+
+/* No more half-open connections for @l. */
+static bool is_half_full(const struct child *c, const struct csock *l)
+{
+	return l->n_half >= MAX(l->backlog, 1u) || c->n_half >= HALF_MAX ||
+	       c->n_socks == JS_N_SOCKS;
+}
+
+/* What the server must know to answer a SYN for @idx. */
+static struct cm_listen listen_told(const struct child *c, uint32_t idx)
+{
+	return (struct cm_listen){
+		.rcv_buf = c->socks[idx].rcv_buf, .mss = maxseg_of(&c->stk.socks[idx]),
+		.ecn = c->wishes.ecn,
+	};
+}
+
+void conn_tell_listener(struct child *c, uint32_t idx, bool on)
+{
+	const struct csock *s = &c->socks[idx];
+	struct cm_msg m = { .type = CM_LISTEN, .sock = idx, .gen = s->gen, .on = on,
+			    .local = s->local, .listen = listen_told(c, idx) };
+
+	ctl_server_send(c, &m, NULL, 0);
 }
 
 /* --- the end ----------------------------------------------------------------------------- */
@@ -358,8 +452,7 @@ static void release(struct child *c, uint32_t idx)
 	struct so_txn t;
 
 	drop_pool(c, idx);
-	if (s->parent != JS_SOCK_NONE && !s->delivered && c->socks[s->parent].n_waiting)
-		c->socks[s->parent].n_waiting--;
+	queue_move(c, s, CQ_NONE);
 	if (s->anchored)
 		close(s->anchor);
 	if (s->bp >= 0)
@@ -468,7 +561,8 @@ void conn_review(struct child *c, uint32_t idx)
 	}
 	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED &&
 	    !is_deferred(s, &t)) {
-		s->is_complete = true;
+		if (s->queue == CQ_HALF)
+			queue_move(c, s, CQ_ACCEPT);
 		deliver(c, idx);
 	}
 	if (t.tcb.state == TCPS_TIME_WAIT || t.s.flags & JS_SOF_CLOSED)
@@ -548,16 +642,13 @@ static void look_after_orphan(struct child *c, uint32_t idx, uint64_t now)
 
 static void close_listener(struct child *c, uint32_t idx)
 {
-	struct csock *s = &c->socks[idx];
-	struct cm_msg m = { .type = CM_LISTEN, .sock = idx, .gen = s->gen, .on = 0,
-			    .local = s->local };
-
-	ctl_server_send(c, &m, NULL, 0);
+	conn_tell_listener(c, idx, false);
 	for (uint32_t i = 0; i < c->max_sock; i++) {
 		struct csock *k = &c->socks[i];
 
 		if (k->kind != CK_CONN || k->parent != idx)
 			continue;
+		queue_move(c, k, CQ_NONE);
 		k->parent = JS_SOCK_NONE;
 		if (!k->delivered)
 			close_conn(c, i);
@@ -628,8 +719,6 @@ void conn_fail(struct child *c, uint32_t idx, int err)
 void conn_listening(struct child *c, uint32_t idx, uint32_t backlog)
 {
 	struct csock *s = &c->socks[idx];
-	struct cm_msg m = { .type = CM_LISTEN, .sock = idx, .gen = s->gen, .on = 1,
-			    .local = s->local };
 	struct so_txn t;
 	int err = 0;
 
@@ -652,7 +741,7 @@ void conn_listening(struct child *c, uint32_t idx, uint32_t backlog)
 		so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q), 0);
 	}
 	child_unlock(c);
-	ctl_server_send(c, &m, NULL, 0);
+	conn_tell_listener(c, idx, true);
 	ctl_reply(c, s, CM_GENERAL_REPLY, 0);
 }
 
@@ -689,8 +778,6 @@ static void deliver(struct child *c, uint32_t idx)
 	close(fd);
 	if (!err) {
 		s->delivered = true;
-		if (l->n_waiting)
-			l->n_waiting--;
 		return;
 	}
 	/* No room for more: later, when some were accepted.  The anchor we
@@ -734,8 +821,8 @@ static bool evict_half_open(struct child *c, uint32_t listener)
 	for (uint32_t i = 0; i < c->max_sock; i++) {
 		const struct csock *s = &c->socks[i];
 
-		if (s->kind == CK_CONN && s->parent == listener && !s->is_complete &&
-		    !s->delivered && s->born_us < oldest) {
+		if (s->kind == CK_CONN && s->parent == listener && s->queue == CQ_HALF &&
+		    s->born_us < oldest) {
 			oldest = s->born_us;
 			victim = i;
 		}
@@ -746,58 +833,92 @@ static bool evict_half_open(struct child *c, uint32_t listener)
 	return true;
 }
 
+/* May listener @idx have the connection of the Syn @m?  0; -EAGAIN: no more that
+ * are half open; -EUSERS: none before some are accepted. */
+static int admit(struct child *c, uint32_t idx, const struct cm_msg *m)
+{
+	const struct csock *l = &c->socks[idx];
+
+	if (is_accept_full(c, idx))
+		return -EUSERS;
+	/* The peer of a cookie is no forged address. */
+	if (m->flags & CM_COOKIE ? c->n_socks < JS_N_SOCKS : !is_half_full(c, l))
+		return 0;
+	if (m->flags & CM_MAY_REFUSE || !evict_half_open(c, idx))
+		return -EAGAIN;
+	return 0;
+}
+
+/* What a connection has from its listener. */
+static void inherit(struct child *c, uint32_t idx, uint32_t listener)
+{
+	const struct js_sock *from = &c->stk.socks[listener];
+	const struct csock *l = &c->socks[listener];
+	struct js_sock *to = &c->stk.socks[idx];
+	struct csock *s = &c->socks[idx];
+	uint32_t defer_s;
+
+	s->parent = listener;
+	s->snd_buf = l->snd_buf;
+	s->rcv_buf = l->rcv_buf;
+	s->fixed = l->fixed;
+	atomic_store(&to->opts, atomic_load(&from->opts) & ~(uint32_t)JS_SO_NONBLOCK);
+	for (unsigned int i = 0; i < JS_N_TOPTS; i++)
+		atomic_store(&to->topt[i], so_topt(from, i));
+	defer_s = so_topt(to, JS_TOPT_DEFER_ACCEPT);
+	if (defer_s)
+		s->defer_us = now_us() + MIN(defer_s, (uint32_t)DEFER_MAX_S) * 1000000ull;
+}
+
+/* The connection of the Syn @m, to listener @l: its index, or -Exxx. */
+static int make_passive(struct child *c, const struct csock *l, const struct cm_msg *m)
+{
+	int idx = conn_new(c, l->family, l->uid);
+	struct csock *s;
+	int err;
+
+	if (idx < 0)
+		return idx;
+	s = &c->socks[idx];
+	s->local = m->local;
+	s->peer = m->peer;
+	s->ring_id = m->ring_id & 0xf;
+	s->txvci = m->rxvci ? m->rxvci : vci_make(s->ring_id, JS_STREAM_IP);
+	s->has_iss = m->flags & CM_ISS;
+	s->iss = m->n;
+	inherit(c, (uint32_t)idx, m->sock);
+	err = conn_open(c, (uint32_t)idx, false, m->flags & CM_COOKIE ? &m->cookie : NULL);
+	if (err) {
+		s->parent = JS_SOCK_NONE;
+		conn_release(c, (uint32_t)idx);
+		return err;
+	}
+	queue_move(c, s, CQ_HALF);
+	conn_timer_set(c, (uint32_t)idx);
+	return idx;
+}
+
 void conn_syn(struct child *c, const struct cm_msg *m)
 {
 	struct cm_msg r = { .type = CM_DIVERT, .id = m->id, .local = m->local, .peer = m->peer };
 	struct csock *l = m->sock < JS_N_SOCKS ? &c->socks[m->sock] : NULL;
-	struct csock *s;
-	uint32_t defer_s;
-	int idx = -1, err = 0;
+	int idx = -1;
 
 	if (!l || l->kind != CK_LISTENER || l->gen != m->gen)
-		err = -ECONNREFUSED;
-	else if ((l->n_waiting >= l->backlog || c->n_socks == JS_N_SOCKS) &&
-		 !evict_half_open(c, m->sock))
-		err = -EAGAIN;
-	if (!err) {
-		idx = conn_new(c, l->family, l->uid);
-		err = idx < 0 ? idx : 0;
+		r.err = -ECONNREFUSED;
+	else
+		r.err = admit(c, m->sock, m);
+	if (!r.err)
+		idx = make_passive(c, l, m);
+	if (!r.err && idx < 0)
+		r.err = idx;
+	if (!r.err) {
+		r.vci = c->socks[idx].rxvci;
+		r.sock = (uint32_t)idx;
+		r.gen = c->socks[idx].gen;
 	}
-	if (!err) {
-		s = &c->socks[idx];
-		s->local = m->local;
-		s->peer = m->peer;
-		s->ring_id = m->ring_id & 0xf;
-		s->txvci = m->rxvci ? m->rxvci : vci_make(s->ring_id, JS_STREAM_IP);
-		s->parent = m->sock;
-		s->has_iss = m->flags & CM_ISS;
-		s->iss = m->n;
-		s->snd_buf = l->snd_buf;
-		s->rcv_buf = l->rcv_buf;
-		s->fixed = l->fixed;
-		atomic_store(&c->stk.socks[idx].opts,
-			     atomic_load(&c->stk.socks[m->sock].opts) & ~(uint32_t)JS_SO_NONBLOCK);
-		for (int i = 0; i < JS_N_TOPTS; i++)
-			atomic_store(&c->stk.socks[idx].topt[i],
-				     so_topt(&c->stk.socks[m->sock], (unsigned int)i));
-		defer_s = so_topt(&c->stk.socks[idx], JS_TOPT_DEFER_ACCEPT);
-		if (defer_s)
-			s->defer_us = now_us() + MIN(defer_s, (uint32_t)DEFER_MAX_S) * 1000000ull;
-		err = conn_open(c, (uint32_t)idx, false);
-		if (err) {
-			s->parent = JS_SOCK_NONE;
-			child_lock(c);
-			release(c, (uint32_t)idx);
-			child_unlock(c);
-		} else {
-			l->n_waiting++;
-			conn_timer_set(c, (uint32_t)idx);
-			r.vci = s->rxvci;
-			r.sock = (uint32_t)idx;
-			r.gen = s->gen;
-		}
-	}
-	r.err = err;
+	if (r.err == -EAGAIN)
+		r.listen = listen_told(c, m->sock);
 	ctl_server_send(c, &r, NULL, 0);
 }
 

@@ -157,7 +157,7 @@ static void on_listen(struct child *c, int i, struct csock *s, const struct cm_m
 		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
 		return;
 	}
-	s->backlog = MIN(MAX(req->n, 1u), 4096u);
+	s->backlog = MIN(req->n, 4096u);
 	s->who = i;
 	s->req_id = req->id;
 	if (s->bp < 0)
@@ -296,6 +296,8 @@ static void on_request(struct child *c, int i, const struct cm_msg *req, int fd,
 	case CM_SET_RX_BUFS:
 		answer(c, i, req, CM_GENERAL_REPLY,
 		       conn_set_bufs(c, req->sock, req->n, req->type == CM_SET_TX_BUFS));
+		if (s->kind == CK_LISTENER)
+			conn_tell_listener(c, req->sock, true);
 		break;
 	case CM_SET_REUSE_ADDR:
 		s->reuse = req->on;
@@ -389,8 +391,7 @@ static void tell_server(struct child *c)
 				    .local = s->local, .peer = s->peer };
 
 		if (s->kind == CK_LISTENER) {
-			m.type = CM_LISTEN;
-			ctl_server_send(c, &m, NULL, 0);
+			conn_tell_listener(c, i, true);
 		} else if (s->kind == CK_CONN && s->has_pool) {
 			m.type = CM_FORWARD;
 			m.vci = s->rxvci;
@@ -461,7 +462,7 @@ static void on_resolve(struct child *c, struct csock *s, const struct cm_msg *m)
 			memcpy(s->local.addr, m->local.addr, sizeof(s->local.addr));
 		/* The SYN goes to the connection server's VCI there. */
 		s->txvci = vci_make(s->ring_id, JS_STREAM_IP);
-		err = conn_open(c, idx, true);
+		err = conn_open(c, idx, true, NULL);
 		/* The pair's flow is somebody's: what Linux calls that. */
 		if (err == -EADDRINUSE)
 			err = -EADDRNOTAVAIL;

@@ -256,6 +256,12 @@ enum tcp_fo_fail {
 };
 enum tcp_fo_fail tcp_fastopen_fail(const struct tcpcb *tp);
 
+/* OPEN passive where @syn was answered by somebody else, with @iss and as we
+ * would have: SYN-RECEIVED, and nothing to be sent (SYN cookies, RFC 4987, 3.6).
+ * When it was answered is not known: the ACK is no measurement.  0 or -EISCONN. */
+int tcp_user_open_answered(struct tcpcb *tp, const struct tcp_view *v, uint32_t iss,
+			   const struct tcp_seg *syn, uint64_t now_us);
+
 /* SEND: octets were appended to so_snd (already in view->snd_cc).
  * 0, -ENOTCONN, -EPIPE after close. */
 int tcp_user_send(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us);

@@ -136,6 +136,22 @@ enum tcp_fo_fail tcp_fastopen_fail(const struct tcpcb *tp)
 	return tp->uflags & TU_FO_NOCOOKIE ? TCP_FO_FAIL_COOKIE : TCP_FO_FAIL_NONE;
 }
 
+int tcp_user_open_answered(struct tcpcb *tp, const struct tcp_view *v, uint32_t iss,
+			   const struct tcp_seg *syn, uint64_t now_us)
+{
+	int ret = tcp_user_open_passive(tp, iss, now_us);
+	struct tcp_seg sent;
+	struct tcp_rx rx;
+
+	if (ret)
+		return ret;
+	tcp_input(tp, v, syn, now_us, &rx);
+	tcp_output(tp, v, now_us, &sent);
+	/* Timed, but from no moment that there is. */
+	tp->rtt_start_us = UINT64_MAX;
+	return 0;
+}
+
 /* RFC 9293, 3.10.2.  The octets are in so_snd; tcp_output() finds them there. */
 int tcp_user_send(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 {

@@ -152,15 +152,29 @@ static bool addr_form_ok(const struct cm_addr *a)
 	return a->resv == 0;
 }
 
+/* Where what must be 0 of the last 32 octets begins. */
+static size_t resv_from(const struct cm_msg *m)
+{
+	switch (m->type) {
+	case CM_TIME_WAIT:
+		return offsetof(struct cm_time_wait, resv);
+	case CM_LISTEN:
+	case CM_DIVERT:
+		return offsetof(struct cm_listen, resv);
+	case CM_SYN:
+		return m->flags & CM_COOKIE ? offsetof(struct cm_cookie, resv) : 0;
+	default:
+		return 0;
+	}
+}
+
 static bool form_ok(const struct cm_msg *m)
 {
-	size_t i = 0;
+	size_t i;
 
 	if (m->version != CM_VERSION || m->type == CM_NONE || m->type >= CM_N_TYPES)
 		return false;
-	if (m->type == CM_TIME_WAIT)
-		i = offsetof(struct cm_time_wait, resv) / sizeof(m->resv2[0]);
-	for (; i < ARRAY_SIZE(m->resv2); i++)
+	for (i = resv_from(m) / sizeof(m->resv2[0]); i < ARRAY_SIZE(m->resv2); i++)
 		if (m->resv2[i])
 			return false;
 	if (m->type == CM_TIME_WAIT && m->tw.has_ts > 1)

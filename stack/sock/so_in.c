@@ -359,6 +359,23 @@ static bool is_seen(const struct stk *stk, const struct so_txn *t, const struct 
 }
 
 /*
+ * Does the peer know our RxVCI?  If it announces its own behind the SYN and does
+ * not use ours, no: its SYN was answered with a cookie, or ours was.
+ */
+static void look_for_announcement(struct stk *stk, uint32_t sock, struct so_txn *t,
+				  const struct packet *p)
+{
+	const struct js_guard_sock *g = &stk->guard->sock[sock];
+	/* From the connection server, to which it came. */
+	bool is_relayed = p->ev.flags & JS_RX_LOCAL && vci_ring_id(g->txvci) != stk->pc.ring_id;
+
+	if (p->ev.vci == g->rxvci && !is_relayed)
+		t->s.flags &= ~(uint32_t)JS_SOF_ANNOUNCE;
+	else if (p->ev.uucpi & JS_UUCPI_RXVCI && !(p->seg.flags & TH_SYN))
+		t->s.flags |= JS_SOF_ANNOUNCE;
+}
+
+/*
  * Process one event whose copy is @p->ev.
  * Return: 1 done with it; 0 it is the child's; -ESTALE, -EUCLEAN
  */
@@ -398,6 +415,7 @@ static int input(struct stk *stk, struct packet *p)
 			return 1;
 		}
 	}
+	look_for_announcement(stk, idx, &t, p);
 	err = deliver(stk, idx, &t, p);
 	return err ? err : 1;
 }

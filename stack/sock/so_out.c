@@ -140,7 +140,7 @@ static int emit(struct stk *stk, uint32_t sock, struct so_txn *t, struct tcp_seg
 	sum = ip_csum_add(sum, hdr + ip_len, (size_t)tcp_len);
 	csum = ip_csum_fold(sum);
 	memcpy(hdr + ip_len + 16, &csum, 2);
-	if (seg->flags & TH_SYN)
+	if (seg->flags & TH_SYN || t->s.flags & JS_SOF_ANNOUNCE)
 		flags |= JS_SEND_INJECT;
 	if (via_divert(seg))
 		flags |= JS_SEND_DIVERT;

@@ -153,8 +153,8 @@ static void connect_both(uint32_t maxseg)
 	atomic_store(&a.c.stk.socks[a.sock].topt[JS_TOPT_MAXSEG], maxseg);
 	assert_int_equal(conn_set_bufs(&a.c, a.sock, JS_BUF_MAX, true), 0);
 	assert_int_equal(conn_set_bufs(&b.c, b.sock, JS_BUF_MAX, false), 0);
-	assert_int_equal(conn_open(&b.c, b.sock, false), 0);
-	assert_int_equal(conn_open(&a.c, a.sock, true), 0);
+	assert_int_equal(conn_open(&b.c, b.sock, false, NULL), 0);
+	assert_int_equal(conn_open(&a.c, a.sock, true, NULL), 0);
 	TURN_UNTIL(info_of(&a).flags & JS_SOF_CONNECTED && info_of(&b).flags & JS_SOF_CONNECTED);
 }
 

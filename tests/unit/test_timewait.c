@@ -193,7 +193,7 @@ static void fake_drop(struct cs_server *server, const struct cs_packet *p)
 }
 
 static bool fake_answer(struct cs_server *server, const uint8_t *hdr, unsigned int len,
-			js_vci_t vci)
+			js_vci_t vci, uint16_t uucpi)
 {
 	uint8_t tos;
 	int ip_len = ip_parse(hdr, len, &answered_pair, &tos);
@@ -201,6 +201,7 @@ static bool fake_answer(struct cs_server *server, const uint8_t *hdr, unsigned i
 	(void)server;
 	assert_int_equal(ip_len, 20);
 	assert_int_equal(vci, PEER);
+	assert_int_equal(uucpi, 0);
 	assert_int_equal(ip_csum_fold(ip_csum_add(ip_pseudo_sum(&answered_pair, len - 20),
 						  hdr + 20, len - 20)), 0);
 	assert_int_equal(tcp_seg_parse(&answered, hdr + 20, len - 20), (int)len - 20);
@@ -223,7 +224,13 @@ static bool fake_is_local(struct cs_server *server, const struct cm_addr *a)
 }
 
 static const struct cs_sink fake_sink = { fake_send, fake_drop, fake_answer };
-static const struct cs_net fake_net = { fake_ring_id, fake_is_local };
+static int fake_syncookies(struct cs_server *server)
+{
+	(void)server;
+	return 0;
+}
+
+static const struct cs_net fake_net = { fake_ring_id, fake_is_local, fake_syncookies };
 
 static void say(const struct cm_msg *m, int with)
 {
