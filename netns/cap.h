@@ -111,6 +111,7 @@ extern const char *const cap_format_names[CAP_N_FORMATS];
 #define CAP_RING_MAX	10000	/* files of a ring */
 #define CAP_HEAD_MAX	65536	/* octets of SHB and IDBs */
 #define CAP_IOV		512	/* pieces written at once */
+#define CAP_STAGE	(1u << 20)
 
 /* Where records go.  Zeroed, what is public set, then opened. */
 struct cap_out {
@@ -121,6 +122,7 @@ struct cap_out {
 	uint32_t snaplen;		/* octets of a record, for the header of classic pcap */
 	bool live;			/* jetringd's: end files with statistics if it did not */
 	bool ending;			/* give up on a reader that takes nothing for a while */
+	bool behind;			/* much waits: save processor time, not disk time */
 
 	/* for the report */
 	uint64_t frames;		/* taken */
@@ -129,6 +131,8 @@ struct cap_out {
 
 	/* private */
 	int fd;				/* -1: not open */
+	int direct_fd;			/* the file past the page cache; -1: not open, -2: it cannot be */
+	uint8_t *stage;			/* for it: CAP_STAGE octets, aligned; NULL: not needed yet */
 	bool is_file;			/* regular: can be cut to whole records */
 	uint64_t stuck_us;		/* since when its reader takes nothing; 0: it does */
 	uint64_t base, size;		/* where we began in it; octets so far, all whole records */

@@ -6,6 +6,12 @@
  * written with one call.  What a regular file holds ends with a whole record
  * always, also when the disk is full.
  *
+ * Writing costs several times what copying does, most of it for the page cache.
+ * Who is far behind the ring writes the bulk past it (O_DIRECT), if the file
+ * system can: that takes the disk's time instead of the processor's, which the
+ * ring wants.  What is not whole pages goes through the cache, so that a page
+ * is written one way or the other, and the file is complete at any time.
+ *
  * The time stamps of classic pcap are ns (magic a1b23c4d).  SUNATM (DLT 123)
  * is 4 octets (direction and kind, VPI, VCI), then the SDU without trailer; we
  * put LLC/SNAP in front of it (RFC 2684 5.1), which the ring does not have:
@@ -29,6 +35,8 @@
 #include "netns/jet.h"
 
 #define FLUSH_WAIT_MS	500	/* between looks at whether we shall end */
+#define DIRECT_ALIGN	4096u	/* of place in file and memory, and of length: suits all disks */
+#define DIRECT_MIN	(64u << 10)	/* less is not worth it */
 #define END_WAIT_US	2000000	/* for a reader that takes nothing, once we shall end */
 
 /* pcapng, section numbers of draft-ietf-opsawg-pcapng */
@@ -180,6 +188,9 @@ static int close_file(struct cap_out *o)
 {
 	int fd = o->fd;
 
+	if (o->direct_fd >= 0)
+		close(o->direct_fd);
+	o->direct_fd = -1;
 	o->fd = -1;
 	return fd > 1 && close(fd) ? -errno : 0;
 }
@@ -239,6 +250,69 @@ static int queue_failed(struct cap_out *o, size_t done, int err)
 	return err;
 }
 
+/* The same file past the page cache, also one without a name; false: not this one. */
+static bool open_direct(struct cap_out *o)
+{
+	char proc[40];
+
+	if (o->direct_fd != -1)
+		return o->direct_fd >= 0;
+	o->direct_fd = -2;
+	/* Who appends shares the end with others. */
+	if (!o->is_file || fcntl(o->fd, F_GETFL) & O_APPEND)
+		return false;
+	if (!o->stage && posix_memalign((void **)&o->stage, DIRECT_ALIGN, CAP_STAGE)) {
+		o->stage = NULL;
+		return false;
+	}
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", o->fd);
+	o->direct_fd = open(proc, O_WRONLY | O_DIRECT | O_CLOEXEC);
+	if (o->direct_fd < 0)
+		o->direct_fd = -2;
+	return o->direct_fd >= 0;
+}
+
+/* The first @len octets of @v, which has so many. */
+static void gather(uint8_t *to, const struct iovec *v, size_t len)
+{
+	for (size_t n; len; len -= n, to += n, v++) {
+		n = MIN(len, v->iov_len);
+		memcpy(to, v->iov_base, n);
+	}
+}
+
+/* Write some of @v, @n pieces of @left octets, to where the file is at, octet @at.  As write(2). */
+static ssize_t write_some(struct cap_out *o, const struct iovec *v, int n, size_t left, uint64_t at)
+{
+	size_t len = -at % DIRECT_ALIGN;
+	const uint8_t *p = v->iov_base;
+	ssize_t w;
+
+	/* Not where others, who have the file open with us, have moved on. */
+	if (!o->behind || left < DIRECT_MIN || !open_direct(o) || lseek(o->fd, 0, SEEK_CUR) != (off_t)at)
+		return writev(o->fd, v, n);
+	if (len) {			/* the rest of a page that the cache has begun */
+		gather(o->stage, v, len);
+		return write(o->fd, o->stage, len);
+	}
+	len = v->iov_len - v->iov_len % DIRECT_ALIGN;
+	/* Else as it is: where file and input go in step, it is aligned. */
+	if ((uintptr_t)p % DIRECT_ALIGN || len < DIRECT_MIN) {
+		len = MIN(left - left % DIRECT_ALIGN, (size_t)CAP_STAGE);
+		gather(o->stage, v, len);
+		p = o->stage;
+	}
+	w = pwrite(o->direct_fd, p, len, (off_t)at);
+	if (w < 0 && (errno == EINVAL || errno == EOPNOTSUPP)) {	/* not with this alignment, or not at all */
+		close(o->direct_fd);
+		o->direct_fd = -2;
+		return writev(o->fd, v, n);
+	}
+	if (w > 0 && lseek(o->fd, (off_t)at + w, SEEK_SET) < 0)
+		return -1;
+	return w;
+}
+
 int cap_flush(struct cap_out *o)
 {
 	struct iovec v[CAP_IOV], *next = v;
@@ -247,7 +321,7 @@ int cap_flush(struct cap_out *o)
 
 	memcpy(v, o->iov, (size_t)n * sizeof(v[0]));
 	while (done < o->n_queued) {
-		ssize_t w = writev(o->fd, next, n);
+		ssize_t w = write_some(o, next, n, o->n_queued - done, o->base + o->size + done);
 
 		if (w < 0 && (errno == EINTR || errno == EAGAIN)) {
 			err = o->is_file ? 0 : wait_for_reader(o);
@@ -418,7 +492,7 @@ static int end_file(struct cap_out *o)
 
 int cap_open(struct cap_out *o)
 {
-	o->fd = -1;
+	o->fd = o->direct_fd = -1;
 	o->head = malloc(CAP_HEAD_MAX);
 	o->names = calloc(MAX(o->ring_files, 1u), sizeof(o->names[0]));
 	if (!o->head || !o->names)
@@ -437,6 +511,8 @@ int cap_close(struct cap_out *o)
 		free(o->name);
 	free(o->names);
 	free(o->head);
+	free(o->stage);
+	o->stage = NULL;
 	o->name = NULL;
 	o->names = NULL;
 	o->head = NULL;

@@ -26,6 +26,7 @@
 #include "netns/jet.h"
 
 #define BUF_SIZE	(4u << 20)	/* several of the largest blocks; passed on at once */
+#define BEHIND		(1u << 20)	/* octets: they come faster than we are told of them one by one */
 #define BLOCK_MIN	12		/* type, length, length */
 #define DRAIN_MS	2000		/* for the last statistics after we stopped */
 #define ANSWER_MS	5000
@@ -79,6 +80,7 @@ static int pass_blocks(struct capture *c)
 	const uint8_t *in = input(c, &n);
 	int err = 0, flushed;
 
+	c->out.behind = n > BEHIND;
 	n = MIN(n, (size_t)BUF_SIZE);
 	while (!err && !c->enough && n - at >= BLOCK_MIN) {
 		const uint8_t *b = in + at;

@@ -490,6 +490,159 @@ static void damaged_blocks(void **state)
 	}
 }
 
+/* --- much at once, past the page cache ------------------------------------------------ */
+
+#define BIG_SDU		60000u
+#define BIG_FRAME	(5u + 60000u + 24u + 8u)	/* header, SDU, PAD, trailer */
+#define BIG_DATA	(32u + BIG_FRAME)
+#define BIG_BLOCK	(28u + ((BIG_DATA + 3) & ~3u) + 4)
+#define BIG_BLOCKS	60u
+#define BIG_MAX		(BIG_BLOCK * BIG_BLOCKS + 4096)
+
+static uint8_t big[BIG_MAX] __attribute__((aligned(4096))), want[BIG_MAX], got[BIG_MAX];
+static size_t n_big;
+
+static void big_put(const void *p, size_t n)
+{
+	memcpy(big + n_big, p, n);
+	n_big += n;
+}
+
+static void big_block(unsigned int i)
+{
+	struct js_cap_hdr h = {
+		.version = 1, .hdr_len = 32, .station = 1, .dir = JS_CAP_TX, .src = 1, .frame_len_be = htonl(BIG_FRAME),
+	};
+	uint32_t epb[7] = { 6, BIG_BLOCK, i % 2, 0, i, BIG_DATA, BIG_DATA };
+	size_t from = n_big;
+
+	big_put(epb, sizeof(epb));
+	big_put(&h, sizeof(h));
+	big_put((uint8_t[]) { 0, 0, 0x80, 0x12, 0, 0x45, 0, BIG_SDU >> 8, BIG_SDU & 0xff }, 9);
+	for (uint32_t k = 9; k < BIG_FRAME; k++)
+		big[n_big++] = (uint8_t)(k * 31 + i + (k >> 8));
+	/* Length, then the CRC */
+	big[n_big - 6] = BIG_SDU >> 8;
+	big[n_big - 5] = BIG_SDU & 0xff;
+	while (n_big - from < BIG_BLOCK - 4)
+		big[n_big++] = 0;
+	big_put(&epb[1], 4);
+}
+
+static void make_big(void)
+{
+	head();
+	n_big = 0;
+	big_put(in.p, in.len);
+	for (unsigned int i = 0; i < BIG_BLOCKS; i++)
+		big_block(i);
+}
+
+/* All of @big, flushed after 1, 2, 3, … blocks. */
+static int pass_big(struct cap_out *o, bool behind)
+{
+	unsigned int n = 0, batch = 1;
+	int err = 0;
+
+	for (uint32_t k = 0, len; k < n_big && !err; k += len) {
+		memcpy(&len, big + k + 4, 4);
+		err = cap_block(o, NULL, big + k, len);
+		if (err || ++n < batch)
+			continue;
+		n = 0;
+		batch++;
+		o->behind = behind;
+		err = cap_flush(o);
+	}
+	o->behind = behind;
+	return err ? err : cap_flush(o);
+}
+
+static size_t slurp(const char *name, uint8_t *to)
+{
+	int fd = open(name, O_RDONLY);
+	ssize_t n = read(fd, to, BIG_MAX);
+
+	assert_true(n >= 0);
+	close(fd);
+	return (size_t)n;
+}
+
+static void behind_writes_the_same(void **state)
+{
+	(void)state;
+	make_big();
+	for (int format = 0; format < CAP_N_FORMATS; format++) {
+		struct cap_out plain = { .path = path, .format = (enum cap_format)format }, fast = plain;
+		size_t n;
+
+		assert_int_equal(cap_open(&plain), 0);
+		assert_int_equal(pass_big(&plain, false), 0);
+		assert_int_equal(cap_close(&plain), 0);
+		n = slurp(path, want);
+		assert_true(n > BIG_BLOCKS * BIG_SDU);
+		assert_int_equal(cap_open(&fast), 0);
+		assert_int_equal(pass_big(&fast, true), 0);
+		assert_int_equal(slurp(path, got), n);		/* before it is closed, too */
+		assert_memory_equal(got, want, n);
+		assert_int_equal(cap_close(&fast), 0);
+		assert_int_equal(fast.frames, BIG_BLOCKS);
+	}
+}
+
+/* Standard output is a file that others write, too: before us, behind us, at its end. */
+static void behind_on_standard_output(void **state)
+{
+	static const int flags[] = { 0, O_APPEND };
+
+	(void)state;
+	make_big();
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		struct cap_out o = { .path = "-" };
+		int saved = dup(1), fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | flags[i], 0600), err;
+
+		assert_true(saved >= 0 && fd >= 0);
+		assert_int_equal(write(fd, "before ", 7), 7);
+		dup2(fd, 1);
+		err = cap_open(&o);
+		err = err ? err : pass_big(&o, true);
+		err = err ? err : cap_close(&o);
+		dup2(saved, 1);
+		close(saved);
+		assert_int_equal(err, 0);
+		assert_int_equal(write(fd, "behind", 6), 6);
+		close(fd);
+		assert_int_equal(slurp(path, got), 7 + n_big + 6);
+		assert_memory_equal(got, "before ", 7);
+		assert_memory_equal(got + 7, big, n_big);
+		assert_memory_equal(got + 7 + n_big, "behind", 6);
+	}
+}
+
+static void behind_on_a_full_disk(void **state)
+{
+	struct cap_out o = { .path = path };
+	size_t n, kept;
+	struct rlimit old, lim;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	make_big();
+	getrlimit(RLIMIT_FSIZE, &old);
+	lim = old;
+	lim.rlim_cur = 1234567;
+	assert_int_equal(cap_open(&o), 0);
+	setrlimit(RLIMIT_FSIZE, &lim);
+	assert_int_equal(pass_big(&o, true), -EFBIG);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(cap_close(&o), 0);
+	n = slurp(path, got);
+	for (kept = in.len; kept + BIG_BLOCK <= lim.rlim_cur; kept += BIG_BLOCK)
+		;
+	assert_int_equal(n, kept);
+	assert_memory_equal(got, big, n);
+}
+
 static int make_dir(void **state)
 {
 	(void)state;
@@ -526,6 +679,9 @@ int main(void)
 		cmocka_unit_test_teardown(ring_of_sections, clean),
 		cmocka_unit_test_teardown(refusals, clean),
 		cmocka_unit_test_teardown(damaged_blocks, clean),
+		cmocka_unit_test_teardown(behind_writes_the_same, clean),
+		cmocka_unit_test_teardown(behind_on_standard_output, clean),
+		cmocka_unit_test_teardown(behind_on_a_full_disk, clean),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
