@@ -176,8 +176,8 @@ int tcp_user_send(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 /**
  * tcp_user_recv() - RFC 9293, 3.10.3: the application took octets
  *
- * A window update goes out if the window opens by two full segments or half
- * the buffer; or if what the peer sees is less than a segment, so that it
+ * A window update goes out if the window opens by two full segments and an
+ * eighth of the buffer, or half of it; or if what the peer sees is less than a segment, so that it
  * probably waits for just this.  And as Linux: when the last of a short
  * segment was read and nobody seems to be about to answer, the peer need not
  * wait for the delayed ACK; its Nagle would hold the next short segment.
@@ -195,7 +195,7 @@ int tcp_user_recv(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 	/* What the window field cannot express is no news. */
 	if (more >> tp->rcv_scale == 0)
 		return 0;
-	if (more / 2 >= tp->rcv_mss || more >= tp->rcv_buf / 2 || tp->rcv_wnd < tp->rcv_mss)
+	if ((more / 2 >= tp->rcv_mss && more >= tp->rcv_buf / 8) || more >= tp->rcv_buf / 2 || tp->rcv_wnd < tp->rcv_mss)
 		tp->flags |= TF_ACKNOW;
 	return 0;
 }
