@@ -94,6 +94,8 @@ struct js_so {
 	uint32_t rcvq_bytes;		/* when rcv_bytes was this, low half */
 	uint32_t rcvq_space;		/* octets taken in the best round trip so far */
 	uint32_t rcv_fence;		/* js_sock.fences when rcv_last was begun: likewise */
+	uint32_t zc_next;		/* MSG_ZEROCOPY: number of the next send, from 0 on */
+	uint32_t zc_told;		/* those below were read from the error queue */
 };
 
 /* js_so.urg: one octet out of band, as sockets have it */
@@ -146,6 +148,8 @@ static_assert(sizeof(struct js_ooo) == 48, "js_ooo layout");
 #define JS_SO_OOBINLINE		0x0040
 #define JS_SO_CORK		0x0080
 #define JS_SO_QUICKACK		0x0100
+#define JS_SO_ZEROCOPY		0x0200
+#define JS_SO_INQ		0x0400	/* TCP_INQ */
 #define JS_SO_RENO		0x1000	/* TCP_CONGESTION: "reno", not "cubic" */
 
 /* js_sock.topt: numbers that options set; 0 is the default */

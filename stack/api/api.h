@@ -359,6 +359,11 @@ int usock_ioctl(struct usock *u, unsigned long req, void *arg);
 ssize_t usock_send(struct usock *u, const struct iovec *iov, size_t n_iov, int flags);
 ssize_t usock_recv(struct usock *u, const struct iovec *iov, size_t n_iov, int flags);
 
+/* ctl.c: control messages.  What recvmsg() tells with data: TCP_INQ. */
+void ctl_received(struct usock *u, struct msghdr *msg);
+/* MSG_ERRQUEUE: the next of the error queue into @msg (NULL: dropped).  0, -EAGAIN. */
+int ctl_errqueue(struct usock *u, struct msghdr *msg);
+
 /* --- epoll.c ------------------------------------------------------------------------------- */
 
 /* @fd is about to be closed or replaced: its registrations go. */

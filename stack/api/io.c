@@ -113,7 +113,7 @@ static int send_wait(struct usock *u, uint32_t seq, uint64_t *deadline, int flag
 	return r == -ETIMEDOUT ? -EAGAIN : r;
 }
 
-ssize_t usock_send(struct usock *u, const struct iovec *iov, size_t n_iov, int flags)
+static ssize_t send_all(struct usock *u, const struct iovec *iov, size_t n_iov, int flags)
 {
 	struct iovec win[WINDOW];
 	uint64_t deadline = 0;
@@ -128,8 +128,10 @@ ssize_t usock_send(struct usock *u, const struct iovec *iov, size_t n_iov, int f
 	do {
 		uint32_t seq = so_seq(u->stk, u->sock, JS_WAIT_TX);
 		int n_win = pos_window(&p, win);
+		/* What does not fit in win follows at once. */
+		int more = (size_t)n_win < p.n_iov ? MSG_MORE : flags & MSG_MORE;
 
-		n = so_send(u->stk, u->sock, u->gen, win, n_win, flags & (MSG_MORE | MSG_OOB));
+		n = so_send(u->stk, u->sock, u->gen, win, n_win, more | (flags & MSG_OOB));
 		if (n >= 0) {
 			pos_advance(&p, (size_t)n);
 			done += n;
@@ -150,6 +152,15 @@ ssize_t usock_send(struct usock *u, const struct iovec *iov, size_t n_iov, int f
 			return done ? done : send_fail(n, flags);
 	} while (p.left);
 	return done;
+}
+
+ssize_t usock_send(struct usock *u, const struct iovec *iov, size_t n_iov, int flags)
+{
+	ssize_t n = send_all(u, iov, n_iov, flags);
+
+	if (flags & MSG_ZEROCOPY && n > 0 && usock_opts(u) & JS_SO_ZEROCOPY)
+		so_zerocopy_sent(u->stk, u->sock, u->gen);
+	return n;
 }
 
 /* --- recv ------------------------------------------------------------------------------- */
@@ -242,7 +253,7 @@ ssize_t usock_recv(struct usock *u, const struct iovec *iov, size_t n_iov, int f
 	if (r)
 		return r;
 	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN;
+		return ctl_errqueue(u, NULL);
 	if (flags & MSG_OOB)
 		return recv_oob(u, &p, flags);
 	if (!usock_may_enter())
@@ -427,12 +438,12 @@ ssize_t jet_recvmsg(int fd, struct msghdr *msg, int flags)
 		return api_ret(-EFAULT);
 	if (msg->msg_iovlen > IOV_MAX)
 		return api_ret(-EMSGSIZE);
-	if (n > 0)
+	if (n > 0 && flags & MSG_ERRQUEUE)
+		return api_ret(ctl_errqueue(&u, msg));
+	if (n > 0) {
 		n = usock_recv(&u, msg->msg_iov, msg->msg_iovlen, flags);
-	if (n >= 0) {
-		msg->msg_namelen = 0;
-		msg->msg_controllen = 0;
-		msg->msg_flags = 0;
+		if (n >= 0)
+			ctl_received(&u, msg);
 	}
 	return api_ret(n);
 }

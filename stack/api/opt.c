@@ -244,6 +244,9 @@ static int set_ours(struct usock *u, int level, int name, int v)
 		case SO_OOBINLINE:
 			usock_opt_bit(u, JS_SO_OOBINLINE, v);
 			return 0;
+		case SO_ZEROCOPY:
+			usock_opt_bit(u, JS_SO_ZEROCOPY, v);
+			return 0;
 		case SO_SNDBUF:
 			return buf_set(u, CM_SET_TX_BUFS, v);
 		case SO_RCVBUF:
@@ -264,6 +267,9 @@ static int set_ours(struct usock *u, int level, int name, int v)
 		return flag_set(u, JS_SO_CORK, v);
 	case TCP_QUICKACK:
 		return quickack_set(u, v);
+	case TCP_INQ:
+		usock_opt_bit(u, JS_SO_INQ, v);
+		return 0;
 	default:
 		return topt_set(u, level, name, v);
 	}
@@ -294,8 +300,6 @@ int usock_setopt(struct usock *u, int level, int name, const void *val, socklen_
 		case SO_LINGER:
 			r = linger_set(u, val, len);
 			break;
-		case SO_ZEROCOPY:
-			return -EOPNOTSUPP;	/* there is no error queue to tell it on */
 		default:
 			goto other;
 		}
@@ -327,7 +331,7 @@ other:
 void opt_inherit(struct usock *u, const struct usock *listener)
 {
 	const uint32_t bits = JS_SO_NODELAY | JS_SO_KEEPALIVE | JS_SO_LINGER | JS_SO_OOBINLINE |
-			      JS_SO_CORK | JS_SO_RENO;
+			      JS_SO_CORK | JS_SO_RENO | JS_SO_ZEROCOPY | JS_SO_INQ;
 
 	memcpy(u->rec->opts, listener->rec->opts, sizeof(u->rec->opts));
 	u->rec->n_opts = listener->rec->n_opts;

@@ -557,6 +557,55 @@ int so_congestion(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t algo)
 	return err;
 }
 
+/* One attempt under the lock.  @first: read the range; NULL: another was sent. */
+static int zerocopy_locked(struct stk *stk, uint32_t sock, uint32_t gen, uint32_t *first,
+			   uint32_t *last)
+{
+	const unsigned int both = 1u << JS_WAIT_RX | 1u << JS_WAIT_TX;
+	uint32_t mark = poolc_tail(&stk->q);
+	struct so_txn t;
+	int err = so_txn_begin(stk, sock, gen, &t);
+
+	if (err)
+		return err;
+	if (!first) {
+		t.s.zc_next++;
+		return so_finish(stk, sock, &t, mark, both);
+	}
+	if (t.s.zc_next == t.s.zc_told)
+		return -EAGAIN;
+	*first = t.s.zc_told;
+	*last = t.s.zc_next - 1;
+	t.s.zc_told = t.s.zc_next;
+	return so_finish(stk, sock, &t, mark, 0);
+}
+
+static int zerocopy(struct stk *stk, uint32_t sock, uint32_t gen, uint32_t *first,
+		    uint32_t *last)
+{
+	int err = -ESTALE;
+
+	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+		err = stk_lock(stk);
+		if (err)
+			return err;
+		err = zerocopy_locked(stk, sock, gen, first, last);
+		stk_unlock(stk);
+	}
+	return err == -ESTALE ? -ENETDOWN : err;
+}
+
+int so_zerocopy_sent(struct stk *stk, uint32_t sock, uint32_t gen)
+{
+	return zerocopy(stk, sock, gen, NULL, NULL);
+}
+
+int so_zerocopy_take(struct stk *stk, uint32_t sock, uint32_t gen, uint32_t *first,
+		     uint32_t *last)
+{
+	return zerocopy(stk, sock, gen, first, last);
+}
+
 int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen)
 {
 	struct so_txn t;

@@ -134,6 +134,20 @@ ssize_t so_recv(struct stk *stk, uint32_t sock, uint32_t gen,
  */
 int so_recv_oob(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t *octet, int flags);
 
+/**
+ * so_zerocopy_sent() - A send with MSG_ZEROCOPY is done
+ * It is numbered, from 0 on, and the number goes to the error queue at once:
+ * the octets were copied, so the buffers are the application's again.  There is
+ * POLLERR until it is read.
+ * Return: 0; -EBADF; -ENETDOWN
+ */
+int so_zerocopy_sent(struct stk *stk, uint32_t sock, uint32_t gen);
+
+/* recvmsg(MSG_ERRQUEUE): all numbers that are there, as one range, as Linux joins
+ * them.  0; -EAGAIN there are none; -EBADF; -ENETDOWN */
+int so_zerocopy_take(struct stk *stk, uint32_t sock, uint32_t gen, uint32_t *first,
+		     uint32_t *last);
+
 /* SHUT_RD, SHUT_WR, SHUT_RDWR.  0, -ENOTCONN, -EINVAL. */
 int so_shutdown(struct stk *stk, uint32_t sock, uint32_t gen, int how);
 

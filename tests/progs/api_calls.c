@@ -17,6 +17,9 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include <time.h>
+
+#include <linux/errqueue.h>
 #include <linux/sockios.h>
 
 #include "api_test.h"
@@ -588,6 +591,95 @@ static void held_back(void)
 	close(fd);
 }
 
+/* The error queue of @fd into @ee; its length, or -1. */
+static int error_queue(int fd, struct sock_extended_err *ee)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(*ee) + sizeof(struct sockaddr_in6))];
+	} u;
+	struct msghdr msg = { .msg_control = &u, .msg_controllen = sizeof(u) };
+	struct cmsghdr *c;
+	int n = (int)recvmsg(fd, &msg, MSG_ERRQUEUE);
+
+	if (n < 0)
+		return n;
+	c = CMSG_FIRSTHDR(&msg);
+	CHECK(c && msg.msg_flags == MSG_ERRQUEUE);
+	CHECK((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+	      (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR));
+	CHECK(c->cmsg_len >= CMSG_LEN(sizeof(*ee)));
+	memcpy(ee, CMSG_DATA(c), sizeof(*ee));
+	return n;
+}
+
+/* MSG_ZEROCOPY: each send is numbered, and told of when its buffer is free. */
+static void zerocopy(void)
+{
+	int fd = t_connect("echo"), i;
+	struct pollfd p = { .fd = fd };
+	struct sock_extended_err ee;
+	static char buf[1000];
+	uint32_t told = 0;
+
+	/* Not asked for: a send like others. */
+	CHECK(send(fd, buf, 2, MSG_ZEROCOPY) == 2);
+	t_recv_all(fd, buf, 2);
+	FAILS(error_queue(fd, &ee), EAGAIN);
+	set_int(fd, SOL_SOCKET, SO_ZEROCOPY, 1);
+	CHECK(get_int(fd, SOL_SOCKET, SO_ZEROCOPY) == 1);
+	CHECK(poll(&p, 1, 0) == 0);
+	for (i = 0; i < 3; i++) {
+		CHECK(send(fd, buf, sizeof(buf), MSG_ZEROCOPY) == sizeof(buf));
+		t_recv_all(fd, buf, sizeof(buf));
+	}
+	CHECK(send(fd, buf, 0, MSG_ZEROCOPY) == 0);	/* not counted */
+	while (told < 3) {
+		CHECK(poll(&p, 1, 5000) == 1 && p.revents & POLLERR);
+		CHECK(error_queue(fd, &ee) == 0);
+		CHECK(ee.ee_errno == 0 && ee.ee_origin == SO_EE_ORIGIN_ZEROCOPY);
+		CHECK(ee.ee_info == told && ee.ee_data >= told);
+		told = ee.ee_data + 1;
+	}
+	CHECK(told == 3);
+	FAILS(error_queue(fd, &ee), EAGAIN);
+	CHECK(get_int(fd, SOL_SOCKET, SO_ERROR) == 0);
+	CHECK(poll(&p, 1, 0) == 0);
+	close(fd);
+}
+
+/* TCP_INQ: recvmsg() says what is left. */
+static void what_is_left(void)
+{
+	int fd = t_connect("echo"), left = -1;
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(left))];
+	} u;
+	char buf[8];
+	struct iovec iov = { buf, 2 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	set_int(fd, IPPROTO_TCP, TCP_INQ, 1);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_INQ) == 1);
+	CHECK(send(fd, "12345", 5, 0) == 5);
+	CHECK(recv(fd, buf, 5, MSG_PEEK | MSG_WAITALL) == 5);
+	msg.msg_control = &u;
+	msg.msg_controllen = sizeof(u);
+	CHECK(recvmsg(fd, &msg, 0) == 2);
+	CHECK(msg.msg_flags == 0 && CMSG_FIRSTHDR(&msg));
+	CHECK(u.h.cmsg_level == IPPROTO_TCP && u.h.cmsg_type == TCP_CM_INQ);
+	memcpy(&left, CMSG_DATA(&u.h), sizeof(left));
+	CHECK(left == 3);
+	/* No room for it is told. */
+	msg.msg_controllen = 0;
+	CHECK(recvmsg(fd, &msg, 0) == 2 && msg.msg_flags == MSG_CTRUNC);
+	set_int(fd, IPPROTO_TCP, TCP_INQ, 0);
+	msg.msg_controllen = sizeof(u);
+	CHECK(recvmsg(fd, &msg, 0) == 1 && msg.msg_controllen == 0 && msg.msg_flags == 0);
+	close(fd);
+}
+
 /* Numbers that change what TCP does; and it still works with them. */
 struct writer {
 	int fd;
@@ -889,6 +981,8 @@ static const struct t_case cases[] = {
 	{ "last_words", last_words },
 	{ "deferred", deferred },
 	{ "held_back", held_back },
+	{ "zerocopy", zerocopy },
+	{ "what_is_left", what_is_left },
 	{ "tuned", tuned },
 	{ "copies", copies },
 	{ "forked", forked },
