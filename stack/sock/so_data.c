@@ -21,6 +21,7 @@
 #define STALE_TRIES	16	/* fences during one call; then somebody writes there who has no business to: -ENETDOWN */
 #define TUNE_RTT_US	100000	/* a round trip, while it was not measured */
 #define TUNE_MIN_US	100	/* measure over so long at least */
+#define TUNE_SEGS	16	/* segments that bulk has room for at least, as Linux */
 #define NOBUF_TRIES	25	/* crossings, when pool or node has no buffer left */
 
 /* Where the caller's octets come from, or go to. */
@@ -325,7 +326,10 @@ static ssize_t take(struct stk *stk, struct so_txn *t, struct cursor *c, int fla
  * so_rcv grows with what the application takes in a round trip: so that it is
  * never the window that holds the sender back.  Twice that, and as much more as
  * it grew since the last round trip, while the sender is in slow start.  As
- * Linux's tcp_rcv_space_adjust() (dynamic right-sizing).
+ * Linux's tcp_rcv_space_adjust() (dynamic right-sizing).  Where segments are so
+ * large that a round trip is but a few of them, there is room for some more: a
+ * burst of losses that takes all that is in flight leaves nothing to tell of it
+ * before RTO.
  */
 static void rcv_tune(const struct stk *stk, struct so_txn *t, uint64_t now)
 {
@@ -343,6 +347,11 @@ static void rcv_tune(const struct stk *stk, struct so_txn *t, uint64_t now)
 			want += 2 * want * (taken - t->s.rcvq_space) / t->s.rcvq_space;
 		want = MIN(want, (uint64_t)so_buf_max(stk));
 		if (taken > t->s.rcvq_space && want > t->s.rcv_hiwat) {
+			t->s.rcv_hiwat = (uint32_t)want;
+			tcp_user_rcv_buf(&t->tcb, t->s.rcv_hiwat);
+		}
+		want = MIN(TUNE_SEGS * t->tcb.rcv_seg, so_buf_max(stk));
+		if (t->s.rcv_bytes > t->s.rcv_hiwat && want > t->s.rcv_hiwat) {
 			t->s.rcv_hiwat = (uint32_t)want;
 			tcp_user_rcv_buf(&t->tcb, t->s.rcv_hiwat);
 		}

@@ -333,6 +333,39 @@ static void large_packet(void **state)
 	assert_memory_equal(got, data, sizeof(data));
 }
 
+/* Bulk in large segments gets room for sixteen of them, however short the round
+ * trip is; not before it is bulk. */
+static void room_for_sixteen(void **state)
+{
+	static char data[19000], got[19000];
+	struct tcp_seg seg = { .flags = TH_ACK, .len = sizeof(data) };
+	uint32_t wnd = 0, first = 0;
+	struct heard h;
+	struct peer p;
+	int fd = connect_to(&p, "192.0.2.1");
+
+	(void)state;
+	for (int k = 0; k < 60; k++) {
+		say(&p, seg, data);
+		i.usleep(i.user, 50000);
+		for (size_t n = 0; n < sizeof(got);) {
+			ssize_t r = i.read(i.user, fd, got + n, sizeof(got) - n);
+
+			assert_true(r > 0);
+			n += (size_t)r;
+		}
+		do
+			assert_true(hear(&h) > 0);
+		while (h.seg.ack != p.seq);
+		wnd = (uint32_t)h.seg.wnd << 8;
+		if (!k)
+			first = wnd;
+	}
+	assert_in_range(first, 200000, 245760);
+	/* It may be the ACK from before the last was read. */
+	assert_in_range(wnd, 15 * sizeof(data) - 1000, 16 * sizeof(data));
+}
+
 static void nobody_listens(void **state)
 {
 	struct peer p = { .port = 40000, .local = 9, .seq = PEER_ISS };
@@ -551,6 +584,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(passive_v6, setup, teardown),
 		cmocka_unit_test_setup_teardown(v4_at_a_v6_listener, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_packet, setup, teardown),
+		cmocka_unit_test_setup_teardown(room_for_sixteen, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_listens, setup, teardown),
 		cmocka_unit_test_setup_teardown(recv_times_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(blocked_thread, setup, teardown),
