@@ -2,8 +2,8 @@
 /*
  * ringd.c - jetringd: start it, ask it, stop it; jet
  *
- * jetringd stays in the foreground; it is we who give it a session of its own
- * and a log.  It starts only after its pid is on record, so that whatever
+ * jetringd stays in the foreground; it is we who take it away from the terminal
+ * and give it a log.  It starts only after its pid is on record, so that whatever
  * happens to us, the next up or down finds it.
  */
 #include <arpa/inet.h>
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -179,6 +180,26 @@ static void cmdline_make(struct cmdline *c, const struct lab *l, const char *con
 	c->argv[n] = NULL;
 }
 
+/*
+ * Away from the terminal and from the process group that it signals, but in
+ * the session: Linux divides processors among sessions first (sched(7), "The
+ * autogroup feature"), and sched_yield() gives way only to those of one's own.
+ * jetringd and who works with it wait by yielding; those who come from where
+ * `jet up' came from can do so.
+ */
+static void leave_terminal(void)
+{
+	int tty;
+
+	setpgid(0, 0);
+	tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (tty < 0)
+		return;			/* there is none */
+	/* Not being the session's leader, we let go of it for ourselves alone. */
+	ioctl(tty, TIOCNOTTY);
+	close(tty);
+}
+
 /* The child: detached, then jetringd. */
 static void become_ringd(const struct lab *l, struct cmdline *c, int gate, int ready)
 {
@@ -186,7 +207,7 @@ static void become_ringd(const struct lab *l, struct cmdline *c, int gate, int r
 	char go;
 
 	uncatch_signals();
-	setsid();
+	leave_terminal();
 	if (read(gate, &go, 1) != 1)
 		_exit(1);
 	null = open("/dev/null", O_RDONLY);

@@ -125,6 +125,19 @@ gone() {
 	run -0 jet ping -c 1
 }
 
+@test "the terminal of up is not jetringd's, its session is" {
+	run -0 script -qec "ps -o sid=,tty= -p \$\$; '$JET' up -n '$LAB'
+		ps -o sid=,tty=,pgid= -p \$(cut -d' ' -f1 /run/jetstream/$LAB/jetringd.pid)" /dev/null
+	read -r sid tty <<<"${lines[0]%$'\r'}"
+	read -r of_sid of_tty of_pgid <<<"${lines[-1]%$'\r'}"
+	[[ $tty == pts/* ]]
+	[ "$of_sid" = "$sid" ]
+	[ "$of_tty" = '?' ]
+	# The terminal has gone, with who led the session.
+	[ "$of_pgid" = "$(ringd_pid)" ]
+	run -0 jet ping -c 1
+}
+
 @test "up repairs: jetringd killed" {
 	jet up
 	pid=$(ringd_pid)
