@@ -61,6 +61,9 @@ enum cm_type {
 	CM_RESOLVE,		/* child to server: peer: which Ring ID? */
 	CM_RESOLVE_REPLY,	/* server to child: err, ring_id, local: our address towards it; flags CM_ISS: n */
 	CM_TIME_WAIT,		/* child to server: pair, ring_id, tw: answer for it; fd 0 its bind-point, if it has one */
+	CM_FASTOPEN,		/* child to server: peer: how to open to it fast?  on=1: fo says how it went, no answer */
+	CM_FASTOPEN_REPLY,	/* server to child: fo */
+	CM_FASTOPEN_KEY,	/* user to child: sock (listener), key of n octets: 16, or 32 for two */
 	CM_N_TYPES
 };
 extern const char *const cm_names[CM_N_TYPES];	/* "Listen", "New_Socket", …: stack/shm/cm.c */
@@ -84,6 +87,25 @@ extern const char *const cm_names[CM_N_TYPES];	/* "Listen", "New_Socket", …: s
 /* CM_SYN flags */
 #define CM_MAY_REFUSE		0x0002	/* no room for one that is half open: say -EAGAIN, and the server answers with a cookie */
 #define CM_COOKIE		0x0004	/* with CM_ISS: the server has answered the SYN, the ACK comes; cookie */
+
+/* CM_CONNECT flags: open fast (RFC 7413).  Connect_Reply's n is how many octets
+ * the SYN, which waits for them, may carry; 0: it is on its way.  on=1: they
+ * are in so_snd. */
+#define CM_FO			0x0002
+
+/* Fast Open: what is known of a peer, or was learnt (RFC 7413, 4.1.3). */
+struct cm_fastopen {
+	uint8_t form;			/* 0 none, 1 kind 34, 2 kind 254 */
+	uint8_t len;			/* octets of cookie; 0: ask for one */
+	uint16_t mss;			/* the peer's; 0: not known */
+	uint8_t cookie[16];
+	uint8_t asked;			/* learnt: form of our SYN's option */
+	uint8_t flags;			/* learnt: CM_FO_* */
+	uint16_t resv[5];		/* 0 */
+};
+#define CM_FO_HAD_DATA		0x01	/* our SYN carried data, */
+#define CM_FO_TOOK_DATA		0x02	/* all of which the SYN,ACK acknowledged */
+#define CM_FO_AGAIN		0x04	/* our SYN had to be sent again */
 
 /* A connection in TIME-WAIT: RFC 9293's and RFC 7323's names.  Explicit, not
  * the engine's block: a child may be older than the server it talks to. */
@@ -148,8 +170,12 @@ struct cm_msg {
 		struct cm_time_wait tw;	/* Time_Wait */
 		struct cm_listen listen; /* Listen, Divert with -EAGAIN */
 		struct cm_cookie cookie; /* Syn with CM_COOKIE */
+		struct cm_fastopen fo;	/* Fastopen, Fastopen_Reply */
+		uint8_t key[32];	/* Fastopen_Key */
 	};
 };
+
+static_assert(sizeof(struct cm_fastopen) == 32, "cm_fastopen layout");
 
 static_assert(sizeof(struct cm_time_wait) == 32, "cm_time_wait layout");
 static_assert(sizeof(struct cm_listen) == 32, "cm_listen layout");

@@ -30,7 +30,7 @@
 
 #define JS_STACK_MAGIC		0x4a535354u	/* "JSST" */
 #define JS_GUARD_MAGIC		0x4a534755u	/* "JSGU" */
-#define JS_STACK_VERSION	3
+#define JS_STACK_VERSION	4
 
 #define JS_N_SOCKS		1024	/* sockets of a stack */
 #define JS_N_POOLS		4096	/* pool ids of a port that a stack can name */
@@ -96,6 +96,7 @@ struct js_so {
 	uint32_t rcv_fence;		/* js_sock.fences when rcv_last was begun: likewise */
 	uint32_t zc_next;		/* MSG_ZEROCOPY: number of the next send, from 0 on */
 	uint32_t zc_told;		/* those below were read from the error queue */
+	uint32_t fo_room;		/* octets that the SYN may carry, if JS_SOF_FASTOPEN */
 };
 
 /* js_so.urg: one octet out of band, as sockets have it */
@@ -115,6 +116,7 @@ struct js_so {
 #define JS_SOF_SNDBUF		0x0200	/* SO_SNDBUF was set: no auto-tuning */
 #define JS_SOF_RCVBUF		0x0400	/* SO_RCVBUF was set */
 #define JS_SOF_ANNOUNCE		0x0800	/* the peer does not use our RxVCI yet: announce it */
+#define JS_SOF_FASTOPEN		0x10000	/* connect() was put off: the SYN waits for data (RFC 7413) */
 
 static_assert(sizeof(struct js_so) <= JS_BLOCK_SIZE - JS_TCPCB_SIZE, "js_so fits");
 
@@ -151,6 +153,8 @@ static_assert(sizeof(struct js_ooo) == 48, "js_ooo layout");
 #define JS_SO_ZEROCOPY		0x0200
 #define JS_SO_INQ		0x0400	/* TCP_INQ */
 #define JS_SO_RENO		0x1000	/* TCP_CONGESTION: "reno", not "cubic" */
+#define JS_SO_FO_CONNECT	0x10000	/* TCP_FASTOPEN_CONNECT */
+#define JS_SO_FO_NO_COOKIE	0x20000	/* TCP_FASTOPEN_NO_COOKIE */
 
 /* js_sock.topt: numbers that options set; 0 is the default */
 enum {
@@ -166,6 +170,7 @@ enum {
 	JS_TOPT_DEFER_ACCEPT,	/* s */
 	JS_TOPT_TOS,		/* IP_TOS, IPV6_TCLASS */
 	JS_TOPT_TTL,		/* IP_TTL, IPV6_UNICAST_HOPS */
+	JS_TOPT_FASTOPEN,	/* TCP_FASTOPEN: one more than connections that are opened fast and not acknowledged */
 	JS_N_TOPTS
 };
 #define JS_TOPT_AT_ONCE		0xffffffffu

@@ -260,6 +260,7 @@ void cs_child_msg(struct cs_server *cs, struct cs_child *c, const struct cm_msg 
 		[CM_DIVERT]	= cs_syn_divert,
 		[CM_BIND_POINT]	= cs_bind_point,
 		[CM_RESOLVE]	= cs_resolve,
+		[CM_FASTOPEN]	= cs_fastopen,
 	};
 	int i;
 

@@ -54,6 +54,13 @@ void cs_child_msg(struct cs_server *cs, struct cs_child *c, const struct cm_msg 
 /* The channel has ended: drop every claim. */
 void cs_child_hangup(struct cs_server *cs, struct cs_child *c);
 
+/* fastopen.c: a Fastopen, a question or news. */
+void cs_fastopen(struct cs_server *cs, struct cs_child *c, const struct cm_msg *m);
+struct fo_cache *cs_fastopen_new(void);		/* NULL: no memory */
+void cs_fastopen_free(struct fo_cache *fo);
+/* Where the node has no key for cookies (net.ipv4.tcp_fastopen_key), make one. */
+void cs_fastopen_key(void);
+
 /* bindpoint.c: answer a Bind_Point. */
 void cs_bind_point(struct cs_server *cs, struct cs_child *c, const struct cm_msg *m);
 /* Let a bound TCP socket listen, and answer nothing.  0, -Exxx. */

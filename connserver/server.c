@@ -138,9 +138,11 @@ int cs_init(struct cs_server *cs, const struct cs_config *cfg)
 	cs->flood = cs_flood_new();
 	cs->timewait = cs_timewait_new();
 	cs->resolve = cs_resolve_new();
+	cs->fo = cs_fastopen_new();
 	cs->spawn = cs_spawn_new();
 	if (cs->epoll_fd >= 0 && cs->children_fd >= 0 &&
-	    cs->ports && cs->syn && cs->flood && cs->timewait && cs->resolve && cs->spawn &&
+	    cs->ports && cs->syn && cs->flood && cs->timewait && cs->resolve && cs->fo &&
+	    cs->spawn &&
 	    getrandom(cs->secret, sizeof(cs->secret), 0) == sizeof(cs->secret))
 		return 0;
 	cs_fini(cs);
@@ -151,6 +153,7 @@ void cs_fini(struct cs_server *cs)
 {
 	cs_children_stop(cs);
 	cs_spawn_free(cs->spawn);
+	cs_fastopen_free(cs->fo);
 	cs_resolve_free(cs->resolve);
 	cs_timewait_free(cs->timewait);
 	cs_flood_free(cs->flood);
@@ -222,6 +225,7 @@ int cs_start(struct cs_server *cs, const char **what)
 	cs->sink = &cs_divert_sink;
 	cs->net = &cs_neigh_net;
 	err = start_signals(cs, what);
+	cs_fastopen_key();
 	if (!err)
 		err = cs_neigh_start(cs, what);
 	if (!err)

@@ -14,6 +14,7 @@
  *	bindpoint.c	dummy kernel sockets (4.4.5)
  *	neighbours.c	IP address -> Ring ID, from the kernel's tables (libnl)
  *	resolve.c	the children's questions for one (Resolve)
+ *	fastopen.c	Fast Open: the node's key, and cookies of peers
  *	divert.c	packets from and to the port: IP_DIVERT
  *	syn.c		where each packet goes (Syn, Divert)
  *	flood.c		SYNs that are answered here: cookies
@@ -172,6 +173,7 @@ struct cs_config {
 
 struct cs_child;
 struct cs_flood;
+struct fo_cache;
 struct cs_neigh;
 struct cs_ports;
 struct cs_resolve;
@@ -206,6 +208,7 @@ struct cs_server {
 	struct cs_flood *flood;		/* flood.c */
 	struct cs_timewait *timewait;	/* timewait.c */
 	struct cs_resolve *resolve;	/* resolve.c */
+	struct fo_cache *fo;		/* fastopen.c */
 	struct cs_neigh *neigh;		/* neighbours.c */
 	struct cs_spawn *spawn;		/* spawn.c */
 

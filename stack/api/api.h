@@ -215,7 +215,7 @@ void link_own_close(int fd);
 
 /* --- usock.c: a user-space socket, seen from this process --------------------------- */
 
-#define OPT_VAL_MAX	16
+#define OPT_VAL_MAX	32
 #define OPT_MAX		24
 
 /* An option that was set, to be read back and to be set on a kernel socket. */
@@ -346,6 +346,16 @@ int addr_in(struct cm_addr *a, int family, const struct sockaddr *sa, socklen_t 
 int usock_setopt(struct usock *u, int level, int name, const void *val, socklen_t len);
 int usock_getopt(struct usock *u, int level, int name, void *val, socklen_t *len);
 /* Set on kernel socket @fd what was set on @rec's. */
+/* call.c, for sendto() with MSG_FASTOPEN.
+ * usock_connect_fast() - 0: the SYN waits for data (so_send_syn(), then
+ * usock_connect_go()); -EINPROGRESS: it has left, without; FAST_CONNECTED: it
+ * was on its way and has arrived; FAST_KERNEL: the kernel's socket now;
+ * else what connect() would say, -EOPNOTSUPP: not here. */
+enum { FAST_CONNECTED = 1, FAST_KERNEL };
+int usock_connect_fast(struct usock *u, const struct sockaddr *sa, socklen_t len);
+int usock_connect_go(struct usock *u);		/* -EINPROGRESS, or an error */
+int usock_connect_wait(struct usock *u, int begun);
+
 void opt_replay(const struct sockrec *rec, int fd);
 /* An accepted socket starts with its listener's. */
 void opt_inherit(struct usock *u, const struct usock *listener);

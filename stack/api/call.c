@@ -316,7 +316,7 @@ static int connect_state(struct usock *u)
 }
 
 /* inet_wait_for_connect().  @begun: what to say if there is no end yet. */
-static int connect_wait(struct usock *u, int begun)
+int usock_connect_wait(struct usock *u, int begun)
 {
 	uint64_t deadline = 0;
 	int r;
@@ -344,12 +344,14 @@ static int connect_wait(struct usock *u, int begun)
 	return r;
 }
 
-static int connect_ours(struct usock *u, const struct cm_addr *peer)
+/* Connect.  -EINPROGRESS: it has begun; 0 (with CM_FO): the SYN waits for data. */
+static int connect_ask(struct usock *u, const struct cm_addr *peer, uint32_t flags)
 {
 	struct cm_msg m = usock_msg(u, CM_CONNECT);
 	int r;
 
 	m.peer = *peer;
+	m.flags = flags;
 	r = link_request(&m, NULL);
 	if (!r)
 		r = m.err;
@@ -357,10 +359,33 @@ static int connect_ours(struct usock *u, const struct cm_addr *peer)
 		return r;
 	u->rec->local = m.local;
 	u->rec->peer = *peer;
+	if (flags & CM_FO && m.n)
+		return 0;
 	u->rec->connecting = true;
+	return -EINPROGRESS;
+}
+
+/* TCP_FASTOPEN_CONNECT, or sendto(), has put the SYN off until there is data. */
+static bool is_put_off(struct usock *u)
+{
+	struct so_info info;
+
+	return so_info(u->stk, u->sock, u->gen, &info) == 0 && info.flags & JS_SOF_FASTOPEN;
+}
+
+static int connect_ours(struct usock *u, const struct cm_addr *peer)
+{
+	int r = -EOPNOTSUPP;
+
+	if (usock_opts(u) & JS_SO_FO_CONNECT)
+		r = connect_ask(u, peer, CM_FO);
+	if (r == -EOPNOTSUPP)
+		r = connect_ask(u, peer, 0);
+	if (r != -EINPROGRESS)
+		return r;
 	/* An answer may be there already; but who does not wait expects to be
 	 * told by poll() and SO_ERROR. */
-	return usock_nonblock(u, 0) ? -EINPROGRESS : connect_wait(u, -EINPROGRESS);
+	return usock_nonblock(u, 0) ? -EINPROGRESS : usock_connect_wait(u, -EINPROGRESS);
 }
 
 /* 1: it is the kernel's socket now, connect that. */
@@ -376,7 +401,9 @@ static int do_connect(struct usock *u, const struct sockaddr *sa, socklen_t len)
 	if (usock_is_listener(u) || u->rec->was_connected)
 		return -EISCONN;
 	if (u->rec->connecting)
-		return connect_wait(u, -EALREADY);
+		return usock_connect_wait(u, -EALREADY);
+	if (is_put_off(u))
+		return -EISCONN;
 	/* Dissolves an association: here there is none. */
 	if (sa->sa_family == AF_UNSPEC)
 		return 0;
@@ -387,6 +414,46 @@ static int do_connect(struct usock *u, const struct sockaddr *sa, socklen_t len)
 		return connect_ours(u, &peer);
 	r = hand_over(u);
 	return r ? r : 1;
+}
+
+int usock_connect_fast(struct usock *u, const struct sockaddr *sa, socklen_t len)
+{
+	struct cm_addr peer;
+	int r;
+
+	if (sa && len >= sizeof(sa->sa_family) && sa->sa_family == AF_UNSPEC)
+		return -EOPNOTSUPP;
+	if (usock_is_listener(u) || u->rec->was_connected)
+		return -EISCONN;
+	if (u->rec->connecting) {
+		r = usock_connect_wait(u, -EALREADY);
+		return r ? r : FAST_CONNECTED;
+	}
+	if (is_put_off(u))
+		return 0;
+	if (!sa)
+		return -EINVAL;
+	r = addr_in(&peer, u->rec->family, sa, len);
+	if (r)
+		return r;
+	if (addr_is_user(&peer))
+		return connect_ask(u, &peer, CM_FO);
+	r = hand_over(u);
+	return r ? r : FAST_KERNEL;
+}
+
+int usock_connect_go(struct usock *u)
+{
+	struct cm_msg m = usock_msg(u, CM_CONNECT);
+	int r;
+
+	m.on = 1;
+	r = link_request(&m, NULL);
+	if (!r)
+		r = m.err;
+	if (r == -EINPROGRESS)
+		u->rec->connecting = true;
+	return r;
 }
 
 int jet_connect(int fd, const struct sockaddr *addr, socklen_t len)

@@ -113,27 +113,29 @@ static int send_wait(struct usock *u, uint32_t seq, uint64_t *deadline, int flag
 	return r == -ETIMEDOUT ? -EAGAIN : r;
 }
 
-static ssize_t send_all(struct usock *u, const struct iovec *iov, size_t n_iov, int flags)
+/* The socket has become the kernel's: ask it. */
+#define SEND_KERNEL	(-ELNRNG)
+
+static ssize_t send_fast(struct usock *u, struct pos *p, int flags, const struct sockaddr *to,
+			 socklen_t to_len);
+
+/* What is left behind @p; @done octets went before. */
+static ssize_t send_pos(struct usock *u, struct pos *p, ssize_t done, int flags)
 {
 	struct iovec win[WINDOW];
 	uint64_t deadline = 0;
-	ssize_t done = 0, n;
-	struct pos p;
-	int r = pos_init(&p, iov, n_iov, true), nobuf = 0;
+	int nobuf = 0;
+	ssize_t n;
 
-	if (r)
-		return r;
-	if (!usock_may_enter())
-		return -EAGAIN;
 	do {
 		uint32_t seq = so_seq(u->stk, u->sock, JS_WAIT_TX);
-		int n_win = pos_window(&p, win);
+		int n_win = pos_window(p, win);
 		/* What does not fit in win follows at once. */
-		int more = (size_t)n_win < p.n_iov ? MSG_MORE : flags & MSG_MORE;
+		int more = (size_t)n_win < p->n_iov ? MSG_MORE : flags & MSG_MORE;
 
 		n = so_send(u->stk, u->sock, u->gen, win, n_win, more | (flags & MSG_OOB));
 		if (n >= 0) {
-			pos_advance(&p, (size_t)n);
+			pos_advance(p, (size_t)n);
 			done += n;
 			continue;
 		}
@@ -148,19 +150,81 @@ static ssize_t send_all(struct usock *u, const struct iovec *iov, size_t n_iov, 
 		}
 		if (n == 0 && done && has_error(u))
 			return done;
+		if (n == -EINPROGRESS && !done)
+			return send_fast(u, p, flags, NULL, 0);
 		if (n)
 			return done ? done : send_fail(n, flags);
-	} while (p.left);
+	} while (p->left);
 	return done;
 }
 
-ssize_t usock_send(struct usock *u, const struct iovec *iov, size_t n_iov, int flags)
+/*
+ * sendto() with MSG_FASTOPEN, and the first write to a socket whose connect()
+ * was put off (tcp_sendmsg_fastopen()): connect and send in one.  The SYN takes
+ * what it has room for; if we may wait, the rest follows when it is answered.
+ */
+static ssize_t send_fast(struct usock *u, struct pos *p, int flags, const struct sockaddr *to,
+			 socklen_t to_len)
 {
-	ssize_t n = send_all(u, iov, n_iov, flags);
+	struct iovec win[WINDOW];
+	ssize_t done = 0, n = 1;
+	int r = usock_connect_fast(u, to, to_len);
+
+	if (r == FAST_CONNECTED)
+		return send_pos(u, p, 0, flags);
+	if (r == 0) {
+		while (p->left && n > 0) {
+			n = so_send_syn(u->stk, u->sock, u->gen, win, pos_window(p, win),
+					!usock_nonblock(u, flags));
+			if (n <= 0)
+				break;
+			pos_advance(p, (size_t)n);
+			done += n;
+		}
+		/* No buffers: a SYN without data is as good. */
+		if (n < 0 && n != -EAGAIN && n != -ENOBUFS)
+			return n;
+		r = usock_connect_go(u);
+	}
+	if (r == FAST_KERNEL)
+		return SEND_KERNEL;
+	if (r == -EINPROGRESS && !usock_nonblock(u, flags))
+		r = usock_connect_wait(u, -EINPROGRESS);
+	if (r == -EINPROGRESS)
+		return done ? done : r;
+	if (r || !p->left)
+		return r ? send_fail(r, flags) : done;
+	return send_pos(u, p, done, flags);
+}
+
+static ssize_t send_any(struct usock *u, const struct iovec *iov, size_t n_iov, int flags,
+			const struct sockaddr *to, socklen_t to_len)
+{
+	struct pos p;
+	int r = pos_init(&p, iov, n_iov, true);
+
+	if (r)
+		return r;
+	if (!usock_may_enter())
+		return -EAGAIN;
+	return flags & MSG_FASTOPEN ? send_fast(u, &p, flags, to, to_len) :
+				      send_pos(u, &p, 0, flags);
+}
+
+/* With an address, at which a stream does not look unless it opens fast. */
+static ssize_t send_to(struct usock *u, const struct iovec *iov, size_t n_iov, int flags,
+		       const struct sockaddr *to, socklen_t to_len)
+{
+	ssize_t n = send_any(u, iov, n_iov, flags, to, to_len);
 
 	if (flags & MSG_ZEROCOPY && n > 0 && usock_opts(u) & JS_SO_ZEROCOPY)
 		so_zerocopy_sent(u->stk, u->sock, u->gen);
 	return n;
+}
+
+ssize_t usock_send(struct usock *u, const struct iovec *iov, size_t n_iov, int flags)
+{
+	return send_to(u, iov, n_iov, flags & ~MSG_FASTOPEN, NULL, 0);
 }
 
 /* --- recv ------------------------------------------------------------------------------- */
@@ -297,11 +361,14 @@ ssize_t jet_sendto(int fd, const void *buf, size_t len, int flags,
 	struct iovec iov = { (void *)buf, len };
 	struct usock u;
 	int r = usock_get(fd, &u);
+	ssize_t n;
 
 	if (!r)
 		return libc()->sendto(fd, buf, len, flags, to, to_len);
-	/* tcp_sendmsg() does not look at the address. */
-	return api_ret(r < 0 ? r : usock_send(&u, &iov, 1, flags));
+	if (r < 0)
+		return api_ret(r);
+	n = send_to(&u, &iov, 1, flags, to, to_len);
+	return n == SEND_KERNEL ? libc()->sendto(fd, buf, len, flags, to, to_len) : api_ret(n);
 }
 
 ssize_t jet_send(int fd, const void *buf, size_t len, int flags)
@@ -312,7 +379,7 @@ ssize_t jet_send(int fd, const void *buf, size_t len, int flags)
 
 	if (!r)
 		return libc()->send(fd, buf, len, flags);
-	return api_ret(r < 0 ? r : usock_send(&u, &iov, 1, flags));
+	return api_ret(r < 0 ? r : send_to(&u, &iov, 1, flags, NULL, 0));
 }
 
 ssize_t jet_write(int fd, const void *buf, size_t len)
@@ -342,6 +409,7 @@ ssize_t jet_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	struct usock u;
 	int r = usock_get(fd, &u);
+	ssize_t n;
 
 	if (!r)
 		return libc()->sendmsg(fd, msg, flags);
@@ -349,7 +417,10 @@ ssize_t jet_sendmsg(int fd, const struct msghdr *msg, int flags)
 		return api_ret(-EFAULT);
 	if (msg->msg_iovlen > IOV_MAX)
 		return api_ret(-EMSGSIZE);
-	return api_ret(r < 0 ? r : usock_send(&u, msg->msg_iov, msg->msg_iovlen, flags));
+	if (r < 0)
+		return api_ret(r);
+	n = send_to(&u, msg->msg_iov, msg->msg_iovlen, flags, msg->msg_name, msg->msg_namelen);
+	return n == SEND_KERNEL ? libc()->sendmsg(fd, msg, flags) : api_ret(n);
 }
 
 int jet_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)

@@ -232,6 +232,26 @@ static int topt_set(struct usock *u, int level, int name, int v)
 	return changed(u);
 }
 
+/* TCP_FASTOPEN: how many; the slot's 0 is "not set". */
+static int fastopen_set(struct usock *u, int v)
+{
+	atomic_store(&u->js->topt[JS_TOPT_FASTOPEN], (uint32_t)v + 1);
+	return 0;
+}
+
+/* TCP_FASTOPEN_KEY: one key or two, as the kernel has found; the child keeps them. */
+static int fastopen_key_set(struct usock *u, const void *val, socklen_t len)
+{
+	struct cm_msg m = usock_msg(u, CM_FASTOPEN_KEY);
+	int r = shadow_set(u, IPPROTO_TCP, TCP_FASTOPEN_KEY, val, len);
+
+	if (r)
+		return r;
+	m.n = len;
+	memcpy(m.key, val, MIN((size_t)len, sizeof(m.key)));
+	return link_simple(&m);
+}
+
 /* What is ours of an option the kernel has accepted.  @v: its int. */
 static int set_ours(struct usock *u, int level, int name, int v)
 {
@@ -269,6 +289,14 @@ static int set_ours(struct usock *u, int level, int name, int v)
 		return quickack_set(u, v);
 	case TCP_INQ:
 		usock_opt_bit(u, JS_SO_INQ, v);
+		return 0;
+	case TCP_FASTOPEN:
+		return fastopen_set(u, v);
+	case TCP_FASTOPEN_CONNECT:
+		usock_opt_bit(u, JS_SO_FO_CONNECT, v);
+		return 0;
+	case TCP_FASTOPEN_NO_COOKIE:
+		usock_opt_bit(u, JS_SO_FO_NO_COOKIE, v);
 		return 0;
 	default:
 		return topt_set(u, level, name, v);
@@ -314,6 +342,8 @@ other:
 			opt_keep(u->rec, level, name, val, len);
 		return r;
 	}
+	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY)
+		return fastopen_key_set(u, val, len);
 	if (len >= sizeof(v))
 		memcpy(&v, val, sizeof(v));
 	if (is_plain_bool(level, name)) {

@@ -7,6 +7,7 @@
  *	turn.c		the stack's memory; one turn of the loop
  *	ctl.c		control messages, of users and of the connection server
  *	conn.c		connections: pools, VCIs, anchors; from birth to release
+ *	fastopen.c	TCP Fast Open: cookies, and who may open fast
  *	reclaim.c	processes that died or were stopped
  */
 #ifndef STACK_CHILD_CHILD_INT_H
@@ -47,7 +48,45 @@ struct proc {
 enum csock_kind { CK_FREE, CK_NEW, CK_LISTENER, CK_CONN };
 
 /* What is awaited from the connection server. */
-enum csock_wait { CW_NONE, CW_BIND, CW_LISTEN, CW_CONNECT, CW_RESOLVE };
+enum csock_wait { CW_NONE, CW_BIND, CW_LISTEN, CW_CONNECT, CW_RESOLVE, CW_FASTOPEN };
+
+/* The node's wishes about Fast Open: net.ipv4.tcp_fastopen and _key. */
+#define FO_CLIENT	0x001	/* may open fast, */
+#define FO_SERVER	0x002	/* ... may be opened so; */
+#define FO_CLIENT_BLIND	0x004	/* without a cookie */
+#define FO_SERVER_BLIND	0x200
+#define FO_ALL_LISTEN	0x400	/* every listener, TCP_FASTOPEN or not */
+#define FO_KEY		16	/* octets: a key of SipHash */
+#define FO_KEYS		2	/* the first makes cookies, both are good */
+
+struct fo_keys {
+	unsigned int n;
+	uint8_t key[FO_KEYS][FO_KEY];
+};
+
+struct fo_settings {
+	bool is_fixed;			/* not to be read again */
+	bool zero_is_key;		/* and does not mean that there is none */
+	uint64_t read_us;
+	uint32_t bits;			/* FO_* */
+	struct fo_keys keys;
+};
+
+/* A socket's part in it: fastopen.c. */
+struct fo_sock {
+	bool wanted;			/* connect() shall open fast, */
+	bool ready;			/* ... and waits for data; */
+	uint8_t form, len;		/* enum tcp_fo_kind: as our SYN has it */
+	uint8_t cookie[TCP_FO_MAX];
+	uint16_t mss;			/* the peer's as it was last; 0 */
+	uint16_t room;			/* octets for the SYN */
+	bool pending;			/* its peer opened it fast, and has not completed the handshake */
+	/* of a listener: */
+	struct fo_keys keys;		/* TCP_FASTOPEN_KEY; n 0: the node's */
+	uint32_t n_pending;		/* such connections of its, also reset ones: until */
+	uint32_t n_reset;
+	uint64_t reset_us;		/* … the oldest of them is forgotten */
+};
 
 /*
  * Where a connection is that its listener's backlog counts.
@@ -92,6 +131,7 @@ struct csock {
 	uint32_t srv_id;		/* of ours to the server */
 	bool has_iss;			/* the server has named the ISS: */
 	uint32_t iss;			/* beyond that of the same pair in TIME-WAIT */
+	struct fo_sock fo;
 };
 
 #define MAX_PROCS	(JS_N_QUEUES - 1)
@@ -110,6 +150,7 @@ struct child {
 	struct child_args args;
 	struct stk stk;
 	uint32_t mtu;			/* octets of the largest SDU */
+	struct fo_settings fo;
 	struct tcp_config wishes;	/* for every connection; what a socket decides itself is not looked at */
 	int stack_fd, guard_fd;
 	int kick_fd;			/* eventfd: applications write; jetringd never does */
@@ -200,6 +241,20 @@ void conn_hand_over(struct child *c);			/* to the server: all in TIME-WAIT */
 int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx);
 void conn_listening(struct child *c, uint32_t idx, uint32_t backlog);
 void conn_tell_listener(struct child *c, uint32_t idx, bool on);	/* Listen */
+
+/* --- fastopen.c --- */
+/* The node's settings as they are now; the processes' TCPs have the same. */
+const struct fo_settings *fo_settings(struct child *c);
+/* "a-b-c-d[,e-f-g-h]" of tcp_fastopen_key.  How many keys; 0: it is none. */
+unsigned int fo_keys_parse(struct fo_keys *keys, const char *text);
+int fo_ask(struct child *c, struct csock *s);	/* the server, how to open fast: CW_FASTOPEN; 0, -Exxx */
+void fo_answered(struct child *c, struct csock *s, const struct cm_fastopen *fo);	/* …so: s->fo */
+void fo_open(const struct csock *s, struct tcpcb *tp);	/* before OPEN active */
+int fo_set_key(struct csock *s, const struct cm_msg *m);
+void fo_on_syn(void *ctx, uint32_t idx, const struct tcp_seg *seg, struct tcpcb *tp);
+void fo_on_syn_ack(void *ctx, uint32_t idx, const struct tcp_seg *seg, const struct tcpcb *tp);
+/* Its handshake is complete, or it has ended; @reset: by its peer. */
+void fo_settled(struct child *c, struct csock *s, bool reset);
 
 /* --- reclaim.c --- */
 void reclaim_proc(struct child *c, int i);	/* its channel has hung up */

@@ -344,7 +344,9 @@ int conn_open(struct child *c, uint32_t idx, bool active, const struct cm_cookie
 		t.s.snd_hiwat = s->snd_buf;
 		t.s.rcv_hiwat = s->rcv_buf;
 		t.s.ev_seq = 0;
+		t.s.flags &= ~(uint32_t)JS_SOF_FASTOPEN;
 		if (active) {
+			fo_open(s, &t.tcb);
 			tcp_user_open_active(&t.tcb, iss, now);
 			t.s.flags |= JS_SOF_CONNECTING;
 			so_output(&c->stk, idx, &t, now);
@@ -453,6 +455,7 @@ static void release(struct child *c, uint32_t idx)
 
 	drop_pool(c, idx);
 	queue_move(c, s, CQ_NONE);
+	fo_settled(c, s, false);
 	if (s->anchored)
 		close(s->anchor);
 	if (s->bp >= 0)
@@ -559,6 +562,8 @@ void conn_review(struct child *c, uint32_t idx)
 			release(c, idx);
 		return;
 	}
+	if (!(t.tcb.uflags & TU_SYN_OUT) || t.s.flags & JS_SOF_CLOSED)
+		fo_settled(c, s, t.tcb.uflags & TU_SYN_OUT && t.s.error == ECONNRESET);
 	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED &&
 	    !is_deferred(s, &t)) {
 		if (s->queue == CQ_HALF)

@@ -176,6 +176,29 @@ static void ask_resolve(struct child *c, struct csock *s)
 	ctl_server_send(c, &m, NULL, 0);
 }
 
+/* Open fast: there is a cookie, or none is needed.  The SYN waits for data. */
+static void connect_ready(struct child *c, struct csock *s)
+{
+	uint32_t idx = (uint32_t)(s - c->socks);
+	struct cm_msg m = { .type = CM_CONNECT_REPLY, .version = CM_VERSION, .id = s->req_id,
+			    .err = -EINPROGRESS, .sock = idx, .gen = s->gen, .local = s->local,
+			    .n = s->fo.room };
+	struct so_txn t;
+
+	s->fo.ready = true;
+	child_lock(c);
+	if (so_begin(&c->stk.socks[idx], &t) == 0) {
+		t.s.flags |= JS_SOF_FASTOPEN;
+		t.s.fo_room = s->fo.room;
+		t.s.error = 0;
+		so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q), 0);
+	}
+	child_unlock(c);
+	if (s->who >= 0 && c->procs[s->who].used)
+		cm_send_to(c->procs[s->who].fd, &m, NULL, 0, MSG_DONTWAIT, NULL, 0);
+	s->who = -1;
+}
+
 /* connect() has begun: from here on its end is told by the shared state. */
 static void connect_begun(struct child *c, struct csock *s)
 {
@@ -185,16 +208,54 @@ static void connect_begun(struct child *c, struct csock *s)
 	child_lock(c);
 	if (so_begin(&c->stk.socks[idx], &t) == 0) {
 		t.s.flags |= JS_SOF_CONNECTING;
+		t.s.flags &= ~(uint32_t)JS_SOF_FASTOPEN;
 		t.s.error = 0;
 		so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q), 0);
 	}
 	child_unlock(c);
+	s->fo.ready = false;
 	ctl_reply(c, s, CM_CONNECT_REPLY, -EINPROGRESS);
 	ask_resolve(c, s);
 }
 
+/* There is a bind-point.  How to open, or open. */
+static void connect_bound(struct child *c, struct csock *s)
+{
+	if (s->fo.wanted && fo_ask(c, s) == 0)
+		return;
+	/* The server is away, and its cookies may be lost: ask the peer for one. */
+	s->wait = CW_NONE;
+	s->fo.form = TCP_FO_OPT;
+	connect_begun(c, s);
+}
+
+static void on_fastopen(struct child *c, struct csock *s, const struct cm_msg *m)
+{
+	s->wait = CW_NONE;
+	fo_answered(c, s, &m->fo);
+	if (s->fo.room)
+		connect_ready(c, s);
+	else
+		connect_begun(c, s);
+}
+
 static void on_connect(struct child *c, int i, struct csock *s, const struct cm_msg *req)
 {
+	/* The data is there, or there is none. */
+	if (s->kind == CK_NEW && s->wait == CW_NONE && s->fo.ready && req->on) {
+		s->who = i;
+		s->req_id = req->id;
+		connect_begun(c, s);
+		return;
+	}
+	if (req->on || s->fo.ready) {
+		answer(c, i, req, CM_CONNECT_REPLY, s->fo.ready ? -EISCONN : -EALREADY);
+		return;
+	}
+	if (req->flags & CM_FO && !(fo_settings(c)->bits & FO_CLIENT)) {
+		answer(c, i, req, CM_CONNECT_REPLY, -EOPNOTSUPP);
+		return;
+	}
 	if (s->kind != CK_NEW || s->wait != CW_NONE || !req->peer.port) {
 		answer(c, i, req, CM_CONNECT_REPLY,
 		       s->kind == CK_CONN ? -EISCONN :
@@ -204,10 +265,11 @@ static void on_connect(struct child *c, int i, struct csock *s, const struct cm_
 	s->peer = req->peer;
 	s->who = i;
 	s->req_id = req->id;
+	s->fo.wanted = req->flags & CM_FO;
 	if (s->bp < 0)
 		ask_bindpoint(c, s, CW_CONNECT, CM_BP_SILENT);
 	else
-		connect_begun(c, s);
+		connect_bound(c, s);
 }
 
 /* A process has lost its queue: a new one.  Or it has taken that. */
@@ -308,6 +370,9 @@ static void on_request(struct child *c, int i, const struct cm_msg *req, int fd,
 		}
 		answer(c, i, req, CM_GENERAL_REPLY, 0);
 		break;
+	case CM_FASTOPEN_KEY:
+		answer(c, i, req, CM_GENERAL_REPLY, fo_set_key(s, req));
+		break;
 	default:
 		warn_once(c, i, "refused");
 		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
@@ -399,6 +464,8 @@ static void tell_server(struct child *c)
 		}
 		if (s->wait == CW_RESOLVE)
 			ask_resolve(c, s);
+		else if (s->wait == CW_FASTOPEN)
+			fo_ask(c, s);
 		else if (s->wait != CW_NONE)
 			ask_bindpoint(c, s, s->wait,
 				      s->wait == CW_CONNECT ? CM_BP_SILENT : 0);
@@ -445,7 +512,7 @@ static void on_bindpoint(struct child *c, struct csock *s, const struct cm_msg *
 	else if (wait == CW_LISTEN)
 		listen_done(c, s);
 	else
-		connect_begun(c, s);
+		connect_bound(c, s);
 }
 
 static void on_resolve(struct child *c, struct csock *s, const struct cm_msg *m)
@@ -478,12 +545,16 @@ static void on_server_msg(struct child *c, const struct cm_msg *m, int fd)
 	if (m->type == CM_SYN) {
 		conn_syn(c, m);
 	} else if (m->type == CM_BIND_POINT_REPLY && s && s->kind != CK_FREE &&
-		   s->srv_id == m->id && s->wait != CW_NONE && s->wait != CW_RESOLVE) {
+		   s->srv_id == m->id && s->wait != CW_NONE && s->wait != CW_RESOLVE &&
+		   s->wait != CW_FASTOPEN) {
 		on_bindpoint(c, s, m, fd);
 		return;
 	} else if (m->type == CM_RESOLVE_REPLY && s && s->kind != CK_FREE &&
 		   s->srv_id == m->id && s->wait == CW_RESOLVE) {
 		on_resolve(c, s, m);
+	} else if (m->type == CM_FASTOPEN_REPLY && s && s->kind != CK_FREE &&
+		   s->srv_id == m->id && s->wait == CW_FASTOPEN) {
+		on_fastopen(c, s, m);
 	} else if (m->type != CM_GENERAL_REPLY) {
 		log_trace("stale message %s from the server", cm_names[m->type]);
 	}

@@ -151,6 +151,8 @@ int child_make_stack(struct child *c)
 	c->stk.on_event = conn_event;
 	c->stk.on_token = conn_token;
 	c->stk.on_rxvci = conn_rxvci;
+	c->stk.on_syn = fo_on_syn;
+	c->stk.on_syn_ack = fo_on_syn_ack;
 	return child_watch(c, c->kick_fd, EPOLLIN | EPOLLET, EP_KICK, 0);
 }
 

@@ -313,6 +313,9 @@ static void input_syn_sent(struct arrival *a)
 	take_syn(a);
 	take_window(a, 0);
 	if (has_ack) {
+		/* Data that waits for it is an answer to it (TF_PINGPONG). */
+		if (a->v->snd_cc > tp->snd_nxt - tp->iss - 1)
+			tcp_timer_heard(tp, a->now_us);
 		established(a);
 		ack_now(a);
 		take_text_of_syn(a);

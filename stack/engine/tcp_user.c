@@ -187,7 +187,8 @@ int tcp_user_recv(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 	uint32_t more;
 
 	(void)now_us;
-	if (!tcps_may_receive(tp->state))
+	/* Opened fast: our SYN,ACK says it, if the peer is there. */
+	if (!tcps_may_receive(tp->state) || (tp->uflags & TU_SYN_OUT))
 		return 0;
 	if ((tp->flags & (TF_SHORT | TF_PINGPONG)) == TF_SHORT && v->rcv_space >= tp->rcv_buf)
 		tp->flags |= TF_ACKNOW;

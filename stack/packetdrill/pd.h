@@ -86,6 +86,7 @@ bool pd_step(uint64_t limit);
 int pd_start(const struct pd_flags *f);		/* 0 or -Exxx */
 void pd_stop(void);
 struct child *pd_child(void);			/* NULL: not started */
+void pd_fastopen(void);				/* the settings as they are now */
 const struct pd_flags *pd_flags(void);
 /* Run driver, child and server until none has anything to do.  Whether any
  * had. */

@@ -13,6 +13,10 @@
  * and packetdrill in a network namespace of its own, we read at each socket():
  *
  *	net.ipv4.tcp_timestamps, tcp_sack, tcp_window_scaling, tcp_ecn
+ *
+ * and whenever something is asked of the child, or a packet comes:
+ *
+ *	net.ipv4.tcp_fastopen, tcp_fastopen_key
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -94,6 +98,26 @@ int link_open(void)
 	return stk_dead(&host.app);
 }
 
+/* Fast Open: without "sysctl" both ways, with the key that public scripts have
+ * in their defaults. */
+void pd_fastopen(void)
+{
+	struct child *c = host.child;
+
+	if (!c)
+		return;
+	if (host.flags.sysctl) {
+		c->fo.is_fixed = false;
+		c->fo.zero_is_key = true;
+		c->fo.read_us = 0;
+		fo_settings(c);
+	} else {
+		c->fo.bits = FO_CLIENT | FO_SERVER;
+		fo_keys_parse(&c->fo.keys, "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4");
+	}
+	c->fo.is_fixed = true;
+}
+
 struct stk *link_stk(void)
 {
 	return host.child ? &host.app : NULL;
@@ -112,6 +136,7 @@ int link_request(struct cm_msg *m, int *fd)
 
 	if (fd)
 		*fd = -1;
+	pd_fastopen();
 	if (!host.child || cm_send(host.channel, m, NULL, 0))
 		return -ENETDOWN;
 	do {

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "abi/aal5.h"
+#include "common/focache.h"
 #include "common/util.h"
 #include "stack/packetdrill/pd.h"
 
@@ -34,10 +35,12 @@ struct tw_record {
 };
 
 static struct tw_record records[N_TIME_WAIT];
+static struct fo_cache fo_cache;
 static uint16_t next_port = PORT_FIRST;
 
 void pd_net_reset(void)
 {
+	memset(&fo_cache, 0, sizeof(fo_cache));
 	memset(records, 0, sizeof(records));
 	next_port = PORT_FIRST;
 }
@@ -177,6 +180,32 @@ static void on_resolve(int fd, const struct cm_msg *m)
 	cm_send(fd, &r, NULL, 0);
 }
 
+static void on_fastopen(int fd, const struct cm_msg *m)
+{
+	struct cm_msg r = { .type = CM_FASTOPEN_REPLY, .version = CM_VERSION, .id = m->id,
+			    .sock = m->sock, .gen = m->gen };
+	struct fo_news news = {
+		.answer = { .form = m->fo.form, .len = m->fo.len, .mss = m->fo.mss },
+		.asked = m->fo.asked,
+		.had_data = m->fo.flags & CM_FO_HAD_DATA,
+		.took_data = m->fo.flags & CM_FO_TOOK_DATA,
+		.again = m->fo.flags & CM_FO_AGAIN,
+	};
+	struct fo_known known;
+
+	if (m->on) {
+		memcpy(news.answer.cookie, m->fo.cookie, sizeof(news.answer.cookie));
+		fo_cache_learn(&fo_cache, m->peer.addr, pd_now(), &news);
+		return;
+	}
+	fo_cache_get(&fo_cache, m->peer.addr, pd_now(), &known);
+	r.fo.form = known.form;
+	r.fo.len = known.len;
+	r.fo.mss = known.mss;
+	memcpy(r.fo.cookie, known.cookie, sizeof(r.fo.cookie));
+	cm_send(fd, &r, NULL, 0);
+}
+
 bool pd_net_serve(int fd)
 {
 	bool some = false;
@@ -195,6 +224,8 @@ bool pd_net_serve(int fd)
 			on_resolve(fd, &m);
 		else if (m.type == CM_TIME_WAIT)
 			tw_add(&m);
+		else if (m.type == CM_FASTOPEN)
+			on_fastopen(fd, &m);
 		if (n_got)
 			close(got);
 	}
@@ -328,6 +359,7 @@ void pd_net_input(const uint8_t *pkt, size_t len)
 			return;
 		has_iss = true;
 	}
+	pd_fastopen();
 	l = find_listener(&a.local);
 	if (l && (a.seg.flags & (TH_SYN | TH_ACK | TH_RST | TH_FIN)) == TH_SYN)
 		to_listener(&a, l, has_iss, iss);

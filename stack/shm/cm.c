@@ -43,6 +43,9 @@ const char *const cm_names[CM_N_TYPES] = {
 	[CM_RESOLVE]		= "Resolve",
 	[CM_RESOLVE_REPLY]	= "Resolve_Reply",
 	[CM_TIME_WAIT]		= "Time_Wait",
+	[CM_FASTOPEN]		= "Fastopen",
+	[CM_FASTOPEN_REPLY]	= "Fastopen_Reply",
+	[CM_FASTOPEN_KEY]	= "Fastopen_Key",
 };
 
 /* Room for the descriptors and credentials of one message, aligned. */
@@ -163,6 +166,11 @@ static size_t resv_from(const struct cm_msg *m)
 		return offsetof(struct cm_listen, resv);
 	case CM_SYN:
 		return m->flags & CM_COOKIE ? offsetof(struct cm_cookie, resv) : 0;
+	case CM_FASTOPEN:
+	case CM_FASTOPEN_REPLY:
+		return offsetof(struct cm_fastopen, resv) + sizeof(m->fo.resv[0]);
+	case CM_FASTOPEN_KEY:
+		return sizeof(m->resv2);
 	default:
 		return 0;
 	}
@@ -178,6 +186,13 @@ static bool form_ok(const struct cm_msg *m)
 		if (m->resv2[i])
 			return false;
 	if (m->type == CM_TIME_WAIT && m->tw.has_ts > 1)
+		return false;
+	if ((m->type == CM_FASTOPEN || m->type == CM_FASTOPEN_REPLY) &&
+	    (m->fo.resv[0] || m->fo.form > 2 || m->fo.asked > 2 ||
+	     m->fo.len > sizeof(m->fo.cookie) ||
+	     m->fo.flags & ~(CM_FO_HAD_DATA | CM_FO_TOOK_DATA | CM_FO_AGAIN)))
+		return false;
+	if (m->type == CM_FASTOPEN_KEY && m->n != 16 && m->n != 32)
 		return false;
 	return !m->resv && m->on <= 1 && addr_form_ok(&m->local) && addr_form_ok(&m->peer);
 }

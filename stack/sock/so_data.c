@@ -176,9 +176,11 @@ static int send_allowed(const struct so_txn *t)
 		return -t->s.error;
 	if (t->s.flags & (JS_SOF_WR_SHUT | JS_SOF_CLOSED))
 		return -EPIPE;
-	if (!(t->s.flags & JS_SOF_CONNECTED))
-		return t->s.flags & JS_SOF_CONNECTING ? -EAGAIN : -ENOTCONN;
-	return 0;
+	if (t->s.flags & JS_SOF_CONNECTED)
+		return 0;
+	if (t->s.flags & JS_SOF_FASTOPEN)
+		return -EINPROGRESS;
+	return t->s.flags & JS_SOF_CONNECTING ? -EAGAIN : -ENOTCONN;
 }
 
 int so_txn_begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
@@ -265,6 +267,46 @@ ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,
 		}
 		return n;
 	}
+}
+
+static ssize_t send_syn_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct cursor *c,
+			       bool more)
+{
+	struct so_txn t;
+	uint32_t room;
+	ssize_t n;
+	int err = so_txn_begin(stk, sock, gen, &t);
+
+	if (err)
+		return err;
+	if (!(t.s.flags & JS_SOF_FASTOPEN) || t.tcb.state != TCPS_CLOSED)
+		return -EALREADY;
+	room = more ? t.s.snd_hiwat : MIN(t.s.fo_room, t.s.snd_hiwat);
+	room = room > t.s.snd_cc ? room - t.s.snd_cc : 0;
+	n = room ? append(stk, &t, c, room) : 0;
+	if (n <= 0)
+		return n ? n : -EAGAIN;
+	err = so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
+	return err ? err : n;
+}
+
+ssize_t so_send_syn(struct stk *stk, uint32_t sock, uint32_t gen,
+		    const struct iovec *iov, int n_iov, bool more)
+{
+	for (int stale = 0; stale < STALE_TRIES; stale++) {
+		struct cursor c = cursor_of(iov, n_iov);
+		ssize_t n = stk_lock(stk);
+
+		if (n)
+			return n;
+		n = send_syn_locked(stk, sock, gen, &c, more);
+		if (n == -ESTALE)
+			stk_check_queue(stk);
+		stk_unlock(stk);
+		if (n != -ESTALE)
+			return n;
+	}
+	return -ENETDOWN;
 }
 
 /* --- recv ------------------------------------------------------------------- */
@@ -375,7 +417,7 @@ static int recv_nothing(struct stk *stk, uint32_t sock, struct so_txn *t)
 	}
 	if (t->s.flags & (JS_SOF_EOF | JS_SOF_RD_SHUT | JS_SOF_CLOSED))
 		return 0;
-	if (!(t->s.flags & (JS_SOF_CONNECTED | JS_SOF_CONNECTING)))
+	if (!(t->s.flags & (JS_SOF_CONNECTED | JS_SOF_CONNECTING | JS_SOF_FASTOPEN)))
 		return -ENOTCONN;
 	return -EAGAIN;
 }

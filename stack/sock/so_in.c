@@ -286,8 +286,13 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 	struct tcp_rx rx;
 	int err;
 
+	if (t->tcb.state == TCPS_LISTEN && stk->on_syn)
+		stk->on_syn(stk->ctx, sock, &p->seg, &t->tcb);
 	so_view(t, &v);
 	tcp_input(&t->tcb, &v, &p->seg, now, &rx);
+	if (rx.events & TCP_EV_CONNECTED && stk->on_syn_ack &&
+	    (p->seg.flags & (TH_SYN | TH_ACK)) == (TH_SYN | TH_ACK))
+		stk->on_syn_ack(stk->ctx, sock, &p->seg, &t->tcb);
 	t->s.ev_seq = p->ev.seq;
 	t->s.segs_in++;
 	t->s.data_segs_in += !!p->seg.len;

@@ -45,6 +45,9 @@ uint32_t so_unsent(const struct so_txn *t)
 {
 	uint32_t out = t->tcb.snd_nxt - t->tcb.snd_una;
 
+	/* Our SYN is not in so_snd. */
+	if (out && t->tcb.state <= TCPS_SYN_RECEIVED)
+		out--;
 	return t->s.snd_cc > out ? t->s.snd_cc - out : 0;
 }
 
@@ -161,7 +164,8 @@ static void output_all(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_
 	struct tcp_seg seg;
 
 	/* A SYN carries an RxVCI: the child's business. */
-	if (!stk->is_child && t->tcb.state <= TCPS_SYN_RECEIVED)
+	if (!stk->is_child &&
+	    (t->tcb.state <= TCPS_SYN_RECEIVED || t->tcb.flags & TF_SYN_DUE))
 		return;
 	so_view(t, &v);
 	for (;;) {

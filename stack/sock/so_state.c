@@ -39,6 +39,8 @@ unsigned int so_poll(struct stk *stk, uint32_t sock, uint32_t gen)
 		ev |= POLLERR;
 	if (t.s.flags & JS_SOF_CLOSED)
 		ev |= POLLHUP | POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM;
+	else if (t.s.flags & JS_SOF_FASTOPEN)
+		return ev | POLLOUT | POLLWRNORM;
 	else if (!(t.s.flags & (JS_SOF_CONNECTED | JS_SOF_CONNECTING)))
 		return ev | POLLHUP | POLLOUT | POLLWRNORM;	/* as Linux: not connected */
 	if (t.s.urg & JS_URG_VALID)
@@ -123,6 +125,10 @@ static uint32_t to_segments(uint32_t octets, uint32_t mss)
 	return (octets + mss - 1) / mss;
 }
 
+/* glibc has no names for the bits of this octet: bit 0 is
+ * tcpi_delivery_rate_app_limited, bits 1 and 2 tcpi_fastopen_client_fail. */
+#define TCPI_FLAGS_OFF	7
+
 /* What the first 104 octets are: the oldest part of the layout. */
 static void fill_base(struct tcp_info *ti, const struct so_txn *t, uint64_t now)
 {
@@ -132,7 +138,8 @@ static void fill_base(struct tcp_info *ti, const struct so_txn *t, uint64_t now)
 	for (unsigned int i = 0; i < tp->n_runs; left = tp->run[i++].end)
 		if (tp->run[i].mark == RUN_AGAIN)
 			again += tp->run[i].end - left;
-	ti->tcpi_state = linux_state(tp->state);
+	ti->tcpi_state = tp->state == TCPS_ESTABLISHED && tp->uflags & TU_SYN_OUT ? TCP_SYN_RECV :
+			 linux_state(tp->state);
 	ti->tcpi_ca_state = linux_ca_state(tp);
 	ti->tcpi_retransmits = tp->n_rto;
 	ti->tcpi_probes = tp->n_keep ? tp->n_keep :
@@ -146,6 +153,9 @@ static void fill_base(struct tcp_info *ti, const struct so_txn *t, uint64_t now)
 		ti->tcpi_options |= TCPI_OPT_WSCALE;
 	if (tp->rec_flags & RF_ECN)
 		ti->tcpi_options |= TCPI_OPT_ECN;
+	if (tp->uflags & TU_SYN_DATA_OK)
+		ti->tcpi_options |= TCPI_OPT_SYN_DATA;
+	((uint8_t *)ti)[TCPI_FLAGS_OFF] = (uint8_t)(tcp_fastopen_fail(tp) << 1);
 	ti->tcpi_snd_wscale = tp->snd_scale & 0xf;
 	ti->tcpi_rcv_wscale = tp->rcv_scale & 0xf;
 	ti->tcpi_rto = tp->rto_us;

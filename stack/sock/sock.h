@@ -62,6 +62,11 @@ struct stk {
 	void *ctx;
 	void (*on_event)(void *ctx, uint32_t sock, uint32_t tcp_events);	/* TCP_EV_*, after commit, lock held */
 	void (*on_token)(void *ctx, uint32_t sock);	/* the anchor wants a token */
+	/* A SYN for a connection in LISTEN, before the engine gets it; and the
+	 * SYN,ACK that has completed our own opening. */
+	void (*on_syn)(void *ctx, uint32_t sock, const struct tcp_seg *seg, struct tcpcb *tp);
+	void (*on_syn_ack)(void *ctx, uint32_t sock, const struct tcp_seg *seg,
+			   const struct tcpcb *tp);
 	int (*on_rxvci)(void *ctx, uint32_t sock, uint16_t rxvci);	/* a SYN or ACK announced one (0: none), before the answer */
 	uint64_t n_stale;		/* commits lost */
 	/* An application's thread that believes it has the lock: one that was
@@ -111,10 +116,20 @@ bool stk_busy(void);
  * so_send() - Append octets to so_snd and send what may be sent
  * @flags:	MSG_MORE, MSG_OOB; others do not matter here
  * Copies what fits; one copy, checksummed as it is made.
- * Return: octets taken, > 0; -EAGAIN no room; -EPIPE; -ENOTCONN; so_error
+ * Return: octets taken, > 0; -EAGAIN no room; -EPIPE; -ENOTCONN; so_error;
+ *	-EINPROGRESS the SYN waits for them: so_send_syn()
  */
 ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,
 		const struct iovec *iov, int n_iov, int flags);
+
+/**
+ * so_send_syn() - Append octets that the SYN will carry (RFC 7413)
+ * @more:	And what is to follow at once when it is answered
+ * Only while it waits for them: JS_SOF_FASTOPEN.  Nothing is sent.
+ * Return: octets taken; -EAGAIN no room for more; -EALREADY it has left; -ENOBUFS
+ */
+ssize_t so_send_syn(struct stk *stk, uint32_t sock, uint32_t gen,
+		    const struct iovec *iov, int n_iov, bool more);
 
 /**
  * so_recv() - Take octets from so_rcv

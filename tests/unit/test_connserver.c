@@ -759,13 +759,14 @@ static void hello_first_and_once(void **state)
 static void nonsense_has_no_effect(void **state)
 {
 	char garbage[sizeof(struct cm_msg)];
-	struct cm_msg m = { .type = 0 }, reply;
+	struct cm_msg m = { .n = 16 }, reply;
 	int n = 0;
 
 	(void)state;
 	for (m.type = 1; m.type < CM_N_TYPES; m.type++) {
 		if (m.type == CM_LISTEN || m.type == CM_FORWARD || m.type == CM_DIVERT ||
-		    m.type == CM_BIND_POINT || m.type == CM_RESOLVE || m.type == CM_TIME_WAIT)
+		    m.type == CM_BIND_POINT || m.type == CM_RESOLVE || m.type == CM_TIME_WAIT ||
+		    m.type == CM_FASTOPEN)
 			continue;
 		say(child_fd, &m, -1);
 		n++;
@@ -777,6 +778,50 @@ static void nonsense_has_no_effect(void **state)
 	cs_children_poll(&cs);
 	assert_int_equal(cs.count[CS_MSG_BAD], 2);
 	assert_int_equal(hear(child_fd, &reply), -EAGAIN);
+}
+
+/* What one child has learnt another one uses; and it is checked for its form. */
+static void cookies_are_the_nodes(void **state)
+{
+	struct cm_msg m = { .type = CM_FASTOPEN, .id = 7, .sock = 3, .peer = addr("10.74.0.3", 80) };
+	struct cm_msg news = { .type = CM_FASTOPEN, .on = 1, .peer = addr("10.74.0.3", 443),
+			       .fo = { .form = 1, .len = 8, .mss = 1000, .asked = 1,
+				       .cookie = "cookie!" } };
+	struct cm_msg r;
+
+	(void)state;
+	say(other_fd, &m, -1);
+	assert_int_equal(hear(other_fd, &r), 1);
+	assert_int_equal(r.type, CM_FASTOPEN_REPLY);
+	assert_int_equal(r.id, 7);
+	assert_int_equal(r.sock, 3);
+	assert_int_equal(r.fo.form, 1);
+	assert_int_equal(r.fo.len, 0);
+	say(child_fd, &news, -1);
+	assert_int_equal(hear(child_fd, &r), -EAGAIN);
+	say(other_fd, &m, -1);
+	assert_int_equal(hear(other_fd, &r), 1);
+	assert_int_equal(r.fo.len, 8);
+	assert_int_equal(r.fo.mss, 1000);
+	assert_string_equal(r.fo.cookie, "cookie!");
+	/* Another host */
+	m.peer = addr("10.74.0.4", 80);
+	say(other_fd, &m, -1);
+	assert_int_equal(hear(other_fd, &r), 1);
+	assert_int_equal(r.fo.len, 0);
+
+	news.fo.len = 17;
+	say(child_fd, &news, -1);
+	news.fo.len = 8;
+	news.fo.form = 3;
+	say(child_fd, &news, -1);
+	news.fo.form = 1;
+	news.fo.resv[0] = 1;
+	say(child_fd, &news, -1);
+	news.fo.resv[0] = 0;
+	news.fo.resv[4] = 1;
+	say(child_fd, &news, -1);
+	assert_int_equal(cs.count[CS_MSG_BAD], 4);
 }
 
 static void stack_memory_is_checked(void **state)
@@ -1046,7 +1091,7 @@ int main(void)
 		T(exact_listener_comes_first), T(listen_is_checked),
 		T(forward_is_exclusive_and_checked), T(claims_are_bounded),
 		T(hangup_drops_claims), T(messages_before_hangup_count), T(hello_first_and_once),
-		T(nonsense_has_no_effect), T(stack_memory_is_checked), T(death_wakes_waiters),
+		T(nonsense_has_no_effect), T(cookies_are_the_nodes), T(stack_memory_is_checked), T(death_wakes_waiters),
 		T(resolve_now_later_never), T(new_server_holds_what_it_does_not_know),
 		T(bind_point_reserves), T(bind_point_refuses),
 		T(spawn_forks_a_child), T(bad_users_are_counted), T(ping_over_a_channel),

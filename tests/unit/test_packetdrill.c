@@ -576,6 +576,69 @@ static int load(void **state)
 	return the_init ? 0 : -1;
 }
 
+/* A SYN with 100 octets; whether they were taken. */
+static bool open_fast(struct peer *p, uint16_t port, uint16_t local)
+{
+	static const char data[100];
+	struct tcp_seg seg = syn;
+	struct heard h;
+
+	*p = (struct peer){ .port = port, .local = local, .seq = PEER_ISS };
+	v4(p->pair.src, "192.0.2.1");
+	v4(p->pair.dst, "192.168.0.2");
+	seg.len = sizeof(data);
+	say(p, seg, data);
+	/* Others' are sent again meanwhile. */
+	do
+		expect(&h, TH_SYN | TH_ACK, 0);
+	while (h.seg.dport != port);
+	p->ack = h.seg.seq + 1;
+	if (h.seg.ack == p->seq)
+		return true;
+	assert_int_equal(h.seg.ack, PEER_ISS + 1);
+	p->seq = PEER_ISS + 1;
+	return false;
+}
+
+/* RFC 7413, 5.1: not more than TCP_FASTOPEN's number wait for the end of their
+ * handshake; one that was reset counts for another minute. */
+static void fast_open_is_limited(void **state)
+{
+	const struct tcp_seg rst = { .flags = TH_RST };
+	struct peer a, b, c, d;
+	int l, one = 1, two = 2;
+	char buf[200];
+	int fd;
+
+	(void)state;
+	l = listen_on(AF_INET, 8081);
+	assert_int_equal(i.setsockopt(i.user, l, IPPROTO_TCP, TCP_FASTOPEN, &two, sizeof(two)), 0);
+	assert_int_equal(i.setsockopt(i.user, l, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &one,
+				      sizeof(one)), 0);
+	assert_true(open_fast(&a, 40001, 8081));
+	assert_true(open_fast(&b, 40002, 8081));
+	assert_false(open_fast(&c, 40003, 8081));
+	/* Room again, when one is complete. */
+	say(&a, ack, NULL);
+	assert_true(open_fast(&d, 40004, 8081));
+	/* It was forged, say. */
+	say(&b, rst, NULL);
+	say(&d, rst, NULL);
+	assert_false(open_fast(&c, 40005, 8081));
+	i.usleep(i.user, 59 * SECOND);
+	assert_false(open_fast(&c, 40006, 8081));
+	i.usleep(i.user, 2 * SECOND);
+	assert_true(open_fast(&c, 40007, 8081));
+	/* All whose data was taken are there to be accepted, and it is read once. */
+	for (int n = 0; n < 4; n++) {
+		fd = i.accept(i.user, l, NULL, NULL);
+		assert_true(fd >= 0);
+		assert_int_equal(i.read(i.user, fd, buf, sizeof(buf)), 100);
+		assert_int_equal(i.close(i.user, fd), 0);
+	}
+	assert_int_equal(i.close(i.user, l), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -593,6 +656,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(descriptors_are_real, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(real_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(fast_open_is_limited, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("packetdrill", tests, load, NULL);

@@ -216,6 +216,9 @@ static void data_of_a_syn_is_taken(void **state)
 	T_TX_EXACT(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 11, .wnd = 59990, .mss = 1000,
 		   .wscale = TCP_WS_NONE);
 	T_NOTHING(tp, 0);
+	/* No window update to who may not be there. */
+	t_recv(tp, 10);
+	T_NOTHING(tp, 0);
 	t_send(tp, 1500);
 	T_TX(tp, 5, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 11);
 	T_TX(tp, 5, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 500, .ack = 11);

@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""fastopen.py - both ends of TCP Fast Open, with any TCP
+
+fastopen.py server PORT N [KEY]	takes N connections: reads each to its end, answers
+fastopen.py client HOST PORT OCTETS [connect|nonblock]
+
+Each says what TCP_INFO knows: data in the SYN was taken, yes or no.
+"""
+import socket
+import sys
+
+TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY = 23, 30, 33
+SYN_DATA = 32
+TCP = socket.IPPROTO_TCP
+
+
+def syn_data(s):
+    info = s.getsockopt(TCP, socket.TCP_INFO, 280)
+    return 'syn_data' if info[5] & SYN_DATA else 'plain'
+
+
+def read_all(s):
+    got = b''
+    while True:
+        part = s.recv(65536)
+        if not part:
+            return got
+        got += part
+
+
+def pattern(n):
+    return bytes(i % 251 for i in range(n))
+
+
+def server(port, n, key=None):
+    l = socket.socket()
+    l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    l.bind(('', int(port)))
+    l.setsockopt(TCP, TCP_FASTOPEN, 16)
+    if key:
+        l.setsockopt(TCP, TCP_FASTOPEN_KEY, bytes.fromhex(key))
+    l.listen(16)
+    print('ready', flush=True)
+    for _ in range(int(n)):
+        s, _ = l.accept()
+        how = syn_data(s)
+        got = read_all(s)
+        good = 'good' if got == pattern(len(got)) else 'BAD'
+        s.sendall(f'{len(got)} {good} {how}'.encode())
+        s.close()
+
+
+def client(host, port, n, how='sendto'):
+    s = socket.socket()
+    data = pattern(int(n))
+    peer = (host, int(port))
+    if how == 'connect':
+        s.setsockopt(TCP, TCP_FASTOPEN_CONNECT, 1)
+        s.connect(peer)
+        sent = s.send(data)
+    elif how == 'nonblock':
+        s.setblocking(False)
+        try:
+            sent = s.sendto(data, socket.MSG_FASTOPEN, peer)
+        except BlockingIOError:
+            sent = 0
+        s.setblocking(True)
+    else:
+        sent = s.sendto(data, socket.MSG_FASTOPEN, peer)
+    s.sendall(data[sent:])
+    s.shutdown(socket.SHUT_WR)
+    answer = read_all(s).decode()
+    print(f'{syn_data(s)}; {answer}')
+
+
+if __name__ == '__main__':
+    {'server': server, 'client': client}[sys.argv[1]](*sys.argv[2:])
