@@ -24,6 +24,7 @@
 #include <assert.h>
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "abi/pool.h"
@@ -204,7 +205,15 @@ struct js_sock {
 	struct js_piece snd[JS_SND_ENTRIES];	/* [L] append-only between head and tail */
 	struct js_piece rcv[JS_RCV_ENTRIES];	/* [L] */
 	struct js_ooo ooo[JS_OOO_ENTRIES];	/* [L] entries whose bit is not set may be written */
+	uint8_t resv[3904];			/* to a whole page */
 };
+
+/* An idle connection costs one page: words, two slots and what lies in them of
+ * the queues.  Rings, and the slots that are used beside a fenced process, cost
+ * theirs when they are written. */
+static_assert(sizeof(struct js_sock) % 4096 == 0, "js_sock begins with a page");
+static_assert(offsetof(struct js_sock, slot) + 2 * sizeof(struct js_block) <= 4096,
+	      "two slots lie in the first page");
 
 #define JS_N_PLACES	JS_N_QUEUES	/* of a stack: the child, and attached processes */
 
@@ -239,6 +248,8 @@ struct js_stack_hdr {
 	 * takes them with exchange.  Untouched ones cost no page. */
 	alignas(4096) struct js_left left[JS_N_PLACES];
 };
+
+static_assert(sizeof(struct js_stack_hdr) % 4096 == 0, "sock[0] begins with a page");
 
 #define JS_WORK_TOKENS		0x0001	/* a socket in work_map needs a token */
 #define JS_WORK_EVENTS		0x0002	/* the next event is the child's to process */

@@ -383,3 +383,40 @@ lab_ticks() {
 	[ -z "$(ours)" ]
 	wait_for 5 no_child
 }
+
+# stack_octets PID: what the stack of that child takes, octets.
+stack_octets() {
+	local fd
+	for fd in "/proc/$1/fd"/*; do
+		case $(readlink "$fd") in
+		*memfd:jetstream-stack*) echo $(($(stat -L -c %b "$fd") * 512)); return ;;
+		esac
+	done
+	return 1
+}
+
+# opened N: so many are open since the last time.
+opened() {
+	echo "$1" >&8
+	read -r -t 20 -u 9 line && [ "$line" = ready ]
+}
+
+@test "an idle connection takes a page of the stack" {
+	local child first all n=200 line
+	bg_with n2 "$O/tests/progs/idle" 7000
+	wait_for 10 is_listening n2 7000
+	mkfifo in out
+	with n1 "$O/tests/progs/idle" 10.74.0.2 7000 <in >out &
+	BG+=($!)
+	exec 8>in 9<out
+	opened 10
+	child=$(child_of n1)
+	first=$(stack_octets "$child")
+	opened $n
+	all=$(stack_octets "$child")
+	exec 8>&- 9<&-
+	echo "stack: $first octets with 10 connections, $all with $((10 + n))"
+	# As they come, one may be in a slot more.
+	[ $((all - first)) -le $((n * 4096 + 20 * 4096)) ]
+	[ "$all" -ge $((n * 4096)) ]
+}
