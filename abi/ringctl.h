@@ -46,16 +46,17 @@
  * that is not understood is answered with "error: " and a sentence, and the
  * end.  Else the answer is "ok" and the descriptor of a queue, memory that the
  * client can map but not write: struct js_cap_queue, and from JS_CAP_QUEUE_HEAD
- * on a ring of octets.  What passes through it is a pcapng stream
- * (abi/capture.h), whole blocks always.
+ * on blocks of JS_CAP_BLOCK octets.  What passes through them is a pcapng stream
+ * (abi/capture.h), always whole records.  Blocks are used again in whatever
+ * order, the last that was given back first: its memory is still in a cache.
  *
  * jetringd sends a packet, of any one octet, when there is more in the queue:
- * not for every block, but soon.  The client sends struct js_cap_taken for
- * what it has taken, at the latest when that is a quarter of the queue: so
- * much has room again.  A client that says what cannot be is cut off; one that
- * says nothing misses records, which are counted.  One that has taken enough
- * shuts down its sending side: jetringd queues the interfaces' statistics and
- * closes.  What is in the queue by then stays there for who has it mapped.
+ * not for every record, but soon.  The client sends struct js_cap_taken when
+ * what it has taken ends a block, or several: they have room again.  A client
+ * that says what cannot be is cut off; one that says nothing misses records,
+ * which are counted.  One that has taken enough shuts down its sending side:
+ * jetringd queues the interfaces' statistics and closes.  What is in the queue
+ * by then stays there for who has it mapped.
  */
 #ifndef ABI_RINGCTL_H
 #define ABI_RINGCTL_H
@@ -71,15 +72,20 @@
 #define JS_RULE_PAYLOAD_MIN	201	/* octets of SDU: "rule add", see above */
 #define JS_CAP_REQUEST_MAX	(16 * 1024)
 #define JS_CAP_QUEUE_MAGIC	0x4a63617051756575ull	/* "JcapQueu" */
-#define JS_CAP_QUEUE_HEAD	4096	/* octets before the ring: struct js_cap_queue */
+#define JS_CAP_QUEUE_HEAD	4096	/* octets before the blocks: struct js_cap_queue */
+#define JS_CAP_BLOCK		(1u << 20)
+#define JS_CAP_BLOCKS_MAX	64
 #define JS_RUN_DIR		"/run/jetstream"	/* then /LAB/ring.sock, nK.sock, capture.sock */
 
 /* A capture's queue; jetringd writes, and never reads. */
 struct js_cap_queue {
 	uint64_t magic;			/* JS_CAP_QUEUE_MAGIC */
-	uint64_t size;			/* octets of the ring, a power of two */
-	uint8_t resv[48];
-	alignas(64) _Atomic uint64_t tail;	/* octets queued ever, store-release; octet k stands at k % size */
+	uint32_t n_blocks;		/* a power of two */
+	uint8_t resv[52];
+	alignas(64) _Atomic uint64_t tail;	/* octets queued ever; store-release, pairs with the client's load-acquire */
+	/* Where octets k * JS_CAP_BLOCK to (k + 1) * JS_CAP_BLOCK - 1 stand: block order[k % n_blocks].
+	 * Set before tail passes the first of them. */
+	_Atomic uint8_t order[JS_CAP_BLOCKS_MAX];
 };
 
 static_assert(offsetof(struct js_cap_queue, tail) == 64, "capture queue layout");

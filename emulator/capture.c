@@ -11,6 +11,11 @@
  * and is not believed more than can be.  We tell it that there is more when
  * that is WAKE_OCTETS or WAKE_NS old, so we make no system call for a frame.
  *
+ * A queue is blocks of memory, and the one that came back last is the next to
+ * be filled: a consumer that keeps pace has us copy into the same few, which are
+ * in a cache.  That is a third of what it costs to go through all of them, and
+ * of pages that we never touch there are none.
+ *
  * The ring never waits: a record that does not fit is dropped and counted, and
  * the next one that fits of the same interface says how many are missing
  * (epb_dropcount).  A record is whole or not there.
@@ -50,14 +55,16 @@
 #include "common/cbpf.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/mirror.h"
 #include "common/util.h"
 #include "emulator/capture.h"
 #include "emulator/lab.h"
 #include "emulator/sock.h"
 
 #define N_CONSUMERS	16
-#define QUEUE_SIZE	(64u << 20)	/* octets a consumer may be behind: half a second at 1 Gbit/s */
+#define N_BLOCKS	JS_CAP_BLOCKS_MAX	/* a consumer may be behind: 64 MiB, half a second at 1 Gbit/s, */
+#define N_BLOCKS_HOT	4		/* or so much while it is too slow: more helps nobody, and is cold */
+#define CALM_NS		100000000	/* it was too slow when a record was dropped in this time */
+#define QUEUE_SIZE	(JS_CAP_QUEUE_HEAD + (size_t)N_BLOCKS * JS_CAP_BLOCK)
 #define WAKE_OCTETS	(1u << 20)	/* told of at once; */
 #define WAKE_NS		2000000u	/* less, after so long */
 #define SNAPLEN_MIN	64
@@ -102,7 +109,11 @@ struct consumer {
 	uint64_t dropped[JS_N_RING_IDS];	/* since the interface's last record that fitted */
 	uint32_t if_index[JS_N_RING_IDS];
 	uint64_t if_recv[JS_N_RING_IDS], if_drop[JS_N_RING_IDS];
-	uint8_t *map;			/* the head of the queue, then QUEUE_SIZE octets, twice (common/mirror.h) */
+	uint8_t *map;			/* the queue, QUEUE_SIZE octets: struct js_cap_queue, blocks */
+	uint8_t order[N_BLOCKS];	/* as in there */
+	uint8_t spare[N_BLOCKS];	/* blocks without anything, n_spare; from the end */
+	unsigned int n_spare;
+	uint64_t full_ns;		/* when we dropped a record; 0: never */
 	uint64_t tail, taken;		/* octets that were queued, that it has taken, ever */
 	uint64_t told;			/* tail when we told it that there is more */
 	volatile sig_atomic_t fault;	/* a page of the queue could not be had; it is to be closed */
@@ -194,16 +205,44 @@ static void put_total(struct block *b)
 
 /* --- the queue ------------------------------------------------------------------- */
 
-static size_t queue_room(const struct consumer *c)
+static struct js_cap_queue *queue_head(const struct consumer *c)
 {
-	return QUEUE_SIZE - (size_t)(c->tail - c->taken);
+	return (struct js_cap_queue *)c->map;
+}
+
+/* Octets, if @n_blocks may be in use. */
+static size_t queue_room(const struct consumer *c, unsigned int n_blocks)
+{
+	unsigned int used = N_BLOCKS - c->n_spare;
+
+	return (size_t)(-c->tail % JS_CAP_BLOCK) + (used < n_blocks ? n_blocks - used : 0) * (size_t)JS_CAP_BLOCK;
+}
+
+/* For a record that is made at @ring_ns. */
+static size_t record_room(const struct consumer *c, uint64_t ring_ns)
+{
+	/* Records are not quite in order. */
+	bool slow = c->full_ns && (int64_t)(ring_ns - c->full_ns) < CALM_NS;
+
+	return queue_room(c, slow ? N_BLOCKS_HOT : N_BLOCKS);
 }
 
 /* There is room.  Nobody sees it before queue_publish(). */
 static void queue_put(struct consumer *c, const void *p, size_t len)
 {
-	memcpy(c->map + JS_CAP_QUEUE_HEAD + c->tail % QUEUE_SIZE, p, len);
-	c->tail += len;
+	while (len) {
+		size_t at = c->tail % JS_CAP_BLOCK, n = MIN(len, JS_CAP_BLOCK - at);
+		unsigned int k = c->tail / JS_CAP_BLOCK % N_BLOCKS;
+
+		if (!at) {
+			c->order[k] = c->spare[--c->n_spare];
+			atomic_store_explicit(&queue_head(c)->order[k], c->order[k], memory_order_relaxed);
+		}
+		memcpy(c->map + JS_CAP_QUEUE_HEAD + (size_t)c->order[k] * JS_CAP_BLOCK + at, p, n);
+		c->tail += n;
+		p = (const uint8_t *)p + n;
+		len -= n;
+	}
 }
 
 static void consumer_close(struct consumer *c)
@@ -217,7 +256,7 @@ static void consumer_close(struct consumer *c)
 	loop_del(&c->lf);
 	close(c->lf.fd);
 	if (c->map)
-		mirror_unmap(c->map, JS_CAP_QUEUE_HEAD, QUEUE_SIZE);
+		munmap(c->map, QUEUE_SIZE);
 	memset(c, 0, sizeof(*c));
 	c->lf.fd = -1;
 }
@@ -246,10 +285,8 @@ static void on_wake(struct loop_timer *lt, uint64_t now)
 /* Whole blocks were put there: let them be seen.  May close @c. */
 static void queue_publish(struct consumer *c)
 {
-	struct js_cap_queue *q = (struct js_cap_queue *)c->map;
-
-	/* Pairs with the load-acquire of who takes it. */
-	atomic_store_explicit(&q->tail, c->tail, memory_order_release);
+	/* Pairs with the load-acquire in capq_data(). */
+	atomic_store_explicit(&queue_head(c)->tail, c->tail, memory_order_release);
 	if (c->tail - c->told >= WAKE_OCTETS)
 		consumer_tell(c);
 	else if (!wake_timer.armed)
@@ -260,19 +297,25 @@ static void queue_publish(struct consumer *c)
 static int queue_make(struct consumer *c)
 {
 	int fd = memfd_create("capture", MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
-	struct js_cap_queue *q;
+	void *map;
 
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, JS_CAP_QUEUE_HEAD + QUEUE_SIZE) < 0)
+	if (ftruncate(fd, QUEUE_SIZE) < 0)
 		goto fail;
-	c->map = mirror_map(fd, JS_CAP_QUEUE_HEAD, QUEUE_SIZE, PROT_READ | PROT_WRITE);
+	map = mmap(NULL, QUEUE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		goto fail;
+	c->map = map;
 	/* From now on nobody else can write to it, nor punch holes. */
-	if (!c->map || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
 		goto fail;
-	q = (struct js_cap_queue *)c->map;
-	q->magic = JS_CAP_QUEUE_MAGIC;
-	q->size = QUEUE_SIZE;
+	queue_head(c)->magic = JS_CAP_QUEUE_MAGIC;
+	queue_head(c)->n_blocks = N_BLOCKS;
+	while (c->n_spare < N_BLOCKS) {
+		c->spare[c->n_spare] = (uint8_t)(N_BLOCKS - 1 - c->n_spare);
+		c->n_spare++;
+	}
 	return fd;
 fail:
 	err = -errno;
@@ -286,7 +329,7 @@ bool capture_fault(const uint8_t *page)
 	for (int i = 0; i < N_CONSUMERS; i++) {
 		struct consumer *c = &consumers[i];
 
-		if (!c->map || page < c->map || page >= c->map + JS_CAP_QUEUE_HEAD + 2 * (size_t)QUEUE_SIZE)
+		if (!c->map || page < c->map || page >= c->map + QUEUE_SIZE)
 			continue;
 		c->fault = 1;
 		return true;
@@ -345,7 +388,7 @@ static void write_isbs(struct consumer *c)
 	for (unsigned int id = 0; id < JS_N_RING_IDS; id++) {
 		struct block b = { .len = 0 };
 
-		if (!(c->nodes >> id & 1) || queue_room(c) < BLOCK_MAX)
+		if (!(c->nodes >> id & 1) || queue_room(c, N_BLOCKS) < BLOCK_MAX)
 			continue;
 		put_u32(&b, BT_ISB);
 		put_u32(&b, 0);
@@ -408,7 +451,8 @@ static void write_epb(struct consumer *c, const struct frame *f, const struct ca
 	epb_options(&opts, c, caplen, facts);
 	total = (uint32_t)(28 + caplen + opts.len + 4);
 	c->if_recv[facts->station]++;
-	if (queue_room(c) < total + SPARE_ROOM) {
+	if (record_room(c, facts->ring_ns) < total + SPARE_ROOM) {
+		c->full_ns = facts->ring_ns;
 		c->dropped[facts->station]++;
 		c->if_drop[facts->station]++;
 		stats.dropped++;
@@ -674,7 +718,7 @@ void capture_station_added(const struct station *s)
 
 		if (!c->started || !c->all_nodes || (c->nodes >> s->ring_id & 1))
 			continue;
-		if (queue_room(c) < BLOCK_MAX) {
+		if (queue_room(c, N_BLOCKS) < BLOCK_MAX) {
 			log_warn("capture: no room for the interface of %s, it is not recorded", s->name);
 			continue;
 		}
@@ -689,7 +733,7 @@ static void consumer_end(struct consumer *c)
 {
 	if (c->started) {
 		write_isbs(c);
-		atomic_store_explicit(&((struct js_cap_queue *)c->map)->tail, c->tail, memory_order_release);
+		atomic_store_explicit(&queue_head(c)->tail, c->tail, memory_order_release);
 	}
 	consumer_close(c);
 }
@@ -704,6 +748,8 @@ static bool take(struct consumer *c, const void *p, size_t len)
 	memcpy(&t, p, sizeof(t));
 	if (t.n < c->taken || t.n > c->tail)
 		return false;
+	for (uint64_t k = c->taken / JS_CAP_BLOCK; k < t.n / JS_CAP_BLOCK; k++)
+		c->spare[c->n_spare++] = c->order[k % N_BLOCKS];
 	c->taken = t.n;
 	return true;
 }

@@ -21,6 +21,7 @@
 #include <sys/uio.h>
 
 #include "abi/capture.h"
+#include "abi/ringctl.h"
 #include "common/cbpf.h"
 
 /* --- a record of a frame ---------------------------------------------------- */
@@ -43,9 +44,12 @@ bool cap_record(struct cap_record *r, const uint8_t *data, uint32_t len);
 struct cap_queue {
 	int fd;				/* the connection: readable when there may be more, or the end */
 	bool at_end;			/* jetringd queues nothing more */
-	uint8_t *map;			/* its head, then the ring twice (common/mirror.h); NULL: not open yet */
-	size_t size;			/* octets of the ring */
-	uint64_t taken, said;		/* octets that we took ever, that jetringd knows of */
+	int memory;			/* of the queue; -1: not open yet */
+	struct js_cap_queue *head;	/* its head, mapped */
+	unsigned int n_blocks;
+	uint8_t *area;			/* n_blocks + 1 places of JS_CAP_BLOCK octets */
+	uint8_t shows[JS_CAP_BLOCKS_MAX + 1];	/* which block is mapped there */
+	uint64_t taken;			/* octets that we took ever */
 };
 
 /* Ask for a capture.  0 or -Exxx. */
@@ -57,11 +61,14 @@ int capq_connect(struct cap_queue *q, const char *path, const char *line);
  * Return: 0; -EAGAIN, not yet; -EPROTO if it is no queue; other -Exxx
  */
 int capq_open(struct cap_queue *q, char *why, size_t size);
-/* What is queued, *n octets in one piece: whole blocks.  Ours until capq_take(). */
-const uint8_t *capq_data(const struct cap_queue *q, size_t *n);
+/* Octets that are queued. */
+size_t capq_len(const struct cap_queue *q);
+/* The first of them, *n in one piece, some megabytes; the last record may be
+ * cut short by its end.  Ours until capq_take().  0 or -Exxx. */
+int capq_data(struct cap_queue *q, const uint8_t **data, size_t *n);
 /* The first @n octets are not needed any more. */
 void capq_take(struct cap_queue *q, size_t n);
-/* Read what jetringd says; at the end at_end.  Then look at capq_data().  0 or -Exxx. */
+/* Read what jetringd says; at the end at_end.  Then look at capq_len().  0 or -Exxx. */
 int capq_hear(struct cap_queue *q);
 /* Ask for the statistics and the end. */
 void capq_enough(struct cap_queue *q);

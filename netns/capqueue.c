@@ -2,8 +2,10 @@
 /*
  * capqueue.c - jetringd's queue of a capture, as its consumer; jet
  *
- * abi/ringctl.h has the rules.  We read from the memory itself, and say what
- * we have taken only when that is much: jetringd wants to hear little.
+ * abi/ringctl.h has the rules.  We read from the memory itself.  Its blocks
+ * are mapped one behind the other as they come, so that what is queued is in
+ * one piece: an area has a place for each block, and one more that shows what
+ * the first does, so that a record which begins in the last place ends there.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,12 +16,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "abi/ringctl.h"
-#include "common/mirror.h"
+#include "common/util.h"
 #include "netns/cap.h"
 
-#define SAY_SHARE	16	/* what we took is said by such parts of the queue */
-#define SIZE_MAX_OK	(1u << 30)
+#define PIECE_MAX	(4u << 20)	/* octets handed out at once: several of the largest records */
+#define NOWHERE		0xff		/* no block has this place */
 
 int capq_connect(struct cap_queue *q, const char *path, const char *line)
 {
@@ -27,6 +28,7 @@ int capq_connect(struct cap_queue *q, const char *path, const char *line)
 	int err;
 
 	memset(q, 0, sizeof(*q));
+	q->memory = -1;
 	if (strlen(path) >= sizeof(sun.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(sun.sun_path, path);
@@ -41,21 +43,33 @@ int capq_connect(struct cap_queue *q, const char *path, const char *line)
 	return err;
 }
 
-/* Map the queue that @fd is. */
-static int map_queue(struct cap_queue *q, int fd)
+static size_t area_size(const struct cap_queue *q)
 {
-	struct js_cap_queue head;
-	struct stat st;
+	return (q->n_blocks + 1) * (size_t)JS_CAP_BLOCK;
+}
 
-	if (fstat(fd, &st) || pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
+/* Map the head of the queue, and find an address for the area. */
+static int map_queue(struct cap_queue *q)
+{
+	struct stat st;
+	void *p;
+
+	if (fstat(q->memory, &st) || st.st_size < JS_CAP_QUEUE_HEAD)
 		return -EPROTO;
-	if (head.magic != JS_CAP_QUEUE_MAGIC || !head.size || head.size > SIZE_MAX_OK ||
-	    (head.size & (head.size - 1)) || (uint64_t)st.st_size != JS_CAP_QUEUE_HEAD + head.size)
-		return -EPROTO;
-	q->map = mirror_map(fd, JS_CAP_QUEUE_HEAD, (size_t)head.size, PROT_READ);
-	if (!q->map)
+	p = mmap(NULL, JS_CAP_QUEUE_HEAD, PROT_READ, MAP_SHARED, q->memory, 0);
+	if (p == MAP_FAILED)
 		return -errno;
-	q->size = (size_t)head.size;
+	q->head = p;
+	q->n_blocks = q->head->n_blocks;
+	if (q->head->magic != JS_CAP_QUEUE_MAGIC || !q->n_blocks || q->n_blocks > JS_CAP_BLOCKS_MAX ||
+	    (q->n_blocks & (q->n_blocks - 1)) ||
+	    st.st_size != JS_CAP_QUEUE_HEAD + (off_t)q->n_blocks * JS_CAP_BLOCK)
+		return -EPROTO;
+	p = mmap(NULL, area_size(q), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	q->area = p;
+	memset(q->shows, NOWHERE, sizeof(q->shows));
 	return 0;
 }
 
@@ -69,41 +83,64 @@ int capq_open(struct cap_queue *q, char *why, size_t size)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof(u.buf) };
 	ssize_t n = recvmsg(q->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	struct cmsghdr *cm;
-	int fd, err;
 
 	if (n < 0)
 		return -errno;
 	why[n] = '\0';
 	cm = CMSG_FIRSTHDR(&msg);
-	if (!cm || cm->cmsg_type != SCM_RIGHTS || cm->cmsg_len != CMSG_LEN(sizeof(fd)))
+	if (!cm || cm->cmsg_type != SCM_RIGHTS || cm->cmsg_len != CMSG_LEN(sizeof(q->memory)))
 		return -EPROTO;
-	memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
+	memcpy(&q->memory, CMSG_DATA(cm), sizeof(q->memory));
 	*why = '\0';
-	err = map_queue(q, fd);
-	close(fd);
-	return err;
+	return map_queue(q);
 }
 
-const uint8_t *capq_data(const struct cap_queue *q, size_t *n)
+size_t capq_len(const struct cap_queue *q)
 {
-	const struct js_cap_queue *head = (const struct js_cap_queue *)q->map;
 	/* Pairs with the store-release in queue_publish(). */
-	uint64_t len = atomic_load_explicit(&head->tail, memory_order_acquire) - q->taken;
+	return (size_t)(atomic_load_explicit(&q->head->tail, memory_order_acquire) - q->taken);
+}
 
-	*n = len <= q->size ? (size_t)len : 0;
-	return q->map + JS_CAP_QUEUE_HEAD + q->taken % q->size;
+/* Let @place of the area show the block that it should. */
+static int show_block(struct cap_queue *q, unsigned int place)
+{
+	uint8_t block = atomic_load_explicit(&q->head->order[place % q->n_blocks], memory_order_relaxed);
+
+	if (q->shows[place] == block)
+		return 0;
+	if (block >= q->n_blocks)
+		return -EPROTO;
+	if (mmap(q->area + place * (size_t)JS_CAP_BLOCK, JS_CAP_BLOCK, PROT_READ, MAP_SHARED | MAP_FIXED,
+		 q->memory, JS_CAP_QUEUE_HEAD + (off_t)block * JS_CAP_BLOCK) == MAP_FAILED)
+		return -errno;
+	q->shows[place] = block;
+	return 0;
+}
+
+int capq_data(struct cap_queue *q, const uint8_t **data, size_t *n)
+{
+	size_t at = (size_t)(q->taken % ((uint64_t)q->n_blocks * JS_CAP_BLOCK)), end;
+	int err = 0;
+
+	*data = q->area + at;
+	*n = 0;
+	end = at + MIN(capq_len(q), (size_t)PIECE_MAX);
+	end = MIN(end, area_size(q));
+	for (unsigned int place = (unsigned int)(at / JS_CAP_BLOCK); place * (size_t)JS_CAP_BLOCK < end && !err; place++)
+		err = show_block(q, place);
+	*n = err ? 0 : end - at;
+	return err;
 }
 
 void capq_take(struct cap_queue *q, size_t n)
 {
-	struct js_cap_taken t;
+	struct js_cap_taken t = { .n = q->taken + n };
+	bool whole = t.n / JS_CAP_BLOCK > q->taken / JS_CAP_BLOCK;
 
-	q->taken += n;
-	if (q->taken - q->said < q->size / SAY_SHARE)
-		return;
-	t.n = q->said = q->taken;
+	q->taken = t.n;
 	/* That jetringd is gone we hear from capq_hear(). */
-	send(q->fd, &t, sizeof(t), MSG_NOSIGNAL);
+	if (whole)
+		send(q->fd, &t, sizeof(t), MSG_NOSIGNAL);
 }
 
 int capq_hear(struct cap_queue *q)
@@ -128,7 +165,11 @@ void capq_enough(struct cap_queue *q)
 
 void capq_close(struct cap_queue *q)
 {
-	if (q->map)
-		mirror_unmap((uint8_t *)q->map, JS_CAP_QUEUE_HEAD, q->size);
+	if (q->area)
+		munmap(q->area, area_size(q));
+	if (q->head)
+		munmap(q->head, JS_CAP_QUEUE_HEAD);
+	if (q->memory >= 0)
+		close(q->memory);
 	close(q->fd);
 }

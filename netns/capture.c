@@ -25,7 +25,7 @@
 #include "netns/cap.h"
 #include "netns/jet.h"
 
-#define BUF_SIZE	(4u << 20)	/* several of the largest blocks; passed on at once */
+#define BUF_SIZE	(4u << 20)	/* several of the largest blocks */
 #define BEHIND		(1u << 20)	/* octets: they come faster than we are told of them one by one */
 #define BLOCK_MIN	12		/* type, length, length */
 #define DRAIN_MS	2000		/* for the last statistics after we stopped */
@@ -52,15 +52,16 @@ static uint32_t u32(const uint8_t *p)
 	return v;
 }
 
-/* What there is to be passed on; at most BUF_SIZE of it now. */
-static const uint8_t *input(const struct capture *c, size_t *n)
+/* What there is to be passed on now, *n octets. */
+static int input(struct capture *c, const uint8_t **p, size_t *n)
 {
-	const uint8_t *p = c->buf;
-
+	if (c->q) {
+		c->out.behind = capq_len(c->q) > BEHIND;
+		return capq_data(c->q, p, n);
+	}
+	*p = c->buf;
 	*n = c->n;
-	if (c->q)
-		p = capq_data(c->q, n);
-	return p;
+	return 0;
 }
 
 static void input_done(struct capture *c, size_t n)
@@ -77,11 +78,9 @@ static void input_done(struct capture *c, size_t n)
 static int pass_blocks(struct capture *c)
 {
 	size_t at = 0, n;
-	const uint8_t *in = input(c, &n);
-	int err = 0, flushed;
+	const uint8_t *in;
+	int err = input(c, &in, &n), flushed;
 
-	c->out.behind = n > BEHIND;
-	n = MIN(n, (size_t)BUF_SIZE);
 	while (!err && !c->enough && n - at >= BLOCK_MIN) {
 		const uint8_t *b = in + at;
 		uint32_t len = u32(b + 4);
@@ -117,24 +116,16 @@ static int read_file(struct capture *c)
 /* Is all that will ever come passed on? */
 static bool at_end(const struct capture *c)
 {
-	size_t n = 0;
-
-	if (!c->q)
-		return c->at_end;
-	if (c->q->at_end)
-		input(c, &n);
-	return c->q->at_end && !n;
+	return c->q ? c->q->at_end && !capq_len(c->q) : c->at_end;
 }
 
 /* 1 something came, 0 end of the stream or nothing within @ms, -Exxx. */
 static int more(struct capture *c, int ms)
 {
 	struct pollfd pfd[2] = { { .fd = c->q ? c->q->fd : c->in, .events = POLLIN }, { .fd = c->out.fd } };
-	size_t queued = 0;
+	bool queued = c->q && capq_len(c->q);
 	int n, err;
 
-	if (c->q)
-		input(c, &queued);
 	if (at_end(c))
 		return 0;
 	n = poll(pfd, 2, queued ? 0 : ms);

@@ -94,24 +94,26 @@ static void take_block(struct got *g, const uint8_t *b)
 /* All that is queued now: whole blocks. */
 static void take_some(struct cap_queue *q, struct got *g)
 {
-	const uint8_t *p;
-	size_t len;
+	while (capq_len(q)) {
+		size_t len, at = 0;
+		const uint8_t *p;
 
-	while (p = capq_data(q, &len), len) {
-		size_t at = 0;
-
-		while (at < len) {
+		assert_int_equal(capq_data(q, &p, &len), 0);
+		while (len - at >= 12) {
 			uint32_t block, again;
 
 			memcpy(&block, p + at + 4, sizeof(block));
-			assert_in_range(block, 12, len - at);
+			assert_in_range(block, 12, capq_len(q) - at);
+			if (block > len - at)
+				break;
 			memcpy(&again, p + at + block - 4, sizeof(again));
 			assert_int_equal(again, block);
 			take_block(g, p + at);
 			at += block;
 		}
-		g->octets += len;
-		capq_take(q, len);
+		assert_true(at);
+		g->octets += at;
+		capq_take(q, at);
 	}
 }
 
@@ -243,7 +245,7 @@ static void a_queue_goes_round(void **state)
 
 	(void)state;
 	request(&q, "capture");
-	while (g.octets < 3 * q.size) {
+	while (g.octets < 3ull * JS_CAP_BLOCKS_MAX * JS_CAP_BLOCK) {
 		for (int i = 0; i < 7; i++, n++)
 			frame_of(1, 1 + n * 7919 % JS_MTU);
 		take_some(&q, &g);
@@ -274,6 +276,47 @@ static void a_full_queue_has_room_again(void **state)
 	assert_int_equal(capture_stats()->dropped, dropped);
 	read_all(&q, &g);
 	assert_int_equal(g.n[BT_EPB] + g.dropped, 1201);
+}
+
+static void frame_at(uint64_t ring_ns)
+{
+	struct frame f = { .vci = vci_make(2, 40), .sdu_len = JS_MTU, .src = 1, .n_iov = 1, .iov = { { sdu, JS_MTU } } };
+	struct capture_facts facts = { .station = 1, .dir = JS_CAP_TX, .frame_id = 1, .ring_ns = ring_ns };
+
+	capture_frame(&f, &facts);
+}
+
+/* Frames that fit at @ring_ns. */
+static unsigned int fit(uint64_t ring_ns)
+{
+	uint64_t dropped = capture_stats()->dropped;
+	unsigned int n = 0;
+
+	while (frame_at(ring_ns), capture_stats()->dropped == dropped)
+		n++;
+	return n;
+}
+
+/* Who was too slow a moment ago has a short queue, and a long one when that is over. */
+static void a_slow_consumer_has_a_short_queue(void **state)
+{
+	const unsigned int each = JS_CAP_BLOCK / JS_MTU;
+	struct got g = { 0 };
+	struct cap_queue q;
+
+	(void)state;
+	request(&q, "capture");
+	assert_true(fit(1000) >= (JS_CAP_BLOCKS_MAX - 1) * each);
+	take_some(&q, &g);
+	serve();
+	assert_in_range(fit(2000), 3 * each, 5 * each);
+	assert_int_equal(fit(3000), 0);
+	take_some(&q, &g);
+	serve();
+	assert_in_range(fit(99999000), 3 * each, 5 * each);
+	assert_true(fit(300000000) >= (JS_CAP_BLOCKS_MAX - 5) * each);
+	read_all(&q, &g);
+	assert_int_equal(g.dropped, 5);
 }
 
 /* It is told of much at once, of little soon, and not for each frame. */
@@ -325,7 +368,7 @@ static void lies_are_the_end(void **state)
 	request(&other, "capture");
 	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
 		request(&q, "capture");
-		capq_data(&q, &len);
+		len = capq_len(&q);
 		say_taken(&q, len);			/* true */
 		assert_int_equal(capture_stats()->n_consumers, 2);
 		say_taken(&q, len + (uint64_t)lies[i]);
@@ -430,6 +473,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nodes_are_those_at_the_request, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_queue_goes_round, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_queue_has_room_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_consumer_has_a_short_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_consumer_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(lies_are_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_requests_are_refused, setup, teardown),
