@@ -114,9 +114,19 @@ struct route {
 	int type;			/* RTN_* */
 	int ifindex;
 	bool has_gateway;
+	struct cm_addr gateway;		/* port 0 */
 	struct cm_addr source;		/* preferred; port 0 */
 	bool has_source;
 };
+
+static bool addr_of_nl(const struct nl_addr *from, struct cm_addr *to)
+{
+	struct sockaddr_storage ss = { 0 };	/* no port in nl_addr */
+	socklen_t len = sizeof(ss);
+
+	return !nl_addr_fill_sockaddr(from, (struct sockaddr *)&ss, &len) &&
+	       cm_addr_from_sa(to, (struct sockaddr *)&ss, len) > 0;
+}
 
 static int route_parse(struct nlmsghdr *nlh, void *arg)
 {
@@ -134,15 +144,11 @@ static int route_parse(struct nlmsghdr *nlh, void *arg)
 
 		r->ifindex = rtnl_route_nh_get_ifindex(nh);
 		r->has_gateway = via && !nl_addr_iszero(via);
+		if (r->has_gateway && !addr_of_nl(via, &r->gateway))
+			r->ifindex = 0;
 	}
 	src = rtnl_route_get_pref_src(rt);
-	if (src) {
-		struct sockaddr_storage ss = { 0 };	/* no port in nl_addr */
-		socklen_t len = sizeof(ss);
-
-		r->has_source = !nl_addr_fill_sockaddr(src, (struct sockaddr *)&ss, &len) &&
-				cm_addr_from_sa(&r->source, (struct sockaddr *)&ss, len) > 0;
-	}
+	r->has_source = src && addr_of_nl(src, &r->source);
 	rtnl_route_put(rt);
 	return 0;
 }
@@ -309,9 +315,10 @@ static int net_ring_id(struct cs_server *cs, const struct cm_addr *peer, bool ma
 		/* Broadcast and multicast: what connect() says of them. */
 		return -ENETUNREACH;
 	}
-	if (r.ifindex != cs->neigh->ifindex || r.has_gateway)
+	if (r.ifindex != cs->neigh->ifindex)
 		return -EHOSTUNREACH;
-	return neighbour(cs->neigh, peer, may_ask, ring_id);
+	/* Beyond a station that is a router: the frames go to that one. */
+	return neighbour(cs->neigh, r.has_gateway ? &r.gateway : peer, may_ask, ring_id);
 }
 
 static bool net_is_local(struct cs_server *cs, const struct cm_addr *a)
