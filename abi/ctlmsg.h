@@ -64,6 +64,7 @@ enum cm_type {
 	CM_FASTOPEN,		/* child to server: peer: how to open to it fast?  on=1: fo says how it went, no answer */
 	CM_FASTOPEN_REPLY,	/* server to child: fo */
 	CM_FASTOPEN_KEY,	/* user to child: sock (listener), key of n octets: 16, or 32 for two */
+	CM_ICMP,		/* server to child: pair, icmp: an ICMP error quotes a segment of this connection */
 	CM_N_TYPES
 };
 extern const char *const cm_names[CM_N_TYPES];	/* "Listen", "New_Socket", …: stack/shm/cm.c */
@@ -142,6 +143,16 @@ struct cm_cookie {
 #define CM_COOKIE_ECN		0x0008	/* asked for, and granted */
 #define CM_COOKIE_RXVCI		0x0010	/* it announced an RxVCI: the peer is not a kernel */
 
+/* What an ICMP error says, as it stands there: the child asks its connection
+ * whether to believe it. */
+struct cm_icmp {
+	uint32_t seq;			/* SEG.SEQ that it quotes */
+	uint32_t mtu;			/* too big: octets that would have passed; may be anything */
+	uint16_t is_too_big;		/* 0 or 1 */
+	uint16_t err;			/* not too big: an errno */
+	uint32_t resv[5];		/* 0 */
+};
+
 /* An address and port: IPv4 v4-mapped, port in host order. */
 struct cm_addr {
 	uint8_t addr[16];
@@ -172,6 +183,7 @@ struct cm_msg {
 		struct cm_cookie cookie; /* Syn with CM_COOKIE */
 		struct cm_fastopen fo;	/* Fastopen, Fastopen_Reply */
 		uint8_t key[32];	/* Fastopen_Key */
+		struct cm_icmp icmp;	/* Icmp */
 	};
 };
 
@@ -180,6 +192,7 @@ static_assert(sizeof(struct cm_fastopen) == 32, "cm_fastopen layout");
 static_assert(sizeof(struct cm_time_wait) == 32, "cm_time_wait layout");
 static_assert(sizeof(struct cm_listen) == 32, "cm_listen layout");
 static_assert(sizeof(struct cm_cookie) == 32, "cm_cookie layout");
+static_assert(sizeof(struct cm_icmp) == 32, "cm_icmp layout");
 
 static_assert(sizeof(struct cm_msg) == 116, "cm_msg layout");
 

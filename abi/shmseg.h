@@ -98,6 +98,8 @@ struct js_so {
 	uint32_t zc_next;		/* MSG_ZEROCOPY: number of the next send, from 0 on */
 	uint32_t zc_told;		/* those below were read from the error queue */
 	uint32_t fo_room;		/* octets that the SYN may carry, if JS_SOF_FASTOPEN */
+	int32_t soft_error;		/* errno of the last ICMP error that was believed, 0 none; until an ACK comes */
+	uint32_t icmp_ignored;		/* ICMP errors that quoted nothing outstanding */
 };
 
 /* js_so.urg: one octet out of band, as sockets have it */
@@ -118,6 +120,7 @@ struct js_so {
 #define JS_SOF_RCVBUF		0x0400	/* SO_RCVBUF was set */
 #define JS_SOF_ANNOUNCE		0x0800	/* the peer does not use our RxVCI yet: announce it */
 #define JS_SOF_FASTOPEN		0x10000	/* connect() was put off: the SYN waits for data (RFC 7413) */
+#define JS_SOF_SMALL_MTU	0x1000	/* the path's MTU is below our floor: routers may fragment */
 
 static_assert(sizeof(struct js_so) <= JS_BLOCK_SIZE - JS_TCPCB_SIZE, "js_so fits");
 
@@ -172,6 +175,7 @@ enum {
 	JS_TOPT_TOS,		/* IP_TOS, IPV6_TCLASS */
 	JS_TOPT_TTL,		/* IP_TTL, IPV6_UNICAST_HOPS */
 	JS_TOPT_FASTOPEN,	/* TCP_FASTOPEN: one more than connections that are opened fast and not acknowledged */
+	JS_TOPT_MTU_DISCOVER,	/* IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: IP_PMTUDISC_*, and one */
 	JS_N_TOPTS
 };
 #define JS_TOPT_AT_ONCE		0xffffffffu

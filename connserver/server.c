@@ -21,6 +21,7 @@
 #include "connserver/children.h"
 #include "connserver/divert.h"
 #include "connserver/flood.h"
+#include "connserver/icmp.h"
 #include "connserver/neighbours.h"
 #include "connserver/resolve.h"
 #include "connserver/spawn.h"
@@ -58,6 +59,10 @@ const char *const cs_counter_names[CS_N_COUNTERS] = {
 	[CS_DROP_BAD_DIVERT]	= "drop_bad_divert",
 	[CS_DROP_TIME_WAIT]	= "drop_time_wait",
 	[CS_DROP_CHECKSUM]	= "drop_checksum",
+	[CS_ICMP_TOLD]		= "icmp_told",
+	[CS_ICMP_NOT_OURS]	= "icmp_not_ours",
+	[CS_ICMP_BAD]		= "icmp_bad",
+	[CS_ICMP_TOO_MANY]	= "icmp_too_many",
 	[CS_MSGS]		= "msgs",
 	[CS_MSG_BAD]		= "msg_bad",
 	[CS_MSG_UNEXPECTED]	= "msg_unexpected",
@@ -132,7 +137,7 @@ int cs_init(struct cs_server *cs, const struct cs_config *cfg)
 	cs->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	cs->children_fd = epoll_create1(EPOLL_CLOEXEC);
 	cs->spare_fd = -1;
-	cs->listen_w.fd = cs->signal_w.fd = -1;
+	cs->listen_w.fd = cs->signal_w.fd = cs->icmp_w.fd = cs->icmp6_w.fd = -1;
 	cs->ports = cs_ports_new();
 	cs->syn = cs_syn_new();
 	cs->flood = cs_flood_new();
@@ -235,8 +240,10 @@ int cs_start(struct cs_server *cs, const char **what)
 		err = cs_divert_start(cs, what);
 	if (!err)
 		err = cs_spawn_start(cs, what);
-	if (!err)
-		start_learning(cs);
+	if (err)
+		return err;
+	cs_icmp_start(cs);
+	start_learning(cs);
 	return err;
 }
 
@@ -290,6 +297,7 @@ void cs_stop(struct cs_server *cs)
 	cs_divert_stop(cs);
 	cs_children_stop(cs);
 	cs_neigh_stop(cs);
+	cs_icmp_stop(cs);
 	cs_watch_close(cs->epoll_fd, &cs->signal_w);
 	cs_log_counters(cs);
 }

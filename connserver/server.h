@@ -19,6 +19,7 @@
  *	syn.c		where each packet goes (Syn, Divert)
  *	flood.c		SYNs that are answered here: cookies
  *	cookie.c	what stands in one
+ *	icmp.c		ICMP errors, for the children's connections
  *	timewait.c	connections in TIME-WAIT, handed over by children
  *
  * What the way of a packet needs from outside is behind two small tables of
@@ -81,6 +82,11 @@ enum cs_counter {
 	CS_DROP_BAD_DIVERT,	/* the answer was not acceptable */
 	CS_DROP_TIME_WAIT,	/* for a connection in TIME-WAIT, and needs no answer */
 	CS_DROP_CHECKSUM,	/* for us to answer, and TCP's checksum is wrong */
+	/* ICMP errors */
+	CS_ICMP_TOLD,		/* to the child whose segment they quote */
+	CS_ICMP_NOT_OURS,	/* they quote none of ours, or TCP does not act upon them */
+	CS_ICMP_BAD,		/* malformed */
+	CS_ICMP_TOO_MANY,	/* in a second, or for a child that does not read */
 	/* messages */
 	CS_MSGS,
 	CS_MSG_BAD,		/* malformed */
@@ -190,6 +196,7 @@ struct cs_server {
 	bool ending;			/* leave the loop */
 	bool ring_gone;			/* … because jetringd has closed the port, or died */
 	uint64_t now_us;		/* of this turn of the loop */
+	uint64_t icmp_us;		/* icmp.c: since then a token for each millisecond */
 	uint64_t hold_until_us;		/* until then we may not know all claims yet; 0 */
 	uint64_t count[CS_N_COUNTERS];
 	const struct cs_sink *sink;
@@ -197,7 +204,7 @@ struct cs_server {
 
 	int epoll_fd;			/* everything; the children's set is in it */
 	int children_fd;		/* epoll set of the children's channels and pidfds */
-	struct cs_watch children_w, listen_w, signal_w, port_w, wake_w;
+	struct cs_watch children_w, listen_w, signal_w, port_w, wake_w, icmp_w, icmp6_w;
 	int spare_fd;			/* to refuse connections when descriptors are out */
 
 	struct cs_children children;	/* children.c */

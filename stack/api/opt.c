@@ -214,6 +214,8 @@ static const struct topt {
 	{ IPPROTO_IP, IP_TTL, JS_TOPT_TTL },
 	{ IPPROTO_IPV6, IPV6_TCLASS, JS_TOPT_TOS },
 	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, JS_TOPT_TTL },
+	{ IPPROTO_IP, IP_MTU_DISCOVER, JS_TOPT_MTU_DISCOVER },
+	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, JS_TOPT_MTU_DISCOVER },
 };
 
 static int topt_set(struct usock *u, int level, int name, int v)
@@ -228,6 +230,8 @@ static int topt_set(struct usock *u, int level, int name, int v)
 	/* TTL and class of -1 are the default. */
 	if (v < 0)
 		v = name == TCP_LINGER2 && level == IPPROTO_TCP ? (int)JS_TOPT_AT_ONCE : 0;
+	if (topts[i].slot == JS_TOPT_MTU_DISCOVER)
+		v++;	/* 0 is the default */
 	atomic_store(&u->js->topt[topts[i].slot], (uint32_t)v);
 	return changed(u);
 }
@@ -505,7 +509,7 @@ static int get_mtu(struct usock *u, void *val, socklen_t *len)
 		return r;
 	if (!(info.flags & JS_SOF_CONNECTED))
 		return -ENOTCONN;
-	return put_int(val, len, JS_TCPI_PMTU);
+	return put_int(val, len, (int)info.path_mtu);
 }
 
 int usock_getopt(struct usock *u, int level, int name, void *val, socklen_t *len)

@@ -52,19 +52,42 @@ static int drop_privileges(void)
 	return 0;
 }
 
-/* The node's net.ipv4.tcp_ecn holds for both of its TCPs: 0 never, 1 ask for it, 2,
- * and whatever else it may mean, if asked. */
-static uint8_t node_ecn(void)
+/* A number of the node's net.ipv4: what is set there holds for both of its TCPs. */
+static int node_sysctl(const char *name, int dflt)
 {
-	char digit = '2';
-	int fd = open("/proc/sys/net/ipv4/tcp_ecn", O_RDONLY | O_CLOEXEC);
+	char path[64], text[16];
+	ssize_t n;
+	int fd;
 
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return TCP_ECN_PASSIVE;
-	if (read(fd, &digit, 1) != 1)
-		digit = '2';
+		return dflt;
+	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	return digit == '0' ? TCP_ECN_OFF : digit == '1' ? TCP_ECN_ACTIVE : TCP_ECN_PASSIVE;
+	if (n <= 0)
+		return dflt;
+	text[n] = '\0';
+	return (int)strtol(text, NULL, 10);
+}
+
+static void take_sysctls(struct tcp_config *w)
+{
+	/* 0 never, 1 ask for it, 2, and whatever else it may mean, if asked */
+	switch (node_sysctl("tcp_ecn", 2)) {
+	case 0:
+		w->ecn = TCP_ECN_OFF;
+		break;
+	case 1:
+		w->ecn = TCP_ECN_ACTIVE;
+		break;
+	default:
+		w->ecn = TCP_ECN_PASSIVE;
+		break;
+	}
+	w->mtu_probing = (uint8_t)MIN(MAX(node_sysctl("tcp_mtu_probing", 0), 0),
+				      (int)TCP_MTU_PROBING_ON);
+	w->base_mss = (uint16_t)MIN(MAX(node_sysctl("tcp_base_mss", 0), 0), 65535);
 }
 
 static int start(struct child *c)
@@ -72,7 +95,7 @@ static int start(struct child *c)
 	int err;
 
 	raise_nofile();
-	c->wishes.ecn = node_ecn();
+	take_sysctls(&c->wishes);
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->epoll_fd < 0)
 		return -errno;

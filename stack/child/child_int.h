@@ -231,6 +231,7 @@ void conn_review(struct child *c, uint32_t idx);	/* lock held: act on what the b
 void conn_anchor_ready(struct child *c, uint32_t idx, uint32_t events);
 void conn_bindpoint_ready(struct child *c, uint32_t idx);
 void conn_syn(struct child *c, const struct cm_msg *m);
+void conn_icmp(struct child *c, const struct cm_msg *m);
 void conn_fail(struct child *c, uint32_t idx, int err);	/* connect() ends with this errno */
 void conn_timers(struct child *c, uint64_t now);	/* lock held */
 void conn_deadline(struct child *c, uint32_t idx);	/* what the block says; lock held */

@@ -508,11 +508,11 @@ static void sum_up(struct child *c, uint32_t idx, const struct so_txn *t)
 		return;
 	s->summed = true;
 	log_info("closed %s > %s sent=%llu received=%llu copied_in=%llu copied_out=%llu "
-		 "rexmt=%u dropped=%u",
+		 "rexmt=%u dropped=%u icmp_ignored=%u",
 		 cm_addr_str(&s->local, from), cm_addr_str(&s->peer, to),
 		 (unsigned long long)t->s.snd_bytes, (unsigned long long)t->s.rcv_bytes,
 		 (unsigned long long)t->s.snd_copied, (unsigned long long)t->s.rcv_copied,
-		 t->s.rexmt_segs, t->s.dropped);
+		 t->s.rexmt_segs, t->s.dropped, t->s.icmp_ignored);
 }
 
 /* TIME-WAIT of a connection without a descriptor, to the server with its
@@ -925,6 +925,22 @@ void conn_syn(struct child *c, const struct cm_msg *m)
 	if (r.err == -EAGAIN)
 		r.listen = listen_told(c, m->sock);
 	ctl_server_send(c, &r, NULL, 0);
+}
+
+void conn_icmp(struct child *c, const struct cm_msg *m)
+{
+	for (uint32_t i = 0; i < c->max_sock; i++) {
+		const struct csock *s = &c->socks[i];
+
+		if (s->kind != CK_CONN || !s->has_pool || !cm_addr_equal(&s->local, &m->local) ||
+		    !cm_addr_equal(&s->peer, &m->peer))
+			continue;
+		child_lock(c);
+		so_icmp(&c->stk, i, &m->icmp);
+		conn_review(c, i);
+		child_unlock(c);
+		return;
+	}
 }
 
 /* --- timers, options ------------------------------------------------------------------------- */

@@ -544,6 +544,8 @@ static void on_server_msg(struct child *c, const struct cm_msg *m, int fd)
 
 	if (m->type == CM_SYN) {
 		conn_syn(c, m);
+	} else if (m->type == CM_ICMP) {
+		conn_icmp(c, m);
 	} else if (m->type == CM_BIND_POINT_REPLY && s && s->kind != CK_FREE &&
 		   s->srv_id == m->id && s->wait != CW_NONE && s->wait != CW_RESOLVE &&
 		   s->wait != CW_FASTOPEN) {

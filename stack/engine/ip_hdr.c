@@ -159,6 +159,17 @@ int ip_build(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, uint8_t 
 	return IP6_LEN;
 }
 
+void ip_clear_df(uint8_t *ip, uint16_t id)
+{
+	uint16_t csum;
+
+	put16(ip + 4, id);
+	ip[6] = 0;
+	put16(ip + 10, 0);
+	csum = ip_csum_fold(ip_csum_add(0, ip, IP4_LEN));
+	memcpy(ip + 10, &csum, 2);
+}
+
 static int parse_v4(const uint8_t *ip, size_t len, struct ip_pair *pair, uint8_t *tos)
 {
 	uint32_t hlen = (ip[0] & 0xfu) * 4;

@@ -482,6 +482,30 @@ int ip_build(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, uint8_t 
  */
 int ip_parse(const uint8_t *ip, size_t len, struct ip_pair *pair, uint8_t *tos);
 
+/* The datagram at @ip, which ip_build() wrote for IPv4, may be fragmented: DF is
+ * taken away, and @id tells its fragments from others' (RFC 6864). */
+void ip_clear_df(uint8_t *ip, uint16_t id);
+
+/* --- ICMP errors (icmp_hdr.c) --------------------------------------------------- */
+
+struct icmp_error {
+	struct ip_pair pair;	/* of the segment that is quoted: src is who sent it */
+	uint16_t sport, dport;	/* likewise, host order */
+	uint32_t seq;		/* SEG.SEQ */
+	bool is_too_big;	/* fragmentation needed, packet too big: */
+	uint32_t mtu;		/* octets that would have passed, as a router says */
+	int err;		/* else: the errno that Linux has for it, > 0 */
+};
+
+/**
+ * icmp_parse() - Read an ICMP or ICMPv6 error that quotes a TCP segment
+ * @msg:	From the ICMP header on; may be cut behind what is quoted, ICMPv4
+ *		not: its checksum is looked at.  ICMPv6's is the caller's business
+ * Return: 0; -EBADMSG malformed; -EPROTONOSUPPORT not an error, none that TCP
+ *	acts upon (Redirect, Source Quench), or about another protocol
+ */
+int icmp_parse(const uint8_t *msg, size_t len, bool is_v6, struct icmp_error *e);
+
 /* Sum of the TCP pseudo-header. */
 uint64_t ip_pseudo_sum(const struct ip_pair *pair, uint32_t tcp_len);
 

@@ -12,7 +12,8 @@
  * Scripts set what they want of Linux with sysctl(8).  With the flag "sysctl",
  * and packetdrill in a network namespace of its own, we read at each socket():
  *
- *	net.ipv4.tcp_timestamps, tcp_sack, tcp_window_scaling, tcp_ecn
+ *	net.ipv4.tcp_timestamps, tcp_sack, tcp_window_scaling, tcp_ecn,
+ *	tcp_mtu_probing, tcp_base_mss
  *
  * and whenever something is asked of the child, or a packet comes:
  *
@@ -94,6 +95,8 @@ int link_open(void)
 		w->no_ws = !sysctl_of("tcp_window_scaling", 1);
 		w->ecn = ecn[MIN(sysctl_of("tcp_ecn", 2), 2)];
 		w->train_min = (uint8_t)MIN(sysctl_of("tcp_min_tso_segs", 0), UINT8_MAX);
+		w->mtu_probing = (uint8_t)MIN(sysctl_of("tcp_mtu_probing", 0), 2);
+		w->base_mss = (uint16_t)MIN(sysctl_of("tcp_base_mss", 0), 65535);
 	}
 	return stk_dead(&host.app);
 }

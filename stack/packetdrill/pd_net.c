@@ -334,6 +334,28 @@ static bool checksum_ok(const struct arrival *a, int ip_len)
 					tcp_len)) == 0;
 }
 
+/* An ICMP or ICMPv6 error: as connserver/icmp.c tells a child. */
+static bool to_icmp(const uint8_t *pkt, size_t len)
+{
+	bool is_v6 = len && pkt[0] >> 4 == 6;
+	size_t hlen = is_v6 ? 40 : len ? (pkt[0] & 0xfu) * 4u : 0;
+	struct cm_msg m = { .type = CM_ICMP, .version = CM_VERSION };
+	struct icmp_error e;
+
+	if (len < 20 || hlen > len || (is_v6 ? pkt[6] != IPPROTO_ICMPV6 : pkt[9] != IPPROTO_ICMP))
+		return false;
+	if (icmp_parse(pkt + hlen, len - hlen, is_v6, &e))
+		return true;
+	memcpy(m.local.addr, e.pair.src, 16);
+	memcpy(m.peer.addr, e.pair.dst, 16);
+	m.local.port = e.sport;
+	m.peer.port = e.dport;
+	m.icmp = (struct cm_icmp){ .seq = e.seq, .mtu = e.mtu, .is_too_big = e.is_too_big,
+				   .err = (uint16_t)e.err };
+	conn_icmp(pd_child(), &m);
+	return true;
+}
+
 void pd_net_input(const uint8_t *pkt, size_t len)
 {
 	struct arrival a = { .pkt = pkt, .len = len };
@@ -345,6 +367,8 @@ void pd_net_input(const uint8_t *pkt, size_t len)
 	uint8_t tos;
 	int ip_len = ip_parse(pkt, len, &a.pair, &tos);
 
+	if (ip_len < 0 && to_icmp(pkt, len))
+		return;
 	if (ip_len < 0 || tcp_seg_parse(&a.seg, pkt + ip_len, len - (size_t)ip_len) < 0)
 		return;
 	if (to_pool(&a) || !checksum_ok(&a, ip_len))

@@ -46,6 +46,7 @@ const char *const cm_names[CM_N_TYPES] = {
 	[CM_FASTOPEN]		= "Fastopen",
 	[CM_FASTOPEN_REPLY]	= "Fastopen_Reply",
 	[CM_FASTOPEN_KEY]	= "Fastopen_Key",
+	[CM_ICMP]		= "Icmp",
 };
 
 /* Room for the descriptors and credentials of one message, aligned. */
@@ -164,6 +165,8 @@ static size_t resv_from(const struct cm_msg *m)
 	case CM_LISTEN:
 	case CM_DIVERT:
 		return offsetof(struct cm_listen, resv);
+	case CM_ICMP:
+		return offsetof(struct cm_icmp, resv);
 	case CM_SYN:
 		return m->flags & CM_COOKIE ? offsetof(struct cm_cookie, resv) : 0;
 	case CM_FASTOPEN:
@@ -193,6 +196,8 @@ static bool form_ok(const struct cm_msg *m)
 	     m->fo.flags & ~(CM_FO_HAD_DATA | CM_FO_TOOK_DATA | CM_FO_AGAIN)))
 		return false;
 	if (m->type == CM_FASTOPEN_KEY && m->n != 16 && m->n != 32)
+		return false;
+	if (m->type == CM_ICMP && m->icmp.is_too_big > 1)
 		return false;
 	return !m->resv && m->on <= 1 && addr_form_ok(&m->local) && addr_form_ok(&m->peer);
 }

@@ -665,8 +665,10 @@ int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen)
 	if (err)
 		return -err;
 	err = so_txn_begin(stk, sock, gen, &t);
-	if (!err && t.s.error) {
-		err = -t.s.error;
+	if (!err && (t.s.error || t.s.soft_error)) {
+		err = t.s.error ? -t.s.error : -t.s.soft_error;
+		if (!t.s.error)
+			t.s.soft_error = 0;
 		t.s.error = 0;
 		so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
 	}

@@ -248,7 +248,7 @@ unsigned int so_note_events(struct so_txn *t, uint32_t ev)
 	if (ev & TCP_EV_REFUSED)
 		t->s.error = ECONNREFUSED;
 	if (ev & TCP_EV_TIMEDOUT)
-		t->s.error = ETIMEDOUT;
+		t->s.error = t->s.soft_error ? t->s.soft_error : ETIMEDOUT;
 	if (ev & (TCP_EV_RESET | TCP_EV_REFUSED | TCP_EV_TIMEDOUT | TCP_EV_CLOSED)) {
 		t->s.flags |= JS_SOF_CLOSED;
 		t->s.flags &= ~JS_SOF_CONNECTING;
@@ -310,6 +310,8 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 	}
 	if (rx.events & TCP_EV_DROP)
 		t->s.dropped++;
+	else if (p->seg.flags & TH_ACK)
+		t->s.soft_error = 0;	/* the peer is reached */
 	wake = so_note_events(t, rx.events);
 	if (rx.events & TCP_EV_URG)
 		so_urg_announced(t);

@@ -138,6 +138,9 @@ static int emit(struct stk *stk, uint32_t sock, struct so_txn *t, struct tcp_seg
 	ip_len = ip_build(hdr, &pair, (uint32_t)tcp_len + seg->len,
 			  (uint8_t)((so_topt(t->so, JS_TOPT_TOS) & ~TCP_ECN_CE) | seg->ecn),
 			  (uint8_t)so_topt(t->so, JS_TOPT_TTL), 0);
+	/* The sequence of numbers begins anywhere (RFC 6864, 4.2 wants no more). */
+	if (ip_len == 20 && !so_dont_fragment(t))
+		ip_clear_df(hdr, (uint16_t)(t->tcb.iss + t->s.segs_out));
 	memmove(hdr + ip_len, hdr + 40, (size_t)tcp_len);
 	sum += ip_pseudo_sum(&pair, (uint32_t)tcp_len + seg->len);
 	sum = ip_csum_add(sum, hdr + ip_len, (size_t)tcp_len);

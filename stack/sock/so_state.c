@@ -70,6 +70,7 @@ int so_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_info *info)
 	urg = so_urg_offset(&t);
 	*info = (struct so_info){
 		.tcp_state = t.tcb.state, .flags = t.s.flags, .error = t.s.error,
+		.path_mtu = so_path_mtu(stk, sock, &t),
 		.rcv_cc = t.s.rcv_cc, .snd_cc = t.s.snd_cc, .unsent = so_unsent(&t),
 		.rcv_inq = so_urg_is_out_of_line(&t) ? MIN(urg, t.s.rcv_cc) : t.s.rcv_cc,
 		.at_mark = !urg,
@@ -170,7 +171,6 @@ static void fill_base(struct tcp_info *ti, const struct so_txn *t, uint64_t now)
 	ti->tcpi_last_data_sent = ms_since(tp->sent_us, now);
 	ti->tcpi_last_data_recv = ms_since(tp->heard_us, now);
 	ti->tcpi_last_ack_recv = ms_since(tp->heard_us, now);
-	ti->tcpi_pmtu = JS_TCPI_PMTU;
 	ti->tcpi_rtt = tp->srtt_us;
 	ti->tcpi_rttvar = tp->rttvar_us;
 	ti->tcpi_snd_cwnd = tp->snd_cwnd / mss;
@@ -192,6 +192,7 @@ int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_tcp_info
 		return err;
 	memset(ti, 0, sizeof(*ti));
 	fill_base(&ti->base, &t, now_us());
+	ti->base.tcpi_pmtu = so_path_mtu(stk, sock, &t);
 	ti->pacing_rate = ti->max_pacing_rate = UINT64_MAX;	/* we do not pace */
 	ti->bytes_acked = t.s.snd_bytes - t.s.snd_cc;
 	ti->bytes_received = t.s.rcv_bytes + t.s.rcv_cc;

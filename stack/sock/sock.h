@@ -39,7 +39,7 @@
 /* Buffers that one transaction can give up: all that a socket may hold, and a
  * packet. */
 #define STK_DEFER_MAX	(JS_SND_ENTRIES + JS_RCV_ENTRIES + JS_OOO_ENTRIES * 18 + JS_SDU_BUFS)
-#define JS_TCPI_PMTU	61504	/* octets: the MTU of the ring, as TCP_INFO tells it */
+#define JS_TCPI_PMTU	61504u	/* octets: the MTU of the ring, as TCP_INFO tells it */
 
 /* One process's view of a stack.  Private memory; one per process. */
 struct stk {
@@ -177,6 +177,7 @@ struct so_info {
 	uint8_t tcp_state;		/* enum tcp_state */
 	uint32_t flags;			/* JS_SOF_* */
 	int error;			/* so_error, not cleared */
+	uint32_t path_mtu;		/* octets; IP_MTU */
 	uint32_t rcv_cc;		/* octets in so_rcv */
 	uint32_t rcv_inq;		/* SIOCINQ: up to the urgent mark, if that comes first */
 	uint32_t unsent;		/* SIOCOUTQNSD */
@@ -189,7 +190,7 @@ struct so_info {
 };
 int so_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_info *info);
 
-/* SO_ERROR: errno value (>= 0), cleared. */
+/* SO_ERROR: errno value (>= 0), cleared; if there is none, what ICMP said last. */
 int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen);
 
 /* TCP_INFO in Linux's layout: what <netinet/tcp.h> has, and what Linux 6.18 has
@@ -316,6 +317,21 @@ uint32_t so_unsent(const struct so_txn *t);
 
 /* Is POLLOUT true, as far as so_snd and TCP_NOTSENT_LOWAT say? */
 bool so_is_writable(const struct so_txn *t);
+
+/* --- so_icmp.c: what routers say --------------------------------------------------- */
+
+/**
+ * so_icmp() - An ICMP error quotes a segment of this connection
+ * @m:	Checked for its form only: anybody may have sent it
+ * The child, lock held.  @sock is in use and has a pool; it may be CLOSED after this.
+ */
+void so_icmp(struct stk *stk, uint32_t sock, const struct cm_icmp *m);
+
+/* The MTU that the path is taken for, octets. */
+uint32_t so_path_mtu(const struct stk *stk, uint32_t sock, const struct so_txn *t);
+
+/* Must the segments of this socket not be fragmented?  As Linux's ip_dont_fragment(). */
+bool so_dont_fragment(const struct so_txn *t);
 
 /* --- so_urg.c: one octet out of band ---------------------------------------------- */
 

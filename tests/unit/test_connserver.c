@@ -31,6 +31,7 @@
 #include "abi/shmseg.h"
 #include "common/util.h"
 #include "connserver/children.h"
+#include "connserver/icmp.h"
 #include "connserver/resolve.h"
 #include "connserver/spawn.h"
 #include "connserver/syn.h"
@@ -123,6 +124,30 @@ static int fake_child_main(const struct child_args *args)
 
 	/* user_fd, and nothing above it: then we were told the truth. */
 	return cm_send(args->user_fd, &m, NULL, 0) || fcntl(args->user_fd + 1, F_GETFD) >= 0;
+}
+
+/* --- ICMP ------------------------------------------------------------------ */
+
+/* "Fragmentation needed" about a segment of ours to 10.74.0.1, port 9; with its
+ * IP header.  Octets. */
+static size_t make_icmp(uint8_t pkt[56], uint16_t sport, uint8_t type)
+{
+	const uint8_t ip[20] = { 0x45, 0, 0, 60, 0, 0, 0x40, 0, 64, 6, 0, 0,
+				 10, 74, 0, 2, 10, 74, 0, 1 };
+	const uint8_t tcp[8] = { (uint8_t)(sport >> 8), (uint8_t)sport, 0, 9, 1, 2, 3, 4 };
+	uint16_t csum;
+
+	memset(pkt, 0, 56);
+	pkt[0] = 0x45;
+	pkt[20] = type;
+	pkt[21] = 4;
+	pkt[26] = 1500 >> 8;
+	pkt[27] = 1500 & 0xff;
+	memcpy(pkt + 28, ip, 20);
+	memcpy(pkt + 48, tcp, 8);
+	csum = ip_csum_fold(ip_csum_add(0, pkt + 20, 36));
+	memcpy(pkt + 22, &csum, 2);
+	return 56;
 }
 
 /* --- the harness ---------------------------------------------------------- */
@@ -597,6 +622,57 @@ static void full_queue_drops(void **state)
 }
 
 /* --- tables --------------------------------------------------------------- */
+
+/* Told to the child whose segment it quotes, and to nobody else; bounded. */
+static void icmp_is_told_to_whom_it_concerns(void **state)
+{
+	struct cm_addr local = addr("10.74.0.2", 80), peer = addr("10.74.0.1", 9);
+	struct cm_msg m;
+	uint8_t pkt[56];
+	size_t len;
+	int i, n;
+
+	(void)state;
+	forward(child_fd, local, peer, STREAM, true);
+	cs_children_poll(&cs);
+	len = make_icmp(pkt, 80, 3);
+	cs_icmp_packet(&cs, pkt, len, false);
+	assert_int_equal(hear(child_fd, &m), 1);
+	assert_int_equal(m.type, CM_ICMP);
+	assert_true(cm_addr_equal(&m.local, &local) && cm_addr_equal(&m.peer, &peer));
+	assert_int_equal(m.icmp.seq, 0x01020304);
+	assert_int_equal(m.icmp.mtu, 1500);
+	assert_int_equal(m.icmp.is_too_big, 1);
+	assert_true(hear(other_fd, &m) <= 0);
+	/* Another port; not an error; cut, of an impossible header length, broken */
+	len = make_icmp(pkt, 81, 3);
+	cs_icmp_packet(&cs, pkt, len, false);
+	len = make_icmp(pkt, 80, 4);
+	cs_icmp_packet(&cs, pkt, len, false);
+	assert_int_equal(cs.count[CS_ICMP_NOT_OURS], 2);
+	len = make_icmp(pkt, 80, 3);
+	cs_icmp_packet(&cs, pkt, len - 1, false);
+	cs_icmp_packet(&cs, pkt, 0, false);
+	cs_icmp_packet(&cs, pkt, 10, false);
+	pkt[50] ^= 1;
+	cs_icmp_packet(&cs, pkt, len, false);
+	assert_int_equal(cs.count[CS_ICMP_BAD], 4);
+	assert_true(hear(child_fd, &m) <= 0);
+	/* So many in a moment, and then one each millisecond */
+	len = make_icmp(pkt, 80, 3);
+	for (i = 0; i < 1000; i++) {
+		cs_icmp_packet(&cs, pkt, len, false);
+		while (hear(child_fd, &m) > 0)
+			;
+	}
+	n = (int)cs.count[CS_ICMP_TOLD];
+	assert_in_range(n, 90, 110);
+	assert_int_equal(cs.count[CS_ICMP_TOO_MANY], 1001 - n);
+	cs.now_us += 5000;
+	for (i = 0; i < 10; i++)
+		cs_icmp_packet(&cs, pkt, len, false);
+	assert_int_equal(cs.count[CS_ICMP_TOLD], n + 5);
+}
 
 static void exact_listener_comes_first(void **state)
 {
@@ -1088,6 +1164,7 @@ int main(void)
 		T(own_address_from_elsewhere_is_dropped), T(neighbour_is_waited_for),
 		T(unanswered_syn_expires), T(syn_again_replaces_or_is_dropped),
 		T(pending_is_bounded), T(divert_is_checked), T(full_queue_drops),
+		T(icmp_is_told_to_whom_it_concerns),
 		T(exact_listener_comes_first), T(listen_is_checked),
 		T(forward_is_exclusive_and_checked), T(claims_are_bounded),
 		T(hangup_drops_claims), T(messages_before_hangup_count), T(hello_first_and_once),
