@@ -521,6 +521,8 @@ void host_icmp(struct host *h, const struct packet *pkt)
 		       found ? "believed" : "ignored");
 	if (found == TCP_ICMP_FATAL)
 		sim_fail(h->sim, "%c: ended by ICMP", "AB"[h->idx]);
+	/* What is sent again at once has its timer begin anew. */
+	h->rto_n = 0;
 	flush(h, "ICMP");
 }
 
