@@ -283,6 +283,10 @@ static void watch_fast_rexmt(struct host *h)
 {
 	if (h->tp.rec_flags & RF_REORDERING)
 		return;
+	/* All that has arrived was sent before leaps of the clock, so many
+	 * minutes ago that it tells RACK nothing: RTO has to do. */
+	if (!(h->tp.rec_flags & RF_RACK))
+		return;
 	/* Sent again when it was not the first yet, later than what is SACKed */
 	if (h->tp.n_runs && (h->tp.run[0].mark & RUN_AGAIN))
 		return;
