@@ -169,7 +169,8 @@ static int accept_one(struct usock *u, struct js_anchor_accept *a, int flags)
 
 	do {
 		mh.msg_control = control.buf;
-		mh.msg_controllen = sizeof(control.buf);
+		/* Without the padding, in which a second descriptor has room. */
+		mh.msg_controllen = CMSG_LEN(sizeof(int));
 		n = libc()->recvmsg(u->fd, &mh, flags & SOCK_CLOEXEC ? MSG_CMSG_CLOEXEC : 0);
 		if (n < 0)
 			return -errno;
