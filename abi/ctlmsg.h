@@ -36,7 +36,7 @@
 enum cm_type {
 	CM_NONE,
 	/* the paper's sixteen */
-	CM_LISTEN,		/* child to server: sock, local, listen; on=1 listens, on=0 closed; refused: General_Reply */
+	CM_LISTEN,		/* child to server: sock, local, listen, flags CM_LS_*; on=1 listens, on=0 closed; refused: General_Reply */
 	CM_FORWARD,		/* child to server: pair, vci; on=0: no more; refused: General_Reply */
 	CM_DIVERT,		/* child to server: id of the Syn, vci, pair; err: refused; -EAGAIN: no more half open, listen; -EUSERS: accept() does not keep up */
 	CM_SYN,			/* server to child: sock (listener), pair, rxvci, ring_id; flags CM_ISS, CM_MAY_REFUSE, CM_COOKIE */
@@ -82,6 +82,12 @@ extern const char *const cm_names[CM_N_TYPES];	/* "Listen", "New_Socket", …: s
 #define CM_BP_LISTEN		0x0002	/* a listener's: the kernel accepts too; n backlog */
 #define CM_BP_RELEASE		0x0004	/* none: the child will close it, forget it */
 #define CM_BP_KNOWN		0x0008	/* after a server's restart: fd 0 is this bind-point */
+#define CM_BP_V6ONLY		0x0010	/* IPV6_V6ONLY */
+#define CM_BP_REUSEPORT		0x0020	/* SO_REUSEPORT */
+
+/* CM_LISTEN flags */
+#define CM_LS_V6ONLY		0x0001	/* local is ::, and IPv4 is not meant */
+#define CM_LS_REUSEPORT		0x0002	/* others that say so may listen there, too */
 
 /* CM_SYN, CM_RESOLVE_REPLY flags */
 #define CM_ISS			0x0001	/* n is the ISS to use: the pair was in TIME-WAIT (RFC 1122, 4.2.2.13), or it is a SYN cookie */

@@ -157,6 +157,8 @@ static_assert(sizeof(struct js_ooo) == 48, "js_ooo layout");
 #define JS_SO_ZEROCOPY		0x0200
 #define JS_SO_INQ		0x0400	/* TCP_INQ */
 #define JS_SO_RENO		0x1000	/* TCP_CONGESTION: "reno", not "cubic" */
+#define JS_SO_V6ONLY		0x2000	/* IPV6_V6ONLY: the child looks at it in bind() and listen() */
+#define JS_SO_REUSEPORT		0x4000	/* likewise */
 #define JS_SO_FO_CONNECT	0x10000	/* TCP_FASTOPEN_CONNECT */
 #define JS_SO_FO_NO_COOKIE	0x20000	/* TCP_FASTOPEN_NO_COOKIE */
 

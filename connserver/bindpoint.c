@@ -102,10 +102,13 @@ static int bind_point_make(struct cs_server *cs, const struct cm_msg *m, struct 
 	struct sockaddr_storage ss;
 	int len = cm_addr_to_sa(local, family, &ss);
 	socklen_t got = sizeof(ss);
-	int one = 1, zero = 0, err, fd;
+	int one = 1, v6only = !!(m->flags & CM_BP_V6ONLY), err, fd;
 
 	if (len < 0)
 		return len;
+	/* inet6_bind(): a v4-mapped address. */
+	if (v6only && m->family == AF_INET6 && cm_addr_is_v4(local))
+		return -EINVAL;
 	if (local->port && local->port < unprivileged_port_start() && m->uid != 0)
 		return -EACCES;
 	err = bind_over_timewait(cs, local, m->on);
@@ -117,8 +120,10 @@ static int bind_point_make(struct cs_server *cs, const struct cm_msg *m, struct 
 	/* It is the requester's: ss -e and SO_REUSEPORT go by that uid. */
 	if (fchown(fd, m->uid, (gid_t)-1) < 0 ||
 	    (m->on && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0) ||
-	    (family == AF_INET6 && cm_addr_is_any(local) &&
-	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)) < 0) ||
+	    (m->flags & CM_BP_REUSEPORT &&
+	     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0) ||
+	    (family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0) ||
 	    bind(fd, (struct sockaddr *)&ss, (socklen_t)len) < 0)
 		goto fail;
 	err = bind_point_listen(fd, m);

@@ -208,7 +208,7 @@ static void on_listen(struct cs_server *cs, struct cs_child *c, const struct cm_
 	else if (!cm_addr_is_any(&m->local) && !cs->net->is_local(cs, &m->local))
 		err = -EADDRNOTAVAIL;
 	else
-		err = cs_ports_listen(cs->ports, c, &m->local, m->sock, m->gen, &m->listen);
+		err = cs_ports_listen(cs->ports, c, m);
 	if (err)
 		refuse(cs, c, m, err);
 }

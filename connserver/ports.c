@@ -6,6 +6,7 @@
  * what is refused here is a child that claims what it cannot have.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -44,15 +45,9 @@ void cs_ports_free(struct cs_ports *ports)
 
 /* --- listeners ------------------------------------------------------------ */
 
-static struct cs_listener *listener_find(struct cs_ports *ports, const uint8_t addr[16],
-					 uint16_t port)
+static bool listens_on(const struct cs_listener *l, const uint8_t addr[16], uint16_t port)
 {
-	struct cs_listener *l;
-
-	LIST_FOREACH(l, &ports->by_port[port & (PORT_BUCKETS - 1)], by_port)
-		if (l->local.port == port && !memcmp(l->local.addr, addr, 16))
-			return l;
-	return NULL;
+	return l->local.port == port && !memcmp(l->local.addr, addr, 16);
 }
 
 static void listener_free(struct cs_listener *l)
@@ -63,15 +58,34 @@ static void listener_free(struct cs_listener *l)
 	free(l);
 }
 
-int cs_ports_listen(struct cs_ports *ports, struct cs_child *child,
-		    const struct cm_addr *local, uint32_t sock, uint32_t gen,
-		    const struct cm_listen *told)
+/* The entry that the Listen @m is about, or NULL: a new one, if *err is 0. */
+static struct cs_listener *listener_for(struct cs_ports *ports, const struct cs_child *child,
+					const struct cm_msg *m, int *err)
+{
+	struct cs_listener *l, *own = NULL;
+
+	*err = 0;
+	LIST_FOREACH(l, &ports->by_port[m->local.port & (PORT_BUCKETS - 1)], by_port) {
+		bool share = l->flags & m->flags & CM_LS_REUSEPORT;
+
+		if (!listens_on(l, m->local.addr, m->local.port))
+			continue;
+		if (l->child == child && (l->sock == m->sock || !share))
+			own = l;
+		else if (!share)
+			*err = -EADDRINUSE;
+	}
+	return own;
+}
+
+int cs_ports_listen(struct cs_ports *ports, struct cs_child *child, const struct cm_msg *m)
 {
 	struct cs_claims *claims = cs_child_claims(child);
-	struct cs_listener *l = listener_find(ports, local->addr, local->port);
+	int err;
+	struct cs_listener *l = listener_for(ports, child, m, &err);
 
-	if (l && l->child != child)
-		return -EADDRINUSE;
+	if (err)
+		return err;
 	if (!l) {
 		if (claims->n_listeners >= LISTENERS_MAX)
 			return -ENOSPC;
@@ -79,41 +93,77 @@ int cs_ports_listen(struct cs_ports *ports, struct cs_child *child,
 		if (!l)
 			return -ENOMEM;
 		l->child = child;
-		l->local = *local;
-		LIST_INSERT_HEAD(&ports->by_port[local->port & (PORT_BUCKETS - 1)], l, by_port);
+		l->local = m->local;
+		LIST_INSERT_HEAD(&ports->by_port[m->local.port & (PORT_BUCKETS - 1)], l, by_port);
 		LIST_INSERT_HEAD(&claims->listeners, l, by_child);
 		claims->n_listeners++;
 	}
-	l->sock = sock;
-	l->gen = gen;
-	if (told)
-		l->told = *told;
+	l->sock = m->sock;
+	l->gen = m->gen;
+	l->flags = m->flags & (CM_LS_V6ONLY | CM_LS_REUSEPORT);
+	l->told = m->listen;
 	return 0;
 }
 
 int cs_ports_unlisten(struct cs_ports *ports, struct cs_child *child,
 		      const struct cm_addr *local, uint32_t sock, uint32_t gen)
 {
-	struct cs_listener *l = listener_find(ports, local->addr, local->port);
+	struct cs_listener *l;
 
 	/* A socket of this child may have taken the address over meanwhile. */
-	if (!l || l->child != child || l->sock != sock || l->gen != gen)
-		return -ENOENT;
-	listener_free(l);
-	return 0;
+	LIST_FOREACH(l, &ports->by_port[local->port & (PORT_BUCKETS - 1)], by_port) {
+		if (!listens_on(l, local->addr, local->port) || l->child != child ||
+		    l->sock != sock || l->gen != gen)
+			continue;
+		listener_free(l);
+		return 0;
+	}
+	return -ENOENT;
 }
 
-struct cs_listener *cs_ports_listener(struct cs_ports *ports, const struct cm_addr *dst)
+/* The @nth of those at @addr that take what is sent to @dst; NULL, and *n is how
+ * many there are. */
+static struct cs_listener *listener_nth(struct cs_ports *ports, const uint8_t addr[16],
+					const struct cm_addr *dst, unsigned int nth,
+					unsigned int *n)
+{
+	struct cs_listener *l;
+
+	*n = 0;
+	LIST_FOREACH(l, &ports->by_port[dst->port & (PORT_BUCKETS - 1)], by_port) {
+		if (!listens_on(l, addr, dst->port) ||
+		    (l->flags & CM_LS_V6ONLY && cm_addr_is_v4(dst)))
+			continue;
+		if ((*n)++ == nth)
+			return l;
+	}
+	return NULL;
+}
+
+static struct cs_listener *listener_at(struct cs_ports *ports, const uint8_t addr[16],
+				       const struct cm_addr *dst, const struct cm_addr *src)
+{
+	unsigned int n;
+
+	listener_nth(ports, addr, dst, UINT_MAX, &n);
+	if (!n)
+		return NULL;
+	return listener_nth(ports, addr, dst,
+			    n == 1 ? 0 : (unsigned int)(cs_pair_hash(ports->seed, dst, src) % n), &n);
+}
+
+struct cs_listener *cs_ports_listener(struct cs_ports *ports, const struct cm_addr *dst,
+				      const struct cm_addr *src)
 {
 	static const uint8_t any4[16] = { [10] = 0xff, [11] = 0xff };
 	static const uint8_t any6[16];
-	struct cs_listener *l = listener_find(ports, dst->addr, dst->port);
+	struct cs_listener *l = listener_at(ports, dst->addr, dst, src);
 
 	if (!l && cm_addr_is_v4(dst))
-		l = listener_find(ports, any4, dst->port);
-	/* A socket that listens on :: takes IPv4 too, as Linux's do by default. */
+		l = listener_at(ports, any4, dst, src);
+	/* A socket that listens on :: takes IPv4 too, if not IPV6_V6ONLY. */
 	if (!l)
-		l = listener_find(ports, any6, dst->port);
+		l = listener_at(ports, any6, dst, src);
 	return l;
 }
 

@@ -23,6 +23,7 @@ struct cs_listener {
 	struct cs_child *child;
 	struct cm_addr local;		/* the wildcards are addresses like others */
 	uint32_t sock, gen;		/* of the child's stack */
+	uint32_t flags;			/* CM_LS_* */
 	/* flood.c's: */
 	struct cm_listen told;		/* what its child has told last */
 	uint64_t pressed_until_us;	/* its child has no room: SYNs get cookies until then */
@@ -52,16 +53,17 @@ void cs_ports_free(struct cs_ports *ports);
 
 struct cs_claims *cs_child_claims(struct cs_child *child);	/* children.c */
 
-/* @told may be NULL.  0; -EADDRINUSE another child has it; -ENOSPC this child
- * has too many; -ENOMEM.  Again from the same child: its new socket. */
-int cs_ports_listen(struct cs_ports *ports, struct cs_child *child,
-		    const struct cm_addr *local, uint32_t sock, uint32_t gen,
-		    const struct cm_listen *told);
+/* The Listen @m.  0; -EADDRINUSE another child has it, and not both with
+ * SO_REUSEPORT; -ENOSPC this child has too many; -ENOMEM.  Again from the same
+ * child: its new socket, or with SO_REUSEPORT one more. */
+int cs_ports_listen(struct cs_ports *ports, struct cs_child *child, const struct cm_msg *m);
 /* 0; -ENOENT it has no such listener. */
 int cs_ports_unlisten(struct cs_ports *ports, struct cs_child *child,
 		      const struct cm_addr *local, uint32_t sock, uint32_t gen);
-/* The listener for a SYN to @dst, most exact first, or NULL. */
-struct cs_listener *cs_ports_listener(struct cs_ports *ports, const struct cm_addr *dst);
+/* The listener for a SYN from @src to @dst, most exact first, or NULL.  Of several
+ * with SO_REUSEPORT always the same one, while they are the same. */
+struct cs_listener *cs_ports_listener(struct cs_ports *ports, const struct cm_addr *dst,
+				      const struct cm_addr *src);
 
 /* The same for connections; again from the same child: its new VCI. */
 int cs_ports_forward(struct cs_ports *ports, struct cs_child *child,

@@ -319,7 +319,7 @@ static void fill_syn(struct cs_server *cs, struct pending *pe, const struct cs_l
 /* The SYN of @pe: ask its listener's child, or wait to know the sender. */
 static void ask_child(struct cs_server *cs, struct pending *pe)
 {
-	struct cs_listener *l = cs_ports_listener(cs->ports, &pe->local);
+	struct cs_listener *l = cs_ports_listener(cs->ports, &pe->local, &pe->peer);
 	struct cm_msg m = { .type = CM_SYN, .id = pe->id, .peer = pe->peer, .local = pe->local };
 	unsigned int ring_id = 0;
 	enum cs_counter why;
@@ -429,7 +429,7 @@ static bool cookie_came_back(struct cs_server *cs, const struct cs_packet *p,
 			     const struct view *v)
 {
 	const struct cs_listener *l = v->seg.flags & TH_ACK ?
-				      cs_ports_listener(cs->ports, &v->dst) : NULL;
+				      cs_ports_listener(cs->ports, &v->dst, &v->src) : NULL;
 	struct pending *pe = l ? pending_syn(cs->syn, &v->src, &v->dst) : NULL;
 	uint32_t iss = v->seg.ack - 1;
 	struct cm_cookie cookie;
@@ -470,7 +470,7 @@ static void route_packet(struct cs_server *cs, const struct cs_packet *p, bool m
 			cs_count(cs, CS_FORWARDED);
 		return;
 	}
-	listens = is_opening(v.seg.flags) && cs_ports_listener(cs->ports, &v.dst) &&
+	listens = is_opening(v.seg.flags) && cs_ports_listener(cs->ports, &v.dst, &v.src) &&
 		  cs->net->is_local(cs, &v.dst);
 	tw = cs_timewait_packet(cs, p, &v.dst, &v.src, &v.seg, &iss);
 	if (tw == CS_TW_DONE) {
@@ -498,7 +498,7 @@ void cs_syn_packet(struct cs_server *cs, const struct cs_packet *p)
 /* The child has refused what @pe is. */
 static void refused(struct cs_server *cs, struct pending *pe, const struct cm_msg *m)
 {
-	struct cs_listener *l = cs_ports_listener(cs->ports, &pe->local);
+	struct cs_listener *l = cs_ports_listener(cs->ports, &pe->local, &pe->peer);
 	struct cs_packet pkt = pe->pkt;
 
 	if (m->err == -EAGAIN && l && l->child == pe->child && !(pe->flags & CM_COOKIE)) {

@@ -190,6 +190,9 @@ int link_open(void);
 /* The stack of a descriptor that exists, after fork() attached again.
  * NULL: it has ended. */
 struct stk *link_stk(void);
+/* Why there is none: -ENETDOWN; -EUSERS: we were forked by one of as many
+ * processes as can share it. */
+int link_down_err(void);
 /* Packets may be processed while we wait (JETSTREAM_RX=child: no). */
 bool link_rx_self(void);
 /**

@@ -43,6 +43,7 @@ enum link_state {
 static struct {
 	struct stk stk;
 	_Atomic int state;		/* enum link_state; store-release after stk is ready */
+	_Atomic int down_err;		/* LINK_DOWN: what calls give; 0: ENETDOWN */
 	_Atomic unsigned int fork_gen;	/* of the process */
 	_Atomic unsigned int link_gen;	/* fork_gen when we attached */
 	_Atomic unsigned int forks;	/* fork()s by us and our ancestors */
@@ -354,8 +355,16 @@ static bool is_current(void)
 static void refresh(void)
 {
 	if (link_.state == LINK_UP && !is_current()) {
+		int r;
+
 		usock_forked();
-		if (attach())
+		r = attach();
+		if (r == -EUSERS) {
+			log_warn("process %d cannot share its parent's sockets: "
+				 "as many as can be do already", (int)getpid());
+			atomic_store(&link_.down_err, EUSERS);
+		}
+		if (r)
 			atomic_store(&link_.state, LINK_DOWN);
 	}
 	atomic_store_explicit(&link_.link_gen, link_fork_gen(), memory_order_release);
@@ -400,7 +409,14 @@ int link_open(void)
 	state = atomic_load_explicit(&link_.state, memory_order_acquire);
 	if (state == LINK_UP)
 		return stk_dead(&link_.stk);
-	return state == LINK_KERNEL ? LINK_FALLBACK : -ENETDOWN;
+	return state == LINK_KERNEL ? LINK_FALLBACK : link_down_err();
+}
+
+int link_down_err(void)
+{
+	int err = atomic_load_explicit(&link_.down_err, memory_order_relaxed);
+
+	return err ? -err : -ENETDOWN;
 }
 
 struct stk *link_stk(void)
@@ -509,7 +525,7 @@ int link_request(struct cm_msg *m, int *fd)
 	refresh();
 	if (link_.state != LINK_UP) {
 		release(&h);
-		return -ENETDOWN;
+		return link_down_err();
 	}
 	id = m->id = ++link_.next_id;
 	r = cm_send(link_.channel, m, NULL, 0);

@@ -263,6 +263,9 @@ static int set_ours(struct usock *u, int level, int name, int v)
 		switch (name) {
 		case SO_REUSEADDR:
 			return reuseaddr_set(u, v);
+		case SO_REUSEPORT:
+			usock_opt_bit(u, JS_SO_REUSEPORT, v);
+			return 0;
 		case SO_KEEPALIVE:
 			return flag_set(u, JS_SO_KEEPALIVE, v);
 		case SO_OOBINLINE:
@@ -281,6 +284,10 @@ static int set_ours(struct usock *u, int level, int name, int v)
 		default:
 			return 0;
 		}
+	}
+	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY) {
+		usock_opt_bit(u, JS_SO_V6ONLY, v);
+		return 0;
 	}
 	if (level != IPPROTO_TCP)
 		return topt_set(u, level, name, v);
@@ -323,6 +330,10 @@ int usock_setopt(struct usock *u, int level, int name, const void *val, socklen_
 
 	if (!val && len)
 		return -EFAULT;
+	/* ipv6_setsockopt(): not any more. */
+	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && u->rec->family == AF_INET6 &&
+	    u->rec->bound)
+		return -EINVAL;
 	if (level == SOL_SOCKET) {
 		switch (name) {
 		case SO_RCVTIMEO:

@@ -37,7 +37,7 @@ int usock_get_slow(int fd, struct fd_ent e, struct usock *u)
 	struct stk *stk = link_stk();
 
 	if (!stk)
-		return -ENETDOWN;
+		return link_down_err();
 	if (e.idx >= JS_N_SOCKS)
 		return 0;
 	fill(u, fd, stk, e.idx, e.gen);
@@ -57,7 +57,7 @@ int usock_enter(int fd, uint32_t sock, uint32_t gen, int family, struct usock *u
 	struct stk *stk = link_stk();
 
 	if (!stk)
-		return -ENETDOWN;
+		return link_down_err();
 	if (sock >= JS_N_SOCKS)
 		return -EPROTO;
 	fill(u, fd, stk, sock, gen);

@@ -106,6 +106,7 @@ struct csock {
 	bool anchor_shut;		/* … shut down by its holder: reads as end of file for ever */
 	int anchor;			/* our end */
 	int bp;				/* bind-point, -1 none */
+	uint32_t bp_flags;		/* CM_BP_V6ONLY, CM_BP_REUSEPORT: what it was asked for */
 	uint16_t family;
 	uid_t uid;			/* of who made it */
 	bool reuse;
@@ -175,6 +176,7 @@ struct child {
 	uint32_t lost_queues;		/* bit i: queue i's process has ended: so are its Tx buffers */
 	uint32_t next_srv_id;
 	struct proc procs[MAX_PROCS];
+	bool has_warned_full;		/* once is enough for the log */
 	struct csock socks[JS_N_SOCKS];
 	uint32_t n_socks;		/* in use */
 	uint32_t n_half;		/* of them in CQ_HALF */

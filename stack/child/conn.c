@@ -442,6 +442,9 @@ void conn_tell_listener(struct child *c, uint32_t idx, bool on)
 	struct cm_msg m = { .type = CM_LISTEN, .sock = idx, .gen = s->gen, .on = on,
 			    .local = s->local, .listen = listen_told(c, idx) };
 
+	/* As its bind-point has it: the kernel knows who may have the address. */
+	m.flags = (s->bp_flags & CM_BP_V6ONLY ? CM_LS_V6ONLY : 0) |
+		  (s->bp_flags & CM_BP_REUSEPORT ? CM_LS_REUSEPORT : 0);
 	ctl_server_send(c, &m, NULL, 0);
 }
 

@@ -46,8 +46,13 @@ int ctl_add_proc(struct child *c, int fd, pid_t pid)
 
 	for (i = 0; i < MAX_PROCS && c->procs[i].used; i++)
 		;
-	if (i == MAX_PROCS)
-		return -EAGAIN;
+	if (i == MAX_PROCS) {
+		if (!c->has_warned_full)
+			log_warn("process %d cannot share this application's sockets: %d do",
+				 (int)pid, MAX_PROCS);
+		c->has_warned_full = true;
+		return -EUSERS;
+	}
 	queue = poolc_queue_open(&c->stk.pc);
 	if (queue < 0)
 		return queue;
@@ -119,17 +124,30 @@ static void on_new_socket(struct child *c, int i, const struct cm_msg *req, uid_
 	close(fd);	/* if it was not received, the anchor hangs up */
 }
 
+/* What the socket's options ask of a bind-point. */
+static uint32_t bindpoint_flags(const struct child *c, const struct csock *s)
+{
+	uint32_t opts = atomic_load(&c->stk.socks[s - c->socks].opts);
+
+	return (opts & JS_SO_V6ONLY ? CM_BP_V6ONLY : 0) |
+	       (opts & JS_SO_REUSEPORT ? CM_BP_REUSEPORT : 0);
+}
+
 /* Ask the server for a bind-point; the answer goes on with @wait. */
 static int ask_bindpoint(struct child *c, struct csock *s, enum csock_wait wait,
 			 uint32_t flags)
 {
+	/* Once: what applications write into opts later is not what it has. */
+	uint32_t bp_flags = s->wait == CW_NONE ? bindpoint_flags(c, s) : s->bp_flags;
 	struct cm_msg m = {
 		.type = CM_BIND_POINT, .family = s->family, .local = s->local,
-		.peer = s->peer, .uid = s->uid, .on = s->reuse, .flags = flags, .n = s->backlog,
+		.peer = s->peer, .uid = s->uid, .on = s->reuse, .n = s->backlog,
+		.flags = flags | bp_flags,
 		.sock = (uint32_t)(s - c->socks), .gen = s->gen,
 	};
 
 	s->wait = wait;
+	s->bp_flags = bp_flags;
 	s->srv_id = m.id = ++c->next_srv_id;
 	return ctl_server_send(c, &m, NULL, 0);
 }

@@ -121,6 +121,11 @@ void pd_fastopen(void)
 	c->fo.is_fixed = true;
 }
 
+int link_down_err(void)
+{
+	return -ENETDOWN;
+}
+
 struct stk *link_stk(void)
 {
 	return host.child ? &host.app : NULL;

@@ -50,6 +50,14 @@ gone() {
 	gone
 }
 
+@test "a node that leaves in order: nobody has died" {
+	jet up --nodes 3
+	wait_for 10 grep -q "n3: jetconnd is process" "/run/jetstream/$LAB/jetringd.log"
+	jet down n3
+	grep -q 'n3 has left the ring' "/run/jetstream/$LAB/jetringd.log"
+	! grep -E 'has died|parked' "/run/jetstream/$LAB/jetringd.log"
+}
+
 @test "sixteen nodes, each with its address and Ring ID" {
 	jet up --nodes 16 --rate unlimited
 	run -0 on n16 ping -n -q -c 1 -W 2 10.74.0.1

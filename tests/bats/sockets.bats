@@ -91,3 +91,29 @@ try() {
 	jet link set 'n1<->n2' delay=50ms
 	try with with api_tune
 }
+
+@test "the 16th process of an application is told that it cannot share its sockets" {
+	cat >forks.py <<-'END'
+		import errno, os, socket, sys
+		s = socket.socket()
+		r, w = os.pipe()
+		hold, let_go = os.pipe()
+		for i in range(20):
+		    if not os.fork():
+		        os.close(let_go)
+		        try:
+		            s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+		            said = "ok"
+		        except OSError as e:
+		            said = errno.errorcode[e.errno]
+		        os.write(w, said.ljust(8).encode())
+		        os.read(hold, 1)
+		        os._exit(0)
+		said = [os.read(r, 8).decode().strip() for i in range(20)]
+		print(said.count("ok"), said.count("EUSERS"))
+	END
+	run -0 --separate-stderr with n1 python3 forks.py
+	[ "$output" = "14 6" ]
+	[ "$(grep -c "cannot share its parent's sockets" <<<"$stderr")" -eq 6 ]
+	[ "$(grep -c "cannot share this application's sockets" "/run/jetstream/$LAB/n1-connd.log")" -eq 1 ]
+}

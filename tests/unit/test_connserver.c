@@ -677,20 +677,76 @@ static void icmp_is_told_to_whom_it_concerns(void **state)
 static void exact_listener_comes_first(void **state)
 {
 	struct cm_addr dst = addr("10.74.0.2", 80), any6 = { .port = 80 };
+	struct cm_addr peer = addr("10.74.0.1", 5000);
 	struct cs_listener *l;
 
 	(void)state;
 	listen_on(child_fd, any6, 1);
-	l = cs_ports_listener(cs.ports, &dst);
+	l = cs_ports_listener(cs.ports, &dst, &peer);
 	assert_int_equal(l->sock, 1);
 	listen_on(child_fd, addr("0.0.0.0", 80), 2);
-	l = cs_ports_listener(cs.ports, &dst);
+	l = cs_ports_listener(cs.ports, &dst, &peer);
 	assert_int_equal(l->sock, 2);
 	listen_on(child_fd, dst, 3);
-	l = cs_ports_listener(cs.ports, &dst);
+	l = cs_ports_listener(cs.ports, &dst, &peer);
 	assert_int_equal(l->sock, 3);
 	dst.port = 81;
-	assert_null(cs_ports_listener(cs.ports, &dst));
+	assert_null(cs_ports_listener(cs.ports, &dst, &peer));
+}
+
+static void listen_with(int fd, struct cm_addr local, uint32_t sock, uint32_t flags)
+{
+	const struct cm_msg m = { .type = CM_LISTEN, .on = 1, .local = local, .sock = sock,
+				  .gen = 1, .flags = flags };
+
+	say(fd, &m, -1);
+}
+
+static void v6only_takes_no_ipv4(void **state)
+{
+	struct cm_addr any6 = { .port = 80 }, v6 = { .addr = { 0xfd, [15] = 2 }, .port = 80 };
+	struct cm_addr v4 = addr("10.74.0.2", 80), peer = addr("10.74.0.1", 5000);
+
+	(void)state;
+	listen_with(child_fd, any6, 1, CM_LS_V6ONLY);
+	assert_null(cs_ports_listener(cs.ports, &v4, &peer));
+	assert_int_equal(cs_ports_listener(cs.ports, &v6, &peer)->sock, 1);
+	listen_with(other_fd, addr("0.0.0.0", 80), 2, 0);
+	assert_int_equal(cs_ports_listener(cs.ports, &v4, &peer)->sock, 2);
+	assert_int_equal(cs_ports_listener(cs.ports, &v6, &peer)->sock, 1);
+}
+
+/* SO_REUSEPORT: who shares a port shares its connections; each pair is always
+ * the same one's. */
+static void reuseport_shares(void **state)
+{
+	struct cm_addr at = addr("0.0.0.0", 80), dst = addr("10.74.0.2", 80);
+	const struct cm_msg gone = { .type = CM_LISTEN, .local = at, .sock = 2, .gen = 1 };
+	int n[4] = { 0 };
+
+	(void)state;
+	listen_with(child_fd, at, 1, CM_LS_REUSEPORT);
+	listen_with(child_fd, at, 2, CM_LS_REUSEPORT);
+	listen_with(other_fd, at, 3, CM_LS_REUSEPORT);
+	/* Who does not say so is refused. */
+	listen_with(other_fd, at, 9, 0);
+	assert_int_equal(cs.count[CS_MSG_IN_USE], 1);
+	for (uint16_t port = 1; port <= 300; port++) {
+		struct cm_addr peer = addr("10.74.0.1", port);
+		struct cs_listener *l = cs_ports_listener(cs.ports, &dst, &peer);
+
+		assert_ptr_equal(l, cs_ports_listener(cs.ports, &dst, &peer));
+		assert_in_range(l->sock, 1, 3);
+		n[l->sock]++;
+	}
+	for (int i = 1; i <= 3; i++)
+		assert_in_range(n[i], 50, 150);
+	say(child_fd, &gone, -1);
+	for (uint16_t port = 1; port <= 100; port++) {
+		struct cm_addr peer = addr("10.74.0.1", port);
+
+		assert_int_not_equal(cs_ports_listener(cs.ports, &dst, &peer)->sock, 2);
+	}
 }
 
 static void listen_is_checked(void **state)
@@ -822,12 +878,12 @@ static void hello_first_and_once(void **state)
 	child_new(&fd);
 	say(fd, &m, -1);
 	assert_int_equal(cs.count[CS_MSG_UNEXPECTED], 1);
-	assert_null(cs_ports_listener(cs.ports, &m.local));
+	assert_null(cs_ports_listener(cs.ports, &m.local, &m.local));
 	hello(fd);
 	hello(fd);
 	assert_int_equal(cs.count[CS_MSG_UNEXPECTED], 2);
 	say(fd, &m, -1);
-	assert_non_null(cs_ports_listener(cs.ports, &m.local));
+	assert_non_null(cs_ports_listener(cs.ports, &m.local, &m.local));
 	close(fd);
 }
 
@@ -1165,7 +1221,8 @@ int main(void)
 		T(unanswered_syn_expires), T(syn_again_replaces_or_is_dropped),
 		T(pending_is_bounded), T(divert_is_checked), T(full_queue_drops),
 		T(icmp_is_told_to_whom_it_concerns),
-		T(exact_listener_comes_first), T(listen_is_checked),
+		T(exact_listener_comes_first), T(v6only_takes_no_ipv4), T(reuseport_shares),
+		T(listen_is_checked),
 		T(forward_is_exclusive_and_checked), T(claims_are_bounded),
 		T(hangup_drops_claims), T(messages_before_hangup_count), T(hello_first_and_once),
 		T(nonsense_has_no_effect), T(cookies_are_the_nodes), T(stack_memory_is_checked), T(death_wakes_waiters),

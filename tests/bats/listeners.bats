@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2154,SC2030,SC2031 # bats sets output, status; BG is per test
+# listeners.bats - who may listen where: IPV6_V6ONLY, SO_REUSEADDR, SO_REUSEPORT
+#
+#	n1 10.74.0.1 ───── ring ───── n2 10.74.0.2
+#
+# The kernel's own sockets say what is right.
+load helper
+
+N2=fd4a:5300::2
+
+more_setup() {
+	jet up -q --ipv6
+}
+
+# Two processes; the second wants what the first has.  All pairs of addresses,
+# options and states, one line each.
+table_program() {
+	cat <<-'END'
+		import errno, itertools, os, socket, struct
+		from socket import SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT, IPPROTO_IPV6, IPV6_V6ONLY
+		ADDR = {
+		    "any4": (socket.AF_INET, "0.0.0.0", None), "v4": (socket.AF_INET, "10.74.0.2", None),
+		    "any6": (socket.AF_INET6, "::", 0), "any6only": (socket.AF_INET6, "::", 1),
+		    "v6": (socket.AF_INET6, "fd4a:5300::2", None),
+		    "mapped": (socket.AF_INET6, "::ffff:10.74.0.2", None),
+		    "mapped6only": (socket.AF_INET6, "::ffff:10.74.0.2", 1),
+		}
+		OPTS = {"none": [], "addr": [SO_REUSEADDR], "port": [SO_REUSEPORT],
+		        "both": [SO_REUSEADDR, SO_REUSEPORT]}
+
+		def take(where, opts, port, listens):
+		    family, host, v6only = ADDR[where]
+		    s = socket.socket(family)
+		    try:
+		        for o in OPTS[opts]:
+		            s.setsockopt(SOL_SOCKET, o, 1)
+		        if v6only is not None:
+		            s.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, v6only)
+		        s.bind((host, port))
+		        if v6only is not None:
+		            try:
+		                s.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, v6only)
+		            except OSError as e:
+		                assert e.errno == errno.EINVAL
+		            else:
+		                return s, "V6ONLY after bind"
+		        if listens:
+		            try:
+		                s.listen(5)
+		            except OSError as e:
+		                return s, "listen " + errno.errorcode[e.errno]
+		        return s, "ok"
+		    except OSError as e:
+		        return s, errno.errorcode[e.errno]
+
+		def rows():
+		    port = 20000
+		    for a, b in itertools.product(ADDR, ADDR):
+		        for oa, ob in itertools.product(OPTS, OPTS):
+		            if oa != ob and "both" in (oa, ob):
+		                continue
+		            for la in (0, 1):
+		                port += 1
+		                yield a, b, oa, ob, la, port
+
+		ask, answer = os.pipe(), os.pipe()
+		if not os.fork():
+		    for a, b, oa, ob, la, port in rows():
+		        os.read(ask[0], 1)
+		        s, got = take(b, ob, port, 1)
+		        s.close()
+		        os.write(answer[1], got.ljust(32).encode())
+		    os._exit(0)
+		for a, b, oa, ob, la, port in rows():
+		    s, first = take(a, oa, port, la)
+		    os.write(ask[1], b"x")
+		    second = os.read(answer[0], 32).decode().strip()
+		    s.close()
+		    print(a, oa, "listens" if la else "bound", first, "-", b, ob, second)
+	END
+}
+
+@test "addresses, options and states of two sockets: the same errno as the kernel's" {
+	table_program >table.py
+	on n2 timeout 100 python3 table.py >kernel
+	with n2 timeout 100 python3 table.py >user
+	[ "$(wc -l <kernel)" -ge 900 ]
+	# What the table tells apart.
+	grep -q EADDRINUSE kernel
+	grep -q EINVAL kernel
+	diff kernel user
+}
+
+server_program() {
+	cat <<-'END'
+		import os, select, socket, sys
+		def listen(family, host, v6only=None, reuse=False):
+		    s = socket.socket(family)
+		    if v6only is not None:
+		        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+		    if reuse:
+		        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+		    s.bind((host, 7100))
+		    s.listen(50)
+		    return s
+		socks = eval(sys.argv[1])
+		print("ready", flush=True)
+		while True:
+		    for s in select.select(list(socks), [], [])[0]:
+		        c, peer = s.accept()
+		        c.sendall(socks[s].encode())
+		        c.close()
+	END
+}
+
+# From n1, over TCP user|kernel: what the server says.
+hear() {
+	case $1 in
+	user) with n1 timeout 20 socat -u "$2" - ;;
+	*) on n1 timeout 20 socat -u "$2" - ;;
+	esac
+}
+
+@test "0.0.0.0 and [::] with IPV6_V6ONLY side by side, as nginx has it" {
+	server_program >server.py
+	bg_with n2 python3 server.py \
+		'{listen(socket.AF_INET, "0.0.0.0"): "four", listen(socket.AF_INET6, "::", 1): "six"}'
+	wait_for 10 is_listening n2 7100
+	for who in user kernel; do
+		[ "$(hear $who TCP4:10.74.0.2:7100)" = four ]
+		[ "$(hear $who "TCP6:[$N2]:7100")" = six ]
+	done
+}
+
+@test "[::] with IPV6_V6ONLY alone: IPv4 is refused" {
+	server_program >server.py
+	bg_with n2 python3 server.py '{listen(socket.AF_INET6, "::", 1): "six"}'
+	wait_for 10 is_listening n2 7100
+	[ "$(hear user "TCP6:[$N2]:7100")" = six ]
+	run hear user TCP4:10.74.0.2:7100
+	[[ "$output" == *"Connection refused"* ]]
+}
+
+@test "SO_REUSEPORT: two applications share a port" {
+	server_program >server.py
+	bg_with n2 python3 server.py '{listen(socket.AF_INET, "0.0.0.0", None, True): "a"}'
+	wait_for 10 grep -q ready bg.0
+	bg_with n2 python3 server.py '{listen(socket.AF_INET, "0.0.0.0", None, True): "b",
+		listen(socket.AF_INET, "0.0.0.0", None, True): "c"}'
+	wait_for 10 grep -q ready bg.1
+	cat >many.py <<-'END'
+		import socket
+		for i in range(60):
+		    c = socket.create_connection(("10.74.0.2", 7100))
+		    print(c.recv(9).decode())
+		    c.close()
+	END
+	with n1 timeout 60 python3 many.py >heard
+	sort heard | uniq -c
+	[ "$(wc -l <heard)" -eq 60 ]
+	[ "$(sort -u heard | tr -d '\n')" = abc ]
+}
