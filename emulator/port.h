@@ -26,7 +26,7 @@
 #define PORT_FETCH_MAX		64	/* ops fetched from one queue before the next queue's turn */
 #define PORT_GRACE_NS		2000000	/* a woken leader that has consumed nothing by then has not understood */
 #define POOL_RXVCIS		16	/* RxVCIs of a pool, at most */
-#define STREAM_REUSE_NS		1000000	/* a freed stream rests that long: more than a frame's way round the ring */
+#define STREAM_REUSE_NS		1000000	/* a freed stream rests that long: more than a frame's way round the ring; not than the delays that links may have */
 #define PARK_NS			10000000000u	/* IP_DIVERT without a server, DESIGN 7 */
 
 /* --- pool ------------------------------------------------------------------- */

@@ -9,7 +9,8 @@
  *
  * Private streams (32 to 1023) are handed out first-in first-out, and rest
  * STREAM_REUSE_NS after they were given back, so that a frame still on the
- * ring does not reach the next owner.
+ * ring does not reach the next owner.  One that waits in the delay of a link
+ * (impair.h) may: owners compare addresses (is_ours() of stack/sock/so_in.c).
  *
  * IP_DIVERT has three holders: the kernel's pool; the connection server's,
  * which took it from the kernel; nobody, parked, when the server died without

@@ -736,6 +736,54 @@ static void sleeper_is_woken(void **state)
 	detach(&reader);
 }
 
+/* --- a stream that was another's ------------------------------------------------------- */
+
+/*
+ * Frames wait in the delays of a link for longer than a stream rests, and then
+ * reach its next owner.  An RST that would be one in every respect but its
+ * ports does nothing there, and costs no buffer.
+ */
+static void late_frame_of_another(void **state)
+{
+	struct client other;
+	struct tcp_seg seg = { .sport = 0x1234, .dport = 80, .flags = TH_RST | TH_ACK,
+			       .wscale = TCP_WS_NONE };
+	struct ip_pair pair;
+	uint8_t hdr[RIG_HDR];
+	uint32_t before;
+	struct so_txn t;
+	uint16_t csum;
+	uint64_t sum;
+
+	(void)state;
+	connect_both(0);
+	TURN_UNTIL(!info_of(&a).snd_cc);
+	assert_int_equal(so_begin(&b.c.stk.socks[b.sock], &t), 0);
+	before = t.s.segs_in;
+	seg.seq = t.tcb.rcv_nxt;
+	seg.ack = t.tcb.snd_nxt;
+	memcpy(pair.src, a.c.socks[a.sock].local.addr, 16);
+	memcpy(pair.dst, b.c.socks[b.sock].local.addr, 16);
+	assert_int_equal(ip_build(hdr, &pair, 20, 0, 0, 0), 20);
+	assert_int_equal(tcp_seg_build(&seg, hdr + 20), 20);
+	sum = ip_csum_add(ip_pseudo_sum(&pair, 20), hdr + 20, 20);
+	csum = ip_csum_fold(sum);
+	memcpy(hdr + 36, &csum, 2);
+	client_open(&other, 1, 0);
+	client_set_txvci(&other, b.c.socks[b.sock].rxvci);
+	assert_int_equal(poolc_send(&other.q, other.pool, 0, hdr, RIG_HDR, NULL, 0), 0);
+	assert_int_equal(client_run(&other), JS_ST_DONE);
+	assert_int_equal(owned(&b, BUF_RX), 1);
+	TURN_UNTIL(!owned(&b, BUF_RX));
+	assert_int_equal(so_begin(&b.c.stk.socks[b.sock], &t), 0);
+	assert_int_equal(t.tcb.state, TCPS_ESTABLISHED);
+	assert_int_equal(t.s.segs_in, before);
+	/* The connection goes on. */
+	send_all(&a, data, 100);
+	TURN_UNTIL(info_of(&b).rcv_cc == 100);
+	poolc_close(&other.pc);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -749,7 +797,7 @@ int main(void)
 		CASE(late_write_into_the_ring), CASE(late_write_behind_the_last_buffer),
 		CASE(late_write_into_a_buffer_sent), CASE(late_write_behind_what_has_come),
 		CASE(late_write_into_a_buffer_read), CASE(late_writes_out_of_order),
-		CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken),
+		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken),
 	};
 
 	return cmocka_run_group_tests_name("reclaim", tests, NULL, NULL);
