@@ -143,6 +143,7 @@ struct csock {
  * destroying it would drop that. */
 struct dying {
 	uint16_t pool;
+	bool closed;		/* what still comes for it is answered with RST */
 	uint32_t op;		/* of our queue; done: destroy */
 	uint64_t until_us;	/* destroy in any case */
 };
@@ -223,6 +224,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid);	/* socket index, or -
 int conn_anchor(struct child *c, uint32_t idx);
 void conn_release(struct child *c, uint32_t idx);	/* one that has no anchor yet */
 void conn_token(void *ctx, uint32_t idx);
+bool conn_stray(void *ctx, uint16_t pool);
 int conn_rxvci(void *ctx, uint32_t idx, uint16_t rxvci);
 void conn_event(void *ctx, uint32_t idx, uint32_t tcp_events);
 /* Pool, guard and control block for s->local, s->peer, s->txvci.  @active:

@@ -28,6 +28,7 @@
 #define MSS_SENT	61440		/* octets: 15 buffers */
 #define MSS_DEFAULT_V6	1220		/* octets: RFC 9293, 3.7.1 */
 #define RX_EXTRA	64		/* buffers of a pool beyond twice so_rcv */
+#define LOOK_AHEAD	64		/* events */
 #define BURY_MAX_US	1000000		/* a pool waits so long for its last SEND to leave */
 #define ORPHAN_US	300000000	/* no descriptor, and nothing heard from the peer */
 #define EVICT_US	20000		/* a handshake may take so long, also when SYNs pour in */
@@ -225,7 +226,8 @@ static void write_guard(struct child *c, uint32_t idx)
 			      memory_order_release);
 }
 
-static void drop_pool(struct child *c, uint32_t idx)
+/* @closed: TCP is CLOSED there; else somebody else may answer in its place. */
+static void drop_pool(struct child *c, uint32_t idx, bool closed)
 {
 	struct csock *s = &c->socks[idx];
 
@@ -239,8 +241,34 @@ static void drop_pool(struct child *c, uint32_t idx)
 		return;
 	}
 	c->dying[c->n_dying++] = (struct dying){
-		.pool = s->pool, .op = poolc_tail(&c->stk.q), .until_us = now_us() + BURY_MAX_US,
+		.pool = s->pool, .closed = closed, .op = poolc_tail(&c->stk.q), .until_us = now_us() + BURY_MAX_US,
 	};
+}
+
+bool conn_stray(void *ctx, uint16_t pool)
+{
+	struct child *c = ctx;
+
+	for (unsigned int i = 0; i < c->n_dying; i++) {
+		if (c->dying[i].pool != pool || !c->dying[i].closed)
+			continue;
+		/* The answer is pushed next; it shall leave, too. */
+		c->dying[i].op = poolc_tail(&c->stk.q) + 1;
+		return true;
+	}
+	return false;
+}
+
+/* Something has come for it, which could not be answered without it. */
+static bool is_awaited(struct child *c, uint16_t pool)
+{
+	struct js_event ev;
+
+	for (uint32_t n = 0; n < LOOK_AHEAD && poolc_event_look(&c->stk.pc, n, &ev); n++) {
+		if (ev.pool == pool)
+			return true;
+	}
+	return false;
 }
 
 void conn_bury(struct child *c)
@@ -251,7 +279,8 @@ void conn_bury(struct child *c)
 		struct dying d = c->dying[i];
 
 		/* Done is a word that applications can write, too. */
-		if (poolc_is_done(&c->stk.q, d.op - 1) || now_us() >= d.until_us)
+		if ((poolc_is_done(&c->stk.q, d.op - 1) && !is_awaited(c, d.pool)) ||
+		    now_us() >= d.until_us)
 			poolc_pool_destroy(&c->stk.pc, d.pool);
 		else
 			c->dying[n++] = d;
@@ -357,7 +386,7 @@ int conn_open(struct child *c, uint32_t idx, bool active, const struct cm_cookie
 	}
 	child_unlock(c);
 	if (err)
-		drop_pool(c, idx);
+		drop_pool(c, idx, false);
 	return err;
 }
 
@@ -456,7 +485,7 @@ static void release(struct child *c, uint32_t idx)
 	struct js_sock *sh = &c->stk.socks[idx];
 	struct so_txn t;
 
-	drop_pool(c, idx);
+	drop_pool(c, idx, false);
 	queue_move(c, s, CQ_NONE);
 	fo_settled(c, s, false);
 	if (s->anchored)
@@ -560,7 +589,7 @@ void conn_review(struct child *c, uint32_t idx)
 		return;
 	if (so_begin(&c->stk.socks[idx], &t)) {
 		/* Somebody wrote nonsense: nothing can be said for it any more. */
-		drop_pool(c, idx);
+		drop_pool(c, idx, false);
 		if (!s->anchored)
 			release(c, idx);
 		return;
@@ -582,7 +611,7 @@ void conn_review(struct child *c, uint32_t idx)
 	}
 	if (!(t.s.flags & JS_SOF_CLOSED))
 		return;
-	drop_pool(c, idx);
+	drop_pool(c, idx, true);
 	if (!s->anchored)
 		release(c, idx);
 }

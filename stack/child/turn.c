@@ -153,6 +153,7 @@ int child_make_stack(struct child *c)
 	c->stk.on_rxvci = conn_rxvci;
 	c->stk.on_syn = fo_on_syn;
 	c->stk.on_syn_ack = fo_on_syn_ack;
+	c->stk.on_stray = conn_stray;
 	return child_watch(c, c->kick_fd, EPOLLIN | EPOLLET, EP_KICK, 0);
 }
 

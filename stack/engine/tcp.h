@@ -69,6 +69,7 @@ struct tcp_seg {
 	uint32_t off;		/* payload begins this far into so_snd (SND.UNA is 0) */
 	uint8_t n_rexmt;	/* RTOs in a row behind this segment: 0 if it is none */
 	bool is_rexmt;		/* some of it was sent before */
+	bool asks;		/* is our peer still there?  Whoever has its port now should answer: RST, if not */
 };
 
 /* RFC 3168, 5: the two low bits of the TOS octet.  tcp_output() gives NOT_ECT or

@@ -71,6 +71,7 @@ static void challenge(struct arrival *a)
 	if (a->now_us < a->tp->oow_us)
 		return;
 	a->tp->oow_us = a->now_us + TCP_OOW_US;
+	a->tp->uflags |= TU_CHALLENGE;
 	ack_now(a);
 }
 

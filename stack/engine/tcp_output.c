@@ -206,6 +206,7 @@ static void fill_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 	fill_sack(tp, out);
 	tp->last_ack_sent = tp->rcv_nxt;
 	tp->flags &= ~(TF_ACKNOW | TF_SHORT);
+	tp->uflags &= ~TU_CHALLENGE;
 	tcp_timer_ack_sent(tp);
 }
 
@@ -345,6 +346,7 @@ static int send_data(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 	}
 	if (out->is_rexmt) {
 		out->n_rexmt = tp->flags & TF_PERSIST ? 0 : tp->n_rto;
+		out->asks = tp->flags & TF_PERSIST && tp->n_unanswered >= 2;
 		tp->n_rexmt_total++;
 	}
 	tcp_rtt_sent(tp, seq, end, out->is_rexmt, now_us);
@@ -355,6 +357,7 @@ static int send_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 		    struct tcp_seg *out, uint32_t seq)
 {
 	out->seq = seq;
+	out->asks = tp->uflags & TU_CHALLENGE;
 	fill_urg(tp, out);
 	fill_ack(tp, v, now_us, out);
 	return 1;
@@ -630,7 +633,9 @@ static int output_synchronized(struct tcpcb *tp, const struct tcp_view *v, uint6
 	if (tp->flags & TF_KEEP_DUE) {
 		/* An old sequence number must be answered (RFC 9293, 3.8.4). */
 		tp->flags &= ~TF_KEEP_DUE;
-		return send_ack(tp, v, now_us, out, tp->snd_una - 1);
+		send_ack(tp, v, now_us, out, tp->snd_una - 1);
+		out->asks |= tp->n_keep >= 2;
+		return 1;
 	}
 	if (tp->flags & TF_ACKNOW)
 		return send_ack(tp, v, now_us, out, acceptable_seq(tp));

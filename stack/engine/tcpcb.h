@@ -104,7 +104,8 @@ enum tcp_frto {
 #define TU_FO_REFUSED	0x00400000u	/* our data in the SYN was not, */
 #define TU_FO_LOST	0x00800000u	/* ... and the SYN had been sent more than once */
 #define TU_FO_NOCOOKIE	0x01000000u	/* there was no cookie to send data with */
-#define TU_ALL		0x01ff00ffu
+#define TU_CHALLENGE	0x02000000u	/* the ACK that is owed is a challenge (RFC 5961) */
+#define TU_ALL		0x03ff00ffu
 
 /* ca_state: what the congestion window is about */
 enum tcp_ca {

@@ -395,7 +395,16 @@ static int input(struct stk *stk, struct packet *p)
 	bool syn;
 	int err;
 
-	if (idx >= JS_N_SOCKS || parse(stk, p) || !is_ours(&stk->guard->sock[idx], p)) {
+	if (idx >= JS_N_SOCKS && !stk->is_child)
+		return 0;
+	if (idx >= JS_N_SOCKS) {
+		if (stk->on_stray && !parse(stk, p) && !(p->seg.flags & TH_RST) &&
+		    stk->on_stray(stk->ctx, p->ev.pool))
+			so_answer_rst(stk, p->ev.pool, &p->pair, &p->seg);
+		drop_packet(stk, p);
+		return 1;
+	}
+	if (parse(stk, p) || !is_ours(&stk->guard->sock[idx], p)) {
 		drop_packet(stk, p);
 		return 1;
 	}

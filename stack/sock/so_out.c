@@ -107,12 +107,46 @@ static int gather(const struct stk *stk, const struct so_txn *t, uint32_t off,
 }
 
 /* SYNs look for the connection server; so does what was lost again and again,
- * in case a stream was reused or a rule was lost (DESIGN 5). */
+ * in case a stream was reused or a rule was lost (DESIGN 5).  And who asks for
+ * its peer: if that is no more its stream leads nowhere, but the node's TCPs
+ * answer with RST. */
 static bool via_divert(const struct tcp_seg *seg)
 {
 	if (seg->flags & TH_SYN)
 		return !(seg->flags & TH_ACK);
-	return seg->n_rexmt >= 2 || (seg->is_rexmt && seg->flags & TH_FIN);
+	return seg->n_rexmt >= 2 || seg->asks || (seg->is_rexmt && seg->flags & TH_FIN);
+}
+
+/* IP and TCP header of a segment whose payload has the partial checksum @sum.
+ * Return: octets of @hdr */
+static uint32_t build_header(uint8_t hdr[JS_OP_HDR_MAX], const struct ip_pair *pair,
+			     const struct tcp_seg *seg, uint8_t tos, uint8_t ttl, uint64_t sum)
+{
+	/* The TCP header first, behind room for the longest IP header. */
+	int tcp_len = tcp_seg_build(seg, hdr + 40);
+	int ip_len = ip_build(hdr, pair, (uint32_t)tcp_len + seg->len, tos, ttl, 0);
+	uint16_t csum;
+
+	memmove(hdr + ip_len, hdr + 40, (size_t)tcp_len);
+	sum += ip_pseudo_sum(pair, (uint32_t)tcp_len + seg->len);
+	sum = ip_csum_add(sum, hdr + ip_len, (size_t)tcp_len);
+	csum = ip_csum_fold(sum);
+	memcpy(hdr + ip_len + 16, &csum, 2);
+	return (uint32_t)(ip_len + tcp_len);
+}
+
+/* Push a SEND in its place among those of all processes.  0, -EAGAIN. */
+static int push_send(struct stk *stk, uint16_t pool, uint16_t flags, const uint8_t *hdr,
+		     uint32_t hdr_len, const struct js_seg *pieces, int n)
+{
+	int err = poolc_send(&stk->q, pool, flags, hdr, hdr_len, pieces, (unsigned int)n);
+
+	/* Pushed, not published: it can still be given its place. */
+	if (!err)
+		stk->q.sq->op[(poolc_tail(&stk->q) - 1) % JS_QUEUE_OPS].cookie =
+			atomic_fetch_add_explicit(&stk->hdr->send_order, 1,
+						  memory_order_relaxed) + 1;
+	return err;
 }
 
 /* Push one segment as a SEND.  0, -EUCLEAN, -EAGAIN. */
@@ -123,8 +157,9 @@ static int emit(struct stk *stk, uint32_t sock, struct so_txn *t, struct tcp_seg
 	uint8_t hdr[JS_OP_HDR_MAX];
 	struct ip_pair pair;
 	uint64_t sum = 0;
-	uint16_t flags = 0, csum;
-	int n, ip_len, tcp_len;
+	uint16_t flags = 0;
+	uint32_t hdr_len;
+	int n;
 
 	seg->sport = g->lport;
 	seg->dport = g->pport;
@@ -133,31 +168,36 @@ static int emit(struct stk *stk, uint32_t sock, struct so_txn *t, struct tcp_seg
 	n = gather(stk, t, seg->off, seg->len, pieces, &sum);
 	if (n < 0)
 		return n;
-	/* The TCP header first, behind room for the longest IP header. */
-	tcp_len = tcp_seg_build(seg, hdr + 40);
-	ip_len = ip_build(hdr, &pair, (uint32_t)tcp_len + seg->len,
-			  (uint8_t)((so_topt(t->so, JS_TOPT_TOS) & ~TCP_ECN_CE) | seg->ecn),
-			  (uint8_t)so_topt(t->so, JS_TOPT_TTL), 0);
+	hdr_len = build_header(hdr, &pair, seg,
+			       (uint8_t)((so_topt(t->so, JS_TOPT_TOS) & ~TCP_ECN_CE) | seg->ecn),
+			       (uint8_t)so_topt(t->so, JS_TOPT_TTL), sum);
 	/* The sequence of numbers begins anywhere (RFC 6864, 4.2 wants no more). */
-	if (ip_len == 20 && !so_dont_fragment(t))
+	if (hdr[0] >> 4 == 4 && !so_dont_fragment(t))
 		ip_clear_df(hdr, (uint16_t)(t->tcb.iss + t->s.segs_out));
-	memmove(hdr + ip_len, hdr + 40, (size_t)tcp_len);
-	sum += ip_pseudo_sum(&pair, (uint32_t)tcp_len + seg->len);
-	sum = ip_csum_add(sum, hdr + ip_len, (size_t)tcp_len);
-	csum = ip_csum_fold(sum);
-	memcpy(hdr + ip_len + 16, &csum, 2);
 	if (seg->flags & TH_SYN || t->s.flags & JS_SOF_ANNOUNCE)
 		flags |= JS_SEND_INJECT;
 	if (via_divert(seg))
 		flags |= JS_SEND_DIVERT;
-	n = poolc_send(&stk->q, g->pool, flags, hdr, (unsigned int)(ip_len + tcp_len),
-		       pieces, (unsigned int)n);
-	/* Pushed, not published: it can still be given its place. */
-	if (!n)
-		stk->q.sq->op[(poolc_tail(&stk->q) - 1) % JS_QUEUE_OPS].cookie =
-			atomic_fetch_add_explicit(&stk->hdr->send_order, 1,
-						  memory_order_relaxed) + 1;
-	return n;
+	return push_send(stk, g->pool, flags, hdr, hdr_len, pieces, n);
+}
+
+void so_answer_rst(struct stk *stk, uint16_t pool, const struct ip_pair *from,
+		   const struct tcp_seg *seg)
+{
+	struct tcp_seg rst = { .sport = seg->dport, .dport = seg->sport, .flags = TH_RST,
+			       .wscale = TCP_WS_NONE };
+	uint8_t hdr[JS_OP_HDR_MAX];
+	struct ip_pair pair;
+
+	memcpy(pair.src, from->dst, sizeof(pair.src));
+	memcpy(pair.dst, from->src, sizeof(pair.dst));
+	if (seg->flags & TH_ACK) {
+		rst.seq = seg->ack;
+	} else {
+		rst.flags |= TH_ACK;
+		rst.ack = seg->seq + seg->len + !!(seg->flags & TH_SYN) + !!(seg->flags & TH_FIN);
+	}
+	push_send(stk, pool, 0, hdr, build_header(hdr, &pair, &rst, 0, 0, 0), NULL, 0);
 }
 
 static void output_all(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)

@@ -67,6 +67,7 @@ struct stk {
 	void (*on_syn)(void *ctx, uint32_t sock, const struct tcp_seg *seg, struct tcpcb *tp);
 	void (*on_syn_ack)(void *ctx, uint32_t sock, const struct tcp_seg *seg,
 			   const struct tcpcb *tp);
+	bool (*on_stray)(void *ctx, uint16_t pool);	/* a segment for a connection that has been released: it is CLOSED, answer RST */
 	int (*on_rxvci)(void *ctx, uint32_t sock, uint16_t rxvci);	/* a SYN or ACK announced one (0: none), before the answer */
 	uint64_t n_stale;		/* commits lost */
 	/* An application's thread that believes it has the lock: one that was
@@ -362,6 +363,11 @@ void so_mark_bufs(const struct js_sock *so, const struct so_txn *t, uint64_t *ma
 void so_drop_all(struct stk *stk, struct so_txn *t);
 
 /* --- for the child (stack/child) and for draining by either side ----------------- */
+
+/* RFC 9293, 3.10.7.1: the answer of a CLOSED connection to @seg, through the pool
+ * that it had; pushed, not published.  Child. */
+void so_answer_rst(struct stk *stk, uint16_t pool, const struct ip_pair *from,
+		   const struct tcp_seg *seg);
 
 /* Process events of the port that this side may process, until none is left
  * or @max.  Lock held.  Return: events processed; -EAGAIN the next is

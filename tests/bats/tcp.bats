@@ -320,6 +320,31 @@ arrived() { [ "$(stat -c %s got)" -ge "$1" ]; }
 	fenced 1
 }
 
+@test "an idle reader hears of a reset although the data before it was lost" {
+	for cli in user kernel; do
+		for srv in user kernel; do
+			lost_before_reset $cli $srv
+		done
+	done
+	# Nobody but n1's kernel knows of the port when the reader asks.
+	jet link set 'n2->n1' delay=100ms
+	lost_before_reset user user
+}
+lost_before_reset() {
+	"$(bg_stack_of "$2")" n2 "$PUSH" 10.74.0.2 7021 0 1 accept
+	SERVER=$!
+	local out=bg.$((${#BG[@]} - 1))
+	wait_for 10 is_listening n2 7021
+	jet link rule lose 'n1->n2' data=1
+	run -0 "$(stack_of "$1")" n1 "$PUSH" 10.74.0.2 7021 1000 1000 reset
+	# The RST is not where the reader is (RFC 5961, 3.2): it asks, and whoever
+	# has n1's port now says so again.
+	wait_for 10 is_gone "$SERVER"
+	echo "$1 to $2: $(cat "$out")"
+	grep -q '^received 0$' "$out"
+	grep -q '^error 104$' "$out"	# ECONNRESET
+}
+
 @test "the connection server killed: a transfer goes on, and a new server comes" {
 	local old
 	jet up -q --rate 200m

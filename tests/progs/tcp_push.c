@@ -14,7 +14,9 @@
  *	ask	as exit, but wait for an octet on standard input before each chunk
  *	fork	a second process, which sets options until it is stopped in the lock
  *		(JETSTREAM_FAULT); then send one chunk, continue it, wait for its end
+ *	reset	(from the start) send() blocks; then close with SO_LINGER of no time: RST
  *	recv	send nothing: read to the end, print "received N" or "error E"
+ *	accept	the same on a connection that comes to ADDR and PORT
  *
  * Octet i of the pattern is (i * 167 + (i >> 8)) & 0xff; "tcp_push pattern N"
  * writes N octets of it.
@@ -82,6 +84,19 @@ static int receive(int fd)
 	return 0;
 }
 
+static int accept_one(int fd, const struct sockaddr_in *sin)
+{
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)sin, sizeof(*sin)) < 0 || listen(fd, 1) < 0 ||
+	    (fd = accept(fd, NULL, NULL)) < 0) {
+		perror("accept");
+		return 2;
+	}
+	return receive(fd);
+}
+
 /* Takes the lock and commits, and sends nothing.  First a
  * while, after which the stack's child has nothing left to do, nor a timer of
  * the handshake: sooner it would take the lock without being asked. */
@@ -129,7 +144,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "pattern"))
 		return pattern(strtoull(argv[2], NULL, 0));
 	if (argc != 6 || inet_pton(AF_INET, argv[1], &sin.sin_addr) != 1) {
-		fprintf(stderr, "usage: tcp_push ADDR PORT BYTES CHUNK exit|kill|stop|block|ask|fork|recv\n");
+		fprintf(stderr, "usage: tcp_push ADDR PORT BYTES CHUNK exit|kill|stop|block|ask|fork|reset|recv|accept\n");
 		return 2;
 	}
 	sin.sin_port = htons((unsigned short)atoi(argv[2]));
@@ -137,6 +152,8 @@ int main(int argc, char **argv)
 	chunk = strtoull(argv[4], NULL, 0);
 	buf = malloc(chunk);
 	fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (!strcmp(argv[5], "accept"))
+		return accept_one(fd, &sin);
 	if (!buf || fd < 0 || connect(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0) {
 		perror("connect");
 		return 1;
@@ -146,7 +163,7 @@ int main(int argc, char **argv)
 		return receive(fd);
 	if (!strcmp(argv[5], "fork"))
 		return send_beside_stopped(fd, chunk);
-	flags = strcmp(argv[5], "block") ? MSG_DONTWAIT : 0;
+	flags = strcmp(argv[5], "block") && strcmp(argv[5], "reset") ? MSG_DONTWAIT : 0;
 	while (total < bytes) {
 		size_t k = bytes - total < chunk ? (size_t)(bytes - total) : chunk;
 		char go;
@@ -167,6 +184,9 @@ int main(int argc, char **argv)
 	}
 	if (ioctl(fd, SIOCOUTQ, &outq) == 0)
 		say("outq", (unsigned long long)outq);
+	if (!strcmp(argv[5], "reset"))
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 },
+			   sizeof(struct linger));
 	if (!strcmp(argv[5], "kill"))
 		raise(SIGKILL);
 	if (!strcmp(argv[5], "stop"))
