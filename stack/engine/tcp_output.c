@@ -499,6 +499,9 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	uint32_t len, more, probe = 0;
 	bool fin, more_fin;
 
+	/* As mostly when an ACK comes */
+	if (!unsent(tp, v) && !tcps_fin_pending(tp->state))
+		return 0;
 	len = sendable(tp, v, cwnd, &fin);
 	if (len && (tp->uflags & TU_SEARCH) && cwnd != NO_CWND)
 		probe = tcp_mtu_probe(tp, unsent(tp, v), usable_window(tp));

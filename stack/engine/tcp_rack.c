@@ -124,14 +124,14 @@ static uint32_t reo_wnd(const struct tcpcb *tp, const struct tcp_view *v)
 uint32_t tcp_rack_detect(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			 uint32_t *wait_us)
 {
-	uint32_t start = tp->snd_una, lost = 0, now = run_clock(now_us), wnd;
+	uint32_t start = tp->snd_una, lost = 0, now = run_clock(now_us), wnd = 0;
+	bool has_wnd = false;
 	int32_t left, age;
 	unsigned int i;
 
 	*wait_us = 0;
 	if (!(tp->rec_flags & RF_RACK) || !(tp->flags & TF_SACK))
 		return 0;
-	wnd = reo_wnd(tp, v);
 	for (i = 0; i < tp->n_runs; start = tp->run[i++].end) {
 		struct tcp_run *r = &tp->run[i];
 
@@ -143,6 +143,10 @@ uint32_t tcp_rack_detect(struct tcpcb *tp, const struct tcp_view *v, uint64_t no
 			age = RUN_CLOCK_MASK;
 		else if (!sent_after(tp->rack_sent, tp->rack_end, r->sent, r->end))
 			continue;
+		/* Where all is in order nobody needs it. */
+		if (!has_wnd)
+			wnd = reo_wnd(tp, v);
+		has_wnd = true;
 		left = (int32_t)(tp->rack_rtt_us + wnd) - age;
 		if (left <= 0) {
 			r->mark |= RUN_LOST;
