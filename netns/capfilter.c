@@ -26,6 +26,10 @@
 #include "netns/jet.h"
 
 #define EXPR_MAX	8192	/* octets, rewritten */
+/* libpcap's time grows with the square of these and more, to minutes.  What
+ * fits into JS_CAP_FILTER_MAX in the end has fewer. */
+#define JOINS_MAX	256	/* "and" and "or" */
+#define PLAIN_MAX	8192	/* instructions before it makes them fewer */
 
 /* A word without a number after it, and the comparison it stands for. */
 static const struct word {
@@ -195,22 +199,72 @@ static bool has_word(const char *expr, const char *name)
 	return false;
 }
 
+/* How many "and" and "or" there are. */
+static unsigned int joins(const char *s)
+{
+	unsigned int n = 0;
+	size_t len;
+
+	for (; *s; s += len) {
+		for (len = 0; in_word(s[len]); len++)
+			;
+		n += is(s, len, "and") || is(s, len, "or") || !strncmp(s, "&&", 2) || !strncmp(s, "||", 2);
+		len += !len;
+	}
+	return n;
+}
+
+/* libpcap's program; -EINVAL: there is none, and why. */
+static int pcap_program(pcap_t *p, struct bpf_program *prog, const char *text, bool is_short, char *why, size_t size)
+{
+	if (!pcap_compile(p, prog, text, is_short, PCAP_NETMASK_UNKNOWN))
+		return 0;
+	snprintf(why, size, "%s", pcap_geterr(p));
+	return -EINVAL;
+}
+
+/* Is it of a size that libpcap can be asked to shorten? */
+static int check_size(pcap_t *p, const char *text, char *why, size_t size)
+{
+	struct bpf_program prog;
+	unsigned int n = joins(text), len;
+	int err;
+
+	if (n > JOINS_MAX) {
+		snprintf(why, size, "the filter is too long: %u times \"and\" or \"or\", of %u at most", n, JOINS_MAX);
+		return -EINVAL;
+	}
+	err = pcap_program(p, &prog, text, false, why, size);
+	if (err)
+		return err;
+	len = prog.bf_len;
+	pcap_freecode(&prog);
+	if (len <= PLAIN_MAX)
+		return 0;
+	snprintf(why, size, "the filter is too long: %u instructions before they are made fewer, of %u at most", len,
+		 PLAIN_MAX);
+	return -EINVAL;
+}
+
 static int compile(struct cap_filter *f, const char *text, char *why, size_t size)
 {
 	pcap_t *p = pcap_open_dead(JS_CAP_FILTER_DLT, JS_CAP_SNAPLEN);
 	struct bpf_program prog;
-	int err = -EINVAL;
+	int err;
 
 	static_assert(sizeof(prog.bf_insns[0]) == sizeof(f->prog[0]), "both are the kernel's");
 	if (!p) {
 		snprintf(why, size, "out of memory");
 		return -EINVAL;
 	}
-	if (pcap_compile(p, &prog, text, 1, PCAP_NETMASK_UNKNOWN)) {
-		snprintf(why, size, "%s", pcap_geterr(p));
+	err = check_size(p, text, why, size);
+	if (!err)
+		err = pcap_program(p, &prog, text, true, why, size);
+	if (err) {
 		pcap_close(p);
-		return -EINVAL;
+		return err;
 	}
+	err = -EINVAL;
 	if (prog.bf_len > JS_CAP_FILTER_MAX) {
 		snprintf(why, size, "the filter is too long: %u instructions, of %u at most", prog.bf_len,
 			 JS_CAP_FILTER_MAX);

@@ -186,6 +186,32 @@ static void refusals(void **state)
 	refused(longest, "instructions");
 }
 
+/* libpcap would be busy with these for a minute; with others, of many words, not for long. */
+static void filters_of_many_ports_are_refused_in_time(void **state)
+{
+	static char text[8192];
+	struct cap_filter f;
+	char why[200];
+
+	(void)state;
+	strcpy(text, "port 1000");
+	for (unsigned int p = 1001; p < 1600; p++)
+		sprintf(text + strlen(text), " or %u", p);
+	refused(text, "599 times");
+	strcpy(text, "port 1000");
+	for (unsigned int p = 1001; p < 1600; p++)
+		sprintf(text + strlen(text), "||%u", p);
+	refused(text, "599 times");
+	strcpy(text, "port 1000");
+	for (unsigned int p = 1001; p < 1140; p++)
+		sprintf(text + strlen(text), " or port %u", p);
+	refused(text, "before they are made fewer");
+	strcpy(text, "vci 1024");
+	for (unsigned int p = 1025; p < 1280; p++)
+		sprintf(text + strlen(text), " or vci %u", p);
+	assert_int_equal(capfilter_compile(&f, text, why, sizeof(why)), 0);
+}
+
 static void hex_is_the_program(void **state)
 {
 	struct cap_filter f = compiled("vci 2088");
@@ -329,6 +355,7 @@ int main(void)
 		cmocka_unit_test(packets_inside),
 		cmocka_unit_test(what_it_speaks_of),
 		cmocka_unit_test(refusals),
+		cmocka_unit_test(filters_of_many_ports_are_refused_in_time),
 		cmocka_unit_test(hex_is_the_program),
 		cmocka_unit_test(programs_are_checked),
 		cmocka_unit_test(as_libpcap_runs_them),
