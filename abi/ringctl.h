@@ -75,13 +75,16 @@
 #define JS_CAP_QUEUE_HEAD	4096	/* octets before the blocks: struct js_cap_queue */
 #define JS_CAP_BLOCK		(1u << 20)
 #define JS_CAP_BLOCKS_MAX	64
+#define JS_CAP_KEEP_BPS		2000000000u	/* captures of rings up to this rate are to be complete */
 #define JS_RUN_DIR		"/run/jetstream"	/* then /LAB/ring.sock, nK.sock, capture.sock */
 
 /* A capture's queue; jetringd writes, and never reads. */
 struct js_cap_queue {
 	uint64_t magic;			/* JS_CAP_QUEUE_MAGIC */
 	uint32_t n_blocks;		/* a power of two */
-	uint8_t resv[52];
+	_Atomic uint32_t ring_first;	/* 1: the ring is faster than JS_CAP_KEEP_BPS: it is to keep its
+					   speed, a client does not compete with it for the processors */
+	uint8_t resv[48];
 	alignas(64) _Atomic uint64_t tail;	/* octets queued ever; store-release, pairs with the client's load-acquire */
 	/* Where octets k * JS_CAP_BLOCK to (k + 1) * JS_CAP_BLOCK - 1 stand: block order[k % n_blocks].
 	 * Set before tail passes the first of them. */

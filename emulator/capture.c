@@ -13,8 +13,13 @@
  *
  * A queue is blocks of memory, and the one that came back last is the next to
  * be filled: a consumer that keeps pace has us copy into the same few, which are
- * in a cache.  That is a third of what it costs to go through all of them, and
- * of pages that we never touch there are none.
+ * in a cache: half of what going through all of them costs.  Memory that was
+ * never needed is never had.
+ *
+ * Captures of rings up to JS_CAP_KEEP_BPS are to be complete.  A faster ring is
+ * to be fast: consumers are told to stand back (ring_first), and one that was
+ * too slow a moment ago is kept to blocks that are in a cache: a queue that is
+ * always full helps nobody by being long.
  *
  * The ring never waits: a record that does not fit is dropped and counted, and
  * the next one that fits of the same interface says how many are missing
@@ -62,7 +67,7 @@
 
 #define N_CONSUMERS	16
 #define N_BLOCKS	JS_CAP_BLOCKS_MAX	/* a consumer may be behind: 64 MiB, half a second at 1 Gbit/s, */
-#define N_BLOCKS_HOT	4		/* or so much while it is too slow: more helps nobody, and is cold */
+#define N_BLOCKS_HOT	4		/* or so much while it is too slow for a fast ring */
 #define CALM_NS		100000000	/* it was too slow when a record was dropped in this time */
 #define QUEUE_SIZE	(JS_CAP_QUEUE_HEAD + (size_t)N_BLOCKS * JS_CAP_BLOCK)
 #define WAKE_OCTETS	(1u << 20)	/* told of at once; */
@@ -218,11 +223,16 @@ static size_t queue_room(const struct consumer *c, unsigned int n_blocks)
 	return (size_t)(-c->tail % JS_CAP_BLOCK) + (used < n_blocks ? n_blocks - used : 0) * (size_t)JS_CAP_BLOCK;
 }
 
+static bool ring_first(void)
+{
+	return !lab.ring.p.rate_bps || lab.ring.p.rate_bps > JS_CAP_KEEP_BPS;
+}
+
 /* For a record that is made at @ring_ns. */
 static size_t record_room(const struct consumer *c, uint64_t ring_ns)
 {
 	/* Records are not quite in order. */
-	bool slow = c->full_ns && (int64_t)(ring_ns - c->full_ns) < CALM_NS;
+	bool slow = c->full_ns && ring_first() && (int64_t)(ring_ns - c->full_ns) < CALM_NS;
 
 	return queue_room(c, slow ? N_BLOCKS_HOT : N_BLOCKS);
 }
@@ -269,6 +279,7 @@ static void consumer_tell(struct consumer *c)
 		consumer_close(c);
 		return;
 	}
+	atomic_store_explicit(&queue_head(c)->ring_first, ring_first(), memory_order_relaxed);
 	send(c->lf.fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	c->told = c->tail;
 }

@@ -63,6 +63,8 @@ int capq_connect(struct cap_queue *q, const char *path, const char *line);
 int capq_open(struct cap_queue *q, char *why, size_t size);
 /* Octets that are queued. */
 size_t capq_len(const struct cap_queue *q);
+/* Does the ring want the processors for itself? */
+bool capq_ring_first(const struct cap_queue *q);
 /* The first of them, *n in one piece, some megabytes; the last record may be
  * cut short by its end.  Ours until capq_take().  0 or -Exxx. */
 int capq_data(struct cap_queue *q, const uint8_t **data, size_t *n);

@@ -101,6 +101,11 @@ size_t capq_len(const struct cap_queue *q)
 	return (size_t)(atomic_load_explicit(&q->head->tail, memory_order_acquire) - q->taken);
 }
 
+bool capq_ring_first(const struct cap_queue *q)
+{
+	return atomic_load_explicit(&q->head->ring_first, memory_order_relaxed);
+}
+
 /* Let @place of the area show the block that it should. */
 static int show_block(struct cap_queue *q, unsigned int place)
 {

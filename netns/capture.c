@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "abi/capture.h"
@@ -29,6 +30,7 @@
 #define BEHIND		(1u << 20)	/* octets: they come faster than we are told of them one by one */
 #define BLOCK_MIN	12		/* type, length, length */
 #define DRAIN_MS	2000		/* for the last statistics after we stopped */
+#define NICE_BACK	10		/* a tenth of the weight of others */
 #define ANSWER_MS	5000
 #define EXPR_MAX	8192		/* octets of a filter expression */
 
@@ -40,6 +42,8 @@ struct capture {
 	bool at_end;			/* nothing more is to be read */
 	uint64_t limit;			/* frames; 0: none */
 	bool enough;			/* limit reached */
+	int nice;			/* how much we were when we began */
+	bool stands_back;		/* from the processors, for a fast ring */
 	const struct cap_filter *filter;	/* -r: nobody has applied it yet */
 	struct cap_out out;
 };
@@ -52,10 +56,21 @@ static uint32_t u32(const uint8_t *p)
 	return v;
 }
 
+/* A fast ring has the processors first; who may not take this back stays so. */
+static void mind_ring(struct capture *c)
+{
+	bool back = capq_ring_first(c->q);
+
+	if (back != c->stands_back)
+		setpriority(PRIO_PROCESS, 0, c->nice + (back ? NICE_BACK : 0));
+	c->stands_back = back;
+}
+
 /* What there is to be passed on now, *n octets. */
 static int input(struct capture *c, const uint8_t **p, size_t *n)
 {
 	if (c->q) {
+		mind_ring(c);
 		c->out.behind = capq_len(c->q) > BEHIND;
 		return capq_data(c->q, p, n);
 	}
@@ -389,6 +404,7 @@ static int record(struct capture *c, const struct opts *o, const struct cap_filt
 	snprintf(what, sizeof(what), "capturing lab %s%s%s", l.name, strcmp(c->out.path, "-") ? " to " : "",
 		 strcmp(c->out.path, "-") ? c->out.path : "");
 	c->q = &q;
+	c->nice = getpriority(PRIO_PROCESS, 0);
 	st = await_queue(&q);
 	if (!st)
 		st = run(c, o->for_s, what);

@@ -213,6 +213,34 @@ has_frames() { [ "$(count "$1")" -eq "$2" ]; }
 	grep 'gave up' bg.0
 }
 
+@test "a capture that is stopped for a while misses nothing that its queue holds" {
+	jet up --kernel-only
+	jet ping -c 1
+	start_capture c.pcapng icmp
+	kill -STOP "$CAPTURE"
+	pings n1 10.74.0.2 50
+	on n1 ping -n -q -c 30 -i 0.002 -s 60000 10.74.0.2 >/dev/null
+	kill -CONT "$CAPTURE"
+	end_capture
+	[ "$(count c.pcapng)" -eq 160 ]
+}
+
+niceness() { awk '{ print $19 }' "/proc/$CAPTURE/stat"; }
+has_niceness() { jet ping -q -c 1 && [ "$(niceness)" -eq "$1" ]; }
+
+@test "a capture stands back for a fast ring, and not for others" {
+	jet up --kernel-only
+	start_capture c.pcapng
+	usual=$(niceness)
+	[ "$usual" -lt 10 ] || skip 'we have been told to stand back, too'
+	has_niceness "$usual"
+	jet up -q --kernel-only --rate unlimited
+	wait_for 5 has_niceness $((usual + 10))
+	jet up -q --kernel-only --rate 100M
+	wait_for 5 has_niceness "$usual"
+	end_capture
+}
+
 @test "from a file: bad files and bad filters are one sentence" {
 	jet up --kernel-only
 	start_capture c.pcapng

@@ -319,6 +319,33 @@ static void a_slow_consumer_has_a_short_queue(void **state)
 	assert_int_equal(g.dropped, 5);
 }
 
+/* Not on a ring that a capture is to keep pace with. */
+static void a_modest_ring_has_a_long_queue(void **state)
+{
+	struct got g = { 0 };
+	struct cap_queue q;
+	unsigned int n;
+
+	(void)state;
+	lab.ring.p.rate_bps = JS_CAP_KEEP_BPS;
+	request(&q, "capture");
+	loop_timers(now_ns() + 1000000000);
+	assert_false(capq_ring_first(&q));
+	n = fit(1000);
+	take_some(&q, &g);
+	serve();
+	assert_in_range(fit(2000), n - JS_CAP_BLOCK / JS_MTU - 1, n + 1);
+	lab.ring.p.rate_bps++;
+	take_some(&q, &g);
+	serve();
+	frame_at(3000);
+	loop_timers(now_ns() + 1000000000);
+	assert_true(capq_ring_first(&q));
+	lab.ring.p.rate_bps = 0;
+	read_all(&q, &g);
+	assert_int_equal(g.dropped, 2);
+}
+
 /* It is told of much at once, of little soon, and not for each frame. */
 static void a_consumer_is_told(void **state)
 {
@@ -474,6 +501,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_queue_goes_round, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_queue_has_room_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_slow_consumer_has_a_short_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_modest_ring_has_a_long_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_consumer_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(lies_are_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_requests_are_refused, setup, teardown),
