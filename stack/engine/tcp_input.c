@@ -192,6 +192,7 @@ static void established(struct arrival *a)
 	struct tcpcb *tp = a->tp;
 
 	tp->snd_una = a->seg->ack;
+	tp->n_delivered++;
 	syn_data_acked(a);
 	tp->snd_sml = tp->snd_una;
 	tcp_rtt_acked(tp, a->seg, a->now_us);
@@ -242,6 +243,7 @@ static void syn_acked(struct arrival *a)
 	struct tcpcb *tp = a->tp;
 
 	a->completes = true;
+	tp->n_delivered++;
 	tp->uflags &= ~TU_SYN_OUT;
 	tp->flags &= ~TF_SYN_DUE;
 	tcp_rtt_acked(tp, a->seg, a->now_us);
@@ -295,6 +297,14 @@ static void input_syn_sent(struct arrival *a)
 	if (has_ack && (seq_leq(seg->ack, tp->iss) || seq_gt(seg->ack, tp->snd_nxt))) {
 		if (!(a->flags & TH_RST))
 			tcp_respond_rst(tp, seg->ack);
+		drop(a);
+		return;
+	}
+	/* And SEG.TSecr, if any: a TSval of ours since the first SYN (as Linux). */
+	if (has_ack && !(a->flags & TH_RST) && (tp->flags & TF_REQ_TS) && seg->has_ts &&
+	    seg->tsecr && (seq_lt(seg->tsecr, tcp_tsval(tp, tp->stuck_us)) ||
+			   seq_gt(seg->tsecr, tcp_tsval(tp, a->now_us)))) {
+		tcp_respond_rst(tp, seg->ack);
 		drop(a);
 		return;
 	}
@@ -505,6 +515,17 @@ static void advance_una(struct arrival *a, struct tcp_ack *ack)
 	}
 }
 
+/* For TCP_INFO: what has arrived, in segments. */
+static void count_delivered(struct tcpcb *tp, uint32_t octets)
+{
+	uint32_t mss = tcp_eff_mss(tp);
+
+	if (octets > mss)
+		tp->n_delivered += (octets + mss - 1) / mss;
+	else if (octets)
+		tp->n_delivered++;
+}
+
 /* SND.UNA =< SEG.ACK =< SND.NXT: what it says of window, loss and progress. */
 static void process_ack(struct arrival *a)
 {
@@ -549,6 +570,7 @@ static void process_ack(struct arrival *a)
 	/* What was acknowledged is still in the owner's so_snd. */
 	v = *a->v;
 	v.snd_cc -= a->rx->acked;
+	count_delivered(tp, ack.delivered);
 	tcp_loss_detect(tp, &v, &ack);
 	if ((a->seg->flags & (TCP_TH_ECE | TH_SYN)) == TCP_TH_ECE)
 		tcp_loss_ecn(tp);

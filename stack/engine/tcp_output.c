@@ -259,6 +259,7 @@ static uint32_t fill_fastopen(struct tcpcb *tp, const struct tcp_view *v, bool i
 		tp->uflags |= TU_FO_ASKED;
 	if (out->len)
 		tp->uflags |= TU_SYN_DATA;
+	tp->syn_len = (uint16_t)out->len;
 	return out->len;
 }
 
@@ -530,7 +531,9 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	tp->snd_max = seq_max(tp->snd_max, tp->snd_nxt);
 	if (fin)
 		tp->flags |= TF_SENTFIN;
-	if (len && len < tcp_eff_mss(tp))
+	/* What the peer has refused in our SYN was cut there, not by the user. */
+	if (len && len < tcp_eff_mss(tp) &&
+	    (!(tp->uflags & TU_FO_REFUSED) || seq_gt(tp->snd_nxt, tp->iss + 1 + tp->syn_len)))
 		tp->snd_sml = tp->snd_nxt;
 
 	if (len && now_us - tp->heard_us < TCP_DELACK_US)

@@ -271,6 +271,8 @@ struct tcpcb {
 	uint32_t n_rexmt_total;		/* segments sent again */
 	uint32_t n_rto_total;		/* retransmission timeouts */
 	uint32_t n_undo_total;		/* recoveries that were in vain */
+	uint16_t syn_len;		/* octets of data in our SYN */
+	uint32_t n_delivered;		/* segments that have arrived, SYN and FIN too; as octets say */
 
 	/* Ranges */
 	uint8_t n_runs;			/* in run[] */

@@ -96,6 +96,22 @@ static void data_is_refused(void **state)
 	T_NOTHING(tp, 60);
 }
 
+/* The SYN had no room for more: its data is no short segment that Nagle waits for. */
+static void refused_data_is_not_short(void **state)
+{
+	struct tcpcb *tp = opening((struct t_opts){ USUAL }, FO(.room = 900), 900);
+
+	(void)state;
+	T_TX(tp, 0, .flags = TH_SYN, .len = 900);
+	T_RX(tp, 30, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 8192, .mss = 1000,
+	     .wscale = TCP_WS_NONE);
+	T_TX(tp, 30, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 900, .ack = 1);
+	t_send(tp, 100);
+	T_TX(tp, 31, .flags = TH_ACK | TH_PUSH, .seq = 901, .len = 100, .ack = 1);
+	t_send(tp, 100);
+	T_NOTHING(tp, 31);
+}
+
 /* A part of it was taken. */
 static void data_is_taken_in_part(void **state)
 {
@@ -150,6 +166,26 @@ static void plain_syn_after_a_timeout(void **state)
 		assert_int_equal(tcp_fastopen_fail(tp),
 				 taken ? TCP_FO_FAIL_NONE : TCP_FO_FAIL_SYN_LOST);
 	}
+}
+
+/* RFC 1191, 6.4: what is too big for a link is sent again at once, smaller. */
+static void plain_syn_when_too_big(void **state)
+{
+	struct tcpcb *tp = opening((struct t_opts){ USUAL }, FO(.room = 900), 900);
+
+	(void)state;
+	T_TX(tp, 0, .flags = TH_SYN, .len = 900);
+	/* It quotes another segment. */
+	assert_int_equal(tcp_icmp_too_big(tp, T_ISS - 1, 500, t_us(4)), TCP_ICMP_IGNORED);
+	T_NOTHING(tp, 4);
+	assert_int_equal(tcp_icmp_too_big(tp, T_ISS, 500, t_us(5)), TCP_ICMP_SOFT);
+	T_TX(tp, 5, .flags = TH_SYN);
+	T_NOTHING(tp, 5);
+	T_RX(tp, 9, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 8192, .mss = 1000,
+	     .wscale = TCP_WS_NONE);
+	T_TX(tp, 9, .flags = TH_ACK, .seq = 1, .len = 500, .ack = 1);
+	T_TX(tp, 9, .flags = TH_ACK | TH_PUSH, .seq = 501, .len = 400, .ack = 1);
+	T_NOTHING(tp, 9);
 }
 
 static void reset_of_a_syn_with_data(void **state)
@@ -227,8 +263,10 @@ static void data_of_a_syn_is_taken(void **state)
 	T_EVENTS(TCP_EV_SYN_ACKED);
 	assert_int_equal(tp->srtt_us, 20000);
 	T_NOTHING(tp, 20);
+	assert_int_equal(tp->n_delivered, 1);
 	T_RX(tp, 25, .flags = TH_ACK, .seq = 11, .ack = 1501, .wnd = 8192);
 	T_EVENTS(TCP_EV_ACKED);
+	assert_int_equal(tp->n_delivered, 3);
 	t_end(tp);
 }
 
@@ -388,9 +426,11 @@ int main(void)
 		cmocka_unit_test(data_goes_with_the_syn),
 		cmocka_unit_test(cookie_is_asked_for),
 		cmocka_unit_test(data_is_refused),
+		cmocka_unit_test(refused_data_is_not_short),
 		cmocka_unit_test(data_is_taken_in_part),
 		cmocka_unit_test(impossible_acks),
 		cmocka_unit_test(plain_syn_after_a_timeout),
+		cmocka_unit_test(plain_syn_when_too_big),
 		cmocka_unit_test(reset_of_a_syn_with_data),
 		cmocka_unit_test(text_and_fin_on_syn_ack),
 		cmocka_unit_test(simultaneous_open_with_data),

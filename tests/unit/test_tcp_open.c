@@ -35,6 +35,29 @@ static void active_open(void **state)
 	t_end(tp);
 }
 
+/* An echo of what we did not send in a SYN is no answer to it. */
+static void syn_ack_with_a_wrong_echo(void **state)
+{
+	static const uint32_t wrong[] = { 4999999, 5001501, 1 };
+	struct tcpcb *tp = t_init((struct t_opts){ USUAL, .ts = true });
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), 0);
+	T_TX(tp, 0, .flags = TH_SYN);
+	T_TX(tp, 1000, .flags = TH_SYN);
+	for (i = 0; i < 3; i++) {
+		T_RX(tp, 1500, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 1000, .has_ts = true,
+		     .tsval = 7, .tsecr = wrong[i], .wscale = TCP_WS_NONE);
+		T_TX(tp, 1500, .flags = TH_RST, .seq = 1);
+		T_STATE(tp, "SYN-SENT");
+	}
+	/* Of the first one */
+	T_RX(tp, 1500, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 1000, .has_ts = true,
+	     .tsval = 7, .tsecr = 5000000, .wscale = TCP_WS_NONE);
+	T_STATE(tp, "ESTABLISHED");
+}
+
 /* Figure 6, B's side */
 static void passive_open(void **state)
 {
@@ -374,6 +397,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(active_open),
+		cmocka_unit_test(syn_ack_with_a_wrong_echo),
 		cmocka_unit_test(passive_open),
 		cmocka_unit_test(passive_open_with_data_and_fin),
 		cmocka_unit_test(simultaneous_open),
