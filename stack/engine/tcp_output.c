@@ -529,6 +529,8 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	tcp_loss_sent(tp, tp->snd_nxt, tp->snd_nxt + len + fin, false, now_us);
 	tp->snd_nxt += len + fin;
 	tp->snd_max = seq_max(tp->snd_max, tp->snd_nxt);
+	if (tcp_pipe(tp) >= tp->snd_cwnd)
+		tp->cwnd_full_end = tp->snd_nxt;
 	if (fin)
 		tp->flags |= TF_SENTFIN;
 	/* What the peer has refused in our SYN was cut there, not by the user. */

@@ -48,9 +48,19 @@ static bool is_ambiguous(const struct tcpcb *tp, const struct tcp_ack *ack, uint
 	return !(tp->rec_flags & RF_MIN_RTT) || rtt_us < tp->min_rtt_us;
 }
 
-/* @run, or its octets up to @end, has arrived: 6.2, steps 1 to 3. */
+/* Octets from @start on arrived after all below @top. */
+static void reordered(struct tcpcb *tp, uint32_t start, uint32_t top)
+{
+	uint32_t smss = tcp_eff_mss(tp);
+	uint32_t n = (top - start + smss - 1) / smss;
+
+	tp->rec_flags |= RF_REORDERING;
+	tp->reordering = (uint8_t)min_u32(max_u32(tp->reordering, n), UINT8_MAX);
+}
+
+/* Octets [@start, @end) of @run have arrived: 6.2, steps 1 to 3. */
 void tcp_rack_arrived(struct tcpcb *tp, struct tcp_ack *ack, const struct tcp_run *run,
-		      uint32_t end)
+		      uint32_t start, uint32_t end)
 {
 	int32_t rtt = run_clock_diff(run->sent, run_clock(ack->now_us));
 	uint32_t rtt_us = min_u32((uint32_t)rtt, TCP_RTT_MAX_US);
@@ -65,7 +75,7 @@ void tcp_rack_arrived(struct tcpcb *tp, struct tcp_ack *ack, const struct tcp_ru
 		if (seq_leq(end, tp->recover))
 			ack->orig = true;
 		if (seq_lt(end, ack->top))
-			tp->rec_flags |= RF_REORDERING;
+			reordered(tp, start, ack->top);
 		if (!ack->has_rtt || rtt_us < ack->rtt_us)
 			ack->rtt_us = rtt_us;
 		ack->has_rtt = true;

@@ -227,7 +227,7 @@ bool tcp_sb_acked(struct tcpcb *tp, struct tcp_ack *ack)
 		end = seq_min(tp->run[n].end, tp->snd_una);
 		if (!(tp->run[n].mark & RUN_SACKED)) {
 			ack->delivered += end - start;
-			tcp_rack_arrived(tp, ack, &tp->run[n], end);
+			tcp_rack_arrived(tp, ack, &tp->run[n], start, end);
 		}
 		start = end;
 		if (end == tp->run[n].end)
@@ -254,7 +254,7 @@ static void sack_block(struct tcpcb *tp, struct tcp_ack *ack, uint32_t start, ui
 			continue;
 		ack->sacked += run_len(tp, i);
 		ack->delivered += run_len(tp, i);
-		tcp_rack_arrived(tp, ack, r, r->end);
+		tcp_rack_arrived(tp, ack, r, r->end - run_len(tp, i), r->end);
 		r->mark = (r->mark & RUN_AGAIN) | RUN_SACKED;
 	}
 	coalesce(tp);

@@ -186,7 +186,7 @@ bool tcp_loss_rescue(struct tcpcb *tp, uint32_t *start, uint32_t *end);
 /* --- tcp_rack.c --------------------------------------------------------------- */
 
 void tcp_rack_arrived(struct tcpcb *tp, struct tcp_ack *ack, const struct tcp_run *run,
-		      uint32_t end);
+		      uint32_t start, uint32_t end);
 bool tcp_rack_is_dupthresh(const struct tcpcb *tp, const struct tcp_view *v);
 uint32_t tcp_rack_detect(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			 uint32_t *wait_us);

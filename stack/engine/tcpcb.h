@@ -186,7 +186,7 @@ struct tcpcb {
 	uint32_t snd_cwnd;		/* cwnd, octets */
 	uint32_t snd_ssthresh;		/* ssthresh, octets */
 	uint32_t cwnd_acked;		/* octets acknowledged towards the next increase */
-	uint32_t cwnd_full_end;		/* SND.NXT when cwnd last kept data back */
+	uint32_t cwnd_full_end;		/* SND.NXT when cwnd was last full, or kept data back */
 	union {
 		struct {		/* CUBIC, RFC 9438: after the first slow start */
 			uint32_t cubic_w_max;		/* W_max, octets; 0: none */
@@ -239,6 +239,7 @@ struct tcpcb {
 	uint8_t reo_mult;		/* RACK.reo_wnd_mult, less one */
 	uint8_t reo_persist;		/* RACK.reo_wnd_persist: recoveries left */
 	uint8_t frto;			/* enum tcp_frto */
+	uint8_t reordering;		/* segments: the furthest seen, if RF_REORDERING; for TCP_INFO */
 	uint16_t dupacks;		/* duplicate ACKs in a row */
 	uint8_t n_rto;			/* RTOs, or window probes, in a row: the back-off */
 	uint8_t n_unanswered;		/* ... since anything came back: the limit */

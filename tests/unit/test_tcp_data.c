@@ -94,6 +94,29 @@ static void trains_of_two(void **state)
 	assert_string_equal(pushes(tp, ms + 21), ".P.");
 }
 
+/* cwnd was used if it was full, also if nothing was kept back: all that was in
+ * flight then lets it grow. */
+static void full_cwnd_grows(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 40000);
+	uint32_t i;
+
+	(void)state;
+	t_send(tp, 10000);
+	pushes(tp, 0);
+	for (i = 1; i <= 5; i++) {
+		T_RX(tp, i, .flags = TH_ACK, .seq = 1, .ack = 2000 * i + 1, .wnd = 40000);
+		assert_int_equal(tp->snd_cwnd, 10000 + 2000 * i);
+	}
+	/* Half of it is enough while it is in flight, but not once it is not. */
+	t_send(tp, 12000);
+	pushes(tp, 6);
+	T_RX(tp, 7, .flags = TH_ACK, .seq = 1, .ack = 14001, .wnd = 40000);
+	assert_int_equal(tp->snd_cwnd, 24000);
+	T_RX(tp, 8, .flags = TH_ACK, .seq = 1, .ack = 22001, .wnd = 40000);
+	assert_int_equal(tp->snd_cwnd, 24000);
+}
+
 /* A configuration that wants more; half of cwnd is the bound. */
 static void trains_of_half_cwnd(void **state)
 {
@@ -939,6 +962,7 @@ int main(void)
 		cmocka_unit_test(window_ends_a_train),
 		cmocka_unit_test(trains_of_two),
 		cmocka_unit_test(trains_of_half_cwnd),
+		cmocka_unit_test(full_cwnd_grows),
 		cmocka_unit_test(trains_sent_again),
 		cmocka_unit_test(nagle),
 		cmocka_unit_test(nodelay),

@@ -903,6 +903,30 @@ static void rescue(void **state)
 	T_TX(tp, 101, .flags = TH_ACK, .seq = 4001, .len = 1000, .ack = 1);
 }
 
+/* How far segments have been overtaken, in segments: what TCP_INFO tells. */
+static void reordering_is_measured(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 6000);
+	tx_burst(tp, 0, 1, 6001);
+	rx_dup(tp, 10, 1, 5001, 6001);
+	assert_false(tp->rec_flags & RF_REORDERING);
+	/* [2001, 3001) comes after [5001, 6001): by four segments. */
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 8192, .n_sack = 2,
+	     .sack = { { 2001, 3001 }, { 5001, 6001 } });
+	assert_true(tp->rec_flags & RF_REORDERING);
+	assert_int_equal(tp->reordering, 4);
+	/* The furthest stays. */
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 8192, .n_sack = 2,
+	     .sack = { { 4001, 6001 }, { 2001, 3001 } });
+	assert_int_equal(tp->reordering, 4);
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 6001, .wnd = 8192);
+	assert_int_equal(tp->reordering, 6);
+	T_NOTHING(tp, 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -939,6 +963,7 @@ int main(void)
 		cmocka_unit_test(loss_after_much),
 		cmocka_unit_test(stray_duplicate),
 		cmocka_unit_test(recover_fs),
+		cmocka_unit_test(reordering_is_measured),
 		cmocka_unit_test(rescue),
 	};
 
