@@ -81,7 +81,7 @@ struct js_so {
 	uint32_t rexmt_high;		/* sequence number up to which octets were sent more than once */
 	uint32_t flags;			/* JS_SOF_* */
 	int32_t error;			/* so_error: errno, 0 none */
-	uint32_t rcvlowat;		/* octets, 0 is 1 */
+	uint32_t data_ms;		/* when data came last, or ESTABLISHED was entered; 0 never */
 	uint32_t rexmt_segs;		/* segments sent again */
 	uint64_t snd_bytes, rcv_bytes;	/* octets moved through send() and recv() */
 	uint64_t snd_copied, rcv_copied; /* octets copied for that, also to compact */

@@ -183,10 +183,11 @@ static int congestion_set(struct usock *u, const void *val, socklen_t len)
 
 static int flag_set(struct usock *u, uint32_t bit, bool on)
 {
-	/* What does not change sends nothing, but NODELAY flushes a cork. */
-	if (usock_opt_bit(u, bit, on) == on && !(bit == JS_SO_NODELAY && on))
-		return 0;
-	return changed(u);
+	bool was = usock_opt_bit(u, bit, on);
+
+	if (bit == JS_SO_NODELAY && on)
+		return usock_is_listener(u) ? 0 : so_push(u->stk, u->sock, u->gen);
+	return was == on ? 0 : changed(u);
 }
 
 static int quickack_set(struct usock *u, int v)

@@ -546,6 +546,10 @@ void so_user_opts(const struct js_sock *so, struct tcp_user_opts *o)
 		o->keep_idle_us = seconds_us(so_topt(so, JS_TOPT_KEEPIDLE), KEEP_IDLE_S);
 }
 
+/* What opts_change() does, beside TCP_QUICKACK of 0 and 1. */
+#define OPTS_ALL	-1	/* what has changed */
+#define OPTS_PUSH	-2	/* that, and TCP_NODELAY again: what is held back goes */
+
 static int opts_locked(struct stk *stk, uint32_t sock, uint32_t gen, int quickack)
 {
 	uint32_t mark = poolc_tail(&stk->q);
@@ -559,6 +563,8 @@ static int opts_locked(struct stk *stk, uint32_t sock, uint32_t gen, int quickac
 	if (quickack < 0) {
 		so_user_opts(t.so, &o);
 		tcp_user_opts(&t.tcb, &o, now);
+		if (quickack == OPTS_PUSH)
+			tcp_user_nodelay(&t.tcb, o.nodelay);
 	} else {
 		tcp_user_quickack(&t.tcb, quickack);
 	}
@@ -567,7 +573,7 @@ static int opts_locked(struct stk *stk, uint32_t sock, uint32_t gen, int quickac
 	return so_finish(stk, sock, &t, mark, 1u << JS_WAIT_TX);
 }
 
-/* @quickack: 0 or 1; -1: the other options. */
+/* @quickack: 0 or 1; OPTS_*: the other options. */
 static int opts_change(struct stk *stk, uint32_t sock, uint32_t gen, int quickack)
 {
 	int err = -ESTALE;
@@ -584,7 +590,12 @@ static int opts_change(struct stk *stk, uint32_t sock, uint32_t gen, int quickac
 
 int so_opts_changed(struct stk *stk, uint32_t sock, uint32_t gen)
 {
-	return opts_change(stk, sock, gen, -1);
+	return opts_change(stk, sock, gen, OPTS_ALL);
+}
+
+int so_push(struct stk *stk, uint32_t sock, uint32_t gen)
+{
+	return opts_change(stk, sock, gen, OPTS_PUSH);
 }
 
 int so_quickack(struct stk *stk, uint32_t sock, uint32_t gen, bool on)

@@ -296,6 +296,8 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 	t->s.ev_seq = p->ev.seq;
 	t->s.segs_in++;
 	t->s.data_segs_in += !!p->seg.len;
+	if (p->seg.len || rx.events & TCP_EV_CONNECTED)
+		t->s.data_ms = MAX((uint32_t)(now / 1000), 1u);
 	if (rx.acked)
 		so_snd_drop(stk, t, rx.acked, una);
 	if (rx.data_len) {

@@ -166,10 +166,11 @@ static void fill_base(struct tcp_info *ti, const struct so_txn *t, uint64_t now)
 	ti->tcpi_unacked = tp->state == TCPS_LISTEN ? 0 :
 			   to_segments(tp->snd_nxt - tp->snd_una, mss);
 	ti->tcpi_sacked = to_segments(tp->sacked_out, mss);
-	ti->tcpi_lost = to_segments(tp->lost_out, mss);
+	/* Linux counts on what was lost and is on its way again. */
+	ti->tcpi_lost = to_segments(tp->lost_out + (tp->ca_state ? again : 0), mss);
 	ti->tcpi_retrans = to_segments(again, mss);
 	ti->tcpi_last_data_sent = ms_since(tp->sent_us, now);
-	ti->tcpi_last_data_recv = ms_since(tp->heard_us, now);
+	ti->tcpi_last_data_recv = t->s.data_ms ? (uint32_t)(now / 1000) - t->s.data_ms : 0;
 	ti->tcpi_last_ack_recv = ms_since(tp->heard_us, now);
 	ti->tcpi_rtt = tp->srtt_us;
 	ti->tcpi_rttvar = tp->rttvar_us;
@@ -178,7 +179,7 @@ static void fill_base(struct tcp_info *ti, const struct so_txn *t, uint64_t now)
 	ti->tcpi_snd_ssthresh = tp->snd_ssthresh >= TCP_SSTHRESH_INF ? 0x7fffffff :
 				tp->snd_ssthresh / mss;
 	ti->tcpi_advmss = tp->rcv_mss;
-	ti->tcpi_reordering = 3;
+	ti->tcpi_reordering = MAX(3u, tp->reordering);
 	ti->tcpi_rcv_space = t->s.rcv_hiwat;
 	ti->tcpi_total_retrans = tp->n_rexmt_total;
 }

@@ -220,6 +220,10 @@ int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_tcp_info
  * them, and what was held back may go.  0; -EBADF, -ENETDOWN. */
 int so_opts_changed(struct stk *stk, uint32_t sock, uint32_t gen);
 
+/* TCP_NODELAY is set: likewise; and whether or not it was, what Nagle's
+ * algorithm, a cork or MSG_MORE holds back goes. */
+int so_push(struct stk *stk, uint32_t sock, uint32_t gen);
+
 /* TCP_QUICKACK: an ACK that waits may go. */
 int so_quickack(struct stk *stk, uint32_t sock, uint32_t gen, bool on);
 

@@ -471,6 +471,30 @@ static void options(void)
 	close(fd);
 }
 
+/* Of TCP_INFO, what is the same with any TCP. */
+static void information(void)
+{
+	int fd = t_connect("echo");
+	struct tcp_info ti;
+	socklen_t len = sizeof(ti);
+	uint32_t quiet;
+	char buf[100];
+
+	CHECK(send(fd, buf, sizeof(buf), 0) == sizeof(buf));
+	t_recv_all(fd, buf, sizeof(buf));
+	t_sleep_ms(50);
+	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == 0);
+	CHECK(ti.tcpi_unacked == 0 && ti.tcpi_sacked == 0 && ti.tcpi_lost == 0 &&
+	      ti.tcpi_retrans == 0 && ti.tcpi_reordering >= 3);
+	quiet = ti.tcpi_last_data_recv;
+	CHECK(quiet >= 40 && ti.tcpi_last_data_sent >= 40);
+	CHECK(send(fd, buf, 1, 0) == 1);
+	t_recv_all(fd, buf, 1);
+	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == 0);
+	CHECK(ti.tcpi_last_data_recv < 30000);
+	close(fd);
+}
+
 static void queues(void)
 {
 	int fd = t_connect("echo"), n = -1;
@@ -974,6 +998,7 @@ static const struct t_case cases[] = {
 	{ "names", names },
 	{ "bound", bound },
 	{ "options", options },
+	{ "information", information },
 	{ "queues", queues },
 	{ "urgent", urgent },
 	{ "urgent_inline", urgent_inline },
