@@ -22,7 +22,8 @@
 #include "common/util.h"
 #include "stack/api/api.h"
 
-#define BUF_MIN		4608		/* octets: SOCK_MIN_SNDBUF, about */
+#define RCVBUF_MIN	4608		/* octets */
+#define SNDBUF_MIN	2304		/* octets: half of Linux's SOCK_MIN_SNDBUF */
 #define US_MAX		(UINT64_MAX / 4)
 
 /* --- what was set ------------------------------------------------------------------- */
@@ -137,10 +138,12 @@ static int linger_set(struct usock *u, const void *val, socklen_t len)
 
 static int buf_set(struct usock *u, uint16_t type, int octets)
 {
+	uint32_t least = type == CM_SET_TX_BUFS ? SNDBUF_MIN : RCVBUF_MIN;
 	struct cm_msg m = usock_msg(u, type);
 
 	/* sock_setsockopt() is silent about both bounds. */
-	m.n = octets < 0 || (uint32_t)octets > JS_BUF_MAX ? JS_BUF_MAX : MAX((uint32_t)octets, (uint32_t)BUF_MIN);
+	m.n = octets < 0 || (uint32_t)octets > JS_BUF_MAX ? JS_BUF_MAX :
+	      MAX((uint32_t)octets, least);
 	return link_simple(&m);
 }
 

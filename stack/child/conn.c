@@ -1094,7 +1094,11 @@ int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx)
 	struct so_txn t;
 	int err;
 
-	octets = MIN(MAX(octets, (uint32_t)JS_BUF_SIZE), so_buf_max(&c->stk));
+	/* so_snd takes up to twice SO_SNDBUF: so_snd_room(). */
+	if (tx)
+		octets = MIN(octets, so_buf_max(&c->stk) / 2);
+	else
+		octets = MIN(MAX(octets, (uint32_t)JS_BUF_SIZE), so_buf_max(&c->stk));
 	s->fixed |= tx ? JS_SOF_SNDBUF : JS_SOF_RCVBUF;
 	if (tx)
 		s->snd_buf = octets;

@@ -202,9 +202,10 @@ static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 {
 	struct so_txn t;
 	struct tcp_view v;
-	uint32_t mark, room, lowat;
+	ssize_t n, done = 0;
 	uint64_t now;
-	ssize_t n;
+	uint32_t mark;
+	bool again;
 	int err = so_txn_begin(stk, sock, gen, &t);
 
 	if (!err)
@@ -219,25 +220,35 @@ static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 		return err;
 	if (!c->left)
 		return 0;
-	room = t.s.snd_hiwat > t.s.snd_cc ? t.s.snd_hiwat - t.s.snd_cc : 0;
-	lowat = so_topt(t.so, JS_TOPT_NOTSENT_LOWAT);
-	if (!room || (lowat && so_unsent(&t) >= lowat))
-		return -EAGAIN;
-	n = append(stk, &t, c, room);
-	if (n <= 0)
-		return n ? n : -EAGAIN;
 	mark = poolc_tail(&stk->q);
 	now = now_us();
-	so_view(&t, &v);
-	tcp_user_send(&t.tcb, &v, now);
-	/* What did not fit follows at once: only the last octet is urgent. */
-	if (flags & MSG_OOB && !c->left)
-		tcp_user_urgent(&t.tcb, &v);
-	if (flags & MSG_MORE)
-		tcp_user_more(&t.tcb);
-	so_output(stk, sock, &t, now);
+	do {
+		uint32_t room = so_snd_room(&t);
+
+		n = room ? append(stk, &t, c, room) : -EAGAIN;
+		if (n <= 0)
+			break;
+		done += n;
+		again = c->left && so_sends_in_packets(&t);
+		so_view(&t, &v);
+		tcp_user_send(&t.tcb, &v, now);
+		/* What did not fit follows at once: only the last octet is urgent. */
+		if (flags & MSG_OOB && !c->left)
+			tcp_user_urgent(&t.tcb, &v);
+		if (flags & MSG_MORE || again)
+			tcp_user_more(&t.tcb);
+		so_output(stk, sock, &t, now);
+	} while (again);
+	if (!done)
+		return n ? n : -EAGAIN;
+	/* Another packet was to follow: there was no room for it. */
+	if (n <= 0 && !(flags & MSG_MORE)) {
+		so_view(&t, &v);
+		tcp_user_send(&t.tcb, &v, now);
+		so_output(stk, sock, &t, now);
+	}
 	err = so_finish(stk, sock, &t, mark, 0);
-	return err ? err : n;
+	return err ? err : done;
 }
 
 ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,

@@ -51,13 +51,67 @@ uint32_t so_unsent(const struct so_txn *t)
 	return t->s.snd_cc > out ? t->s.snd_cc - out : 0;
 }
 
+/*
+ * DOC: how much so_snd takes
+ *
+ * Up to snd_hiwat octets, as long as nobody has said how much.  Who sets SO_SNDBUF or
+ * TCP_NOTSENT_LOWAT counts on Linux's ways: twice SO_SNDBUF is charged with what
+ * a packet costs beside its octets; a packet that was begun is filled, and
+ * another is begun while the limits are not reached.  So a write ends at the
+ * same octet as with Linux.  Such packets are of 64 KiB, but half of the peer's
+ * largest window at most, in full segments.
+ */
+#define PACKET_MAX	65536u	/* octets: what TSO takes */
+#define PACKET_COST	1280u	/* octets: struct sk_buff and the room for headers */
+
+static uint32_t packet_size(const struct so_txn *t)
+{
+	uint32_t smss = MAX(tcp_eff_mss(&t->tcb), 1u);
+	uint32_t n = MIN(PACKET_MAX, t->tcb.max_sndwnd / 2);
+
+	return MAX(n - n % smss, smss);
+}
+
+static uint32_t snd_limit(const struct so_txn *t)
+{
+	return t->s.flags & JS_SOF_SNDBUF ?
+		MIN(2 * t->s.snd_hiwat, (uint32_t)(JS_SND_ENTRIES * JS_BUF_SIZE)) : t->s.snd_hiwat;
+}
+
+static uint32_t snd_charge(const struct so_txn *t)
+{
+	uint32_t size;
+
+	if (!(t->s.flags & JS_SOF_SNDBUF))
+		return t->s.snd_cc;
+	size = packet_size(t);
+	return t->s.snd_cc + (t->s.snd_cc + size - 1) / size * PACKET_COST;
+}
+
+bool so_sends_in_packets(const struct so_txn *t)
+{
+	return t->s.flags & JS_SOF_SNDBUF || so_topt(t->so, JS_TOPT_NOTSENT_LOWAT);
+}
+
+uint32_t so_snd_room(const struct so_txn *t)
+{
+	uint32_t lowat = so_topt(t->so, JS_TOPT_NOTSENT_LOWAT), size, part;
+
+	if (!so_sends_in_packets(t))
+		return t->s.snd_hiwat > t->s.snd_cc ? t->s.snd_hiwat - t->s.snd_cc : 0;
+	size = packet_size(t);
+	part = so_unsent(t) % size;
+	if (!part && (snd_charge(t) >= snd_limit(t) || (lowat && so_unsent(t) >= lowat)))
+		return 0;
+	return size - part;
+}
+
 bool so_is_writable(const struct so_txn *t)
 {
-	uint32_t lowat = so_topt(t->so, JS_TOPT_NOTSENT_LOWAT);
+	uint32_t lowat = so_topt(t->so, JS_TOPT_NOTSENT_LOWAT), limit = snd_limit(t);
 
 	/* Writers are woken when a third of the buffer is free, not for each ACK. */
-	return t->s.snd_cc <= t->s.snd_hiwat - t->s.snd_hiwat / 3 &&
-	       (!lowat || so_unsent(t) < lowat);
+	return snd_charge(t) <= limit - limit / 3 && (!lowat || so_unsent(t) < lowat);
 }
 
 /* Piece @i (free-running) of so_snd as it is now. */

@@ -320,6 +320,13 @@ void so_user_opts(const struct js_sock *so, struct tcp_user_opts *o);
 /* Octets of so_snd that were never sent. */
 uint32_t so_unsent(const struct so_txn *t);
 
+/* Is so_snd filled packet by packet, as Linux's? */
+bool so_sends_in_packets(const struct so_txn *t);
+
+/* Octets that may be appended to so_snd now; if it is filled packet by packet, what
+ * may be sent is to be sent before asking again. */
+uint32_t so_snd_room(const struct so_txn *t);
+
 /* Is POLLOUT true, as far as so_snd and TCP_NOTSENT_LOWAT say? */
 bool so_is_writable(const struct so_txn *t);
 
