@@ -386,7 +386,9 @@ bool poolc_events_broken(const struct poolc *pc)
 	 * written before */
 	uint32_t prod = atomic_load_explicit(&pc->hdr->eq_prod, memory_order_acquire);
 
-	if (prod == cons ||
+	/* An event may be consumed before jetringd has moved eq_prod over it:
+	 * it writes the slot first. */
+	if (prod == cons || prod + 1 == cons ||
 	    atomic_load_explicit(&pc->eq[cons & (pc->n_events - 1)].idx,
 				 memory_order_acquire) == cons + 1)
 		return false;

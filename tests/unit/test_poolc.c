@@ -183,6 +183,36 @@ static void garbage_in_memory_is_harmless(void **state)
 }
 
 /* Nobody answers: bounded, and with an error that says so. */
+/* What jetringd writes in its order, seen between any two of its stores, is no
+ * broken queue; what it never writes is. */
+static void a_queue_half_written_is_not_broken(void **state)
+{
+	struct js_port_hdr *h;
+	struct js_event ev;
+	struct poolc pc;
+	int fd = make_memory(&h, SEALS);
+
+	(void)state;
+	assert_int_equal(poolc_attach(&pc, fd, -1, -1), 0);
+	assert_false(poolc_events_broken(&pc));
+	/* The slot, then eq_prod: a consumer may be in between. */
+	pc.eq[0].type = JS_EV_SPACE;
+	atomic_store(&pc.eq[0].idx, 1);
+	assert_int_equal(poolc_event_peek(&pc, &ev), 1);
+	assert_true(poolc_event_done(&pc, &ev));
+	assert_false(poolc_events_broken(&pc));
+	atomic_store(&h->eq_prod, 1);
+	assert_false(poolc_events_broken(&pc));
+	/* Somebody has moved eq_cons, or written into a slot. */
+	atomic_store(&h->eq_cons, 100);
+	assert_true(poolc_events_broken(&pc));
+	atomic_store(&h->eq_cons, 1);
+	atomic_store(&h->eq_prod, 2);
+	assert_true(poolc_events_broken(&pc));
+	poolc_close(&pc);
+	munmap(h, sizeof(*h));
+}
+
 static void waiting_for_a_dead_driver_ends(void **state)
 {
 	struct js_port_hdr *h;
@@ -425,6 +455,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_header_that_cannot_be_is_refused),
 		cmocka_unit_test(garbage_in_memory_is_harmless),
+		cmocka_unit_test(a_queue_half_written_is_not_broken),
 		cmocka_unit_test(waiting_for_a_dead_driver_ends),
 		CASE(the_cache_gets_buffers_without_waiting),
 		CASE(the_cache_at_its_pools_limit),
