@@ -417,7 +417,10 @@ void ctl_proc_ready(struct child *c, int i, uint32_t events)
 			break;
 		on_request(c, i, &m, n_fds ? fd : -1, &cred);
 	}
-	if (ret == 0 || (ret < 0 && ret != -EAGAIN && ret != -EBADMSG) || events & (EPOLLHUP | EPOLLERR))
+	/* Not before all is read: a process that it forked may have said Attach
+	 * here.  We are called again if there is more. */
+	if (ret == 0 || (ret < 0 && ret != -EAGAIN && ret != -EBADMSG) ||
+	    (ret == -EAGAIN && events & (EPOLLHUP | EPOLLERR)))
 		reclaim_proc(c, i);
 }
 

@@ -217,15 +217,18 @@ static int receive(int fd, struct cm_msg *m, struct extras *x, int flags, struct
 		.msg_iov = &iov, .msg_iovlen = 1,
 		.msg_control = control.buf, .msg_controllen = sizeof(control.buf),
 	};
+	bool told = false;
 	ssize_t n;
 
 	if (from) {
 		mh.msg_name = &from->addr;
 		mh.msg_namelen = sizeof(from->addr);
 	}
+	/* Who closed it had not read all that we sent: the kernel says so once,
+	 * before it gives what he sent. */
 	do
 		n = recvmsg(fd, &mh, flags | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !told && (told = true))));
 	if (n < 0)
 		return -errno;
 	extras_take(x, &mh);

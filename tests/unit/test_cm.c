@@ -162,6 +162,21 @@ static void tells_empty_full_and_end(void **state)
 	sv[0] = dup(sv[1]);
 }
 
+/* What was sent before the end is received, also if the other had not read all. */
+static void unread_at_the_other_end(void **state)
+{
+	const struct cm_msg m = { .type = CM_ATTACH };
+	struct cm_msg got;
+
+	(void)state;
+	assert_int_equal(cm_send(sv[1], &m, NULL, 0), 0);
+	assert_int_equal(cm_send(sv[0], &m, NULL, 0), 0);
+	close(sv[0]);
+	assert_int_equal(cm_recv(sv[1], &got, NULL, 0, NULL, NULL, 0), 1);
+	assert_int_equal(cm_recv(sv[1], &got, NULL, 0, NULL, NULL, 0), 0);
+	sv[0] = dup(sv[1]);
+}
+
 static void limits_arguments(void **state)
 {
 	const struct cm_msg m = { .type = CM_PING };
@@ -250,7 +265,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(carries_message_fds_and_sender), T(surplus_fds_are_closed),
-		T(refuses_malformed), T(malformed_leaves_no_fd), T(tells_empty_full_and_end),
+		T(refuses_malformed), T(malformed_leaves_no_fd), T(tells_empty_full_and_end), T(unread_at_the_other_end),
 		T(limits_arguments), T(every_type_has_a_name),
 		T(addr_there_and_back), T(addr_wildcards), T(addr_refuses),
 	};
