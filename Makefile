@@ -208,7 +208,9 @@ coverage:				## lines and branches of the engine that the tests reach; fails bel
 	$(Q)$(MAKE) -j$$(nproc) O='$(O)/cov' CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage covered
 	$(Q)tests/lib/coverage '$(abspath $(O))/cov'
 
-covered: $(filter %/test_tcp% %/test_ip_hdr %/test_timewait,$(unit)) $(O)/bin/tcp-sim $(fuzz)
+# (One % only counts in a pattern.)
+covered: $(filter $(addprefix $(O)/tests/unit/,test_tcp% test_ip_hdr test_icmp_hdr test_timewait),$(unit)) \
+	 $(O)/bin/tcp-sim $(fuzz)
 
 # --- install ---------------------------------------------------------------
 

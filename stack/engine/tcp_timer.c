@@ -138,6 +138,10 @@ static void keep_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 	tp->t_keep_us = TCP_NEVER;
 	if (!tcps_synchronized(tp->state) || tp->state == TCPS_TIME_WAIT || !tp->keep_idle_ms)
 		return;
+	/* Nothing since the handshake: the silence began with it, or when
+	 * keep-alive was asked for. */
+	if (!tp->heard_us && now_us > idle_us)
+		tp->heard_us = now_us - idle_us;
 	/* Outstanding data has a timer of its own. */
 	if (tcp_is_outstanding(tp)) {
 		tp->t_keep_us = now_us + idle_us;

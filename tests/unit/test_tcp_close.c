@@ -343,6 +343,77 @@ static void no_ack_storm(void **state)
 	T_TX(tp, 501, .flags = TH_ACK, .seq = 1, .ack = 1);
 }
 
+/* With TCP_USER_TIMEOUT that long a silence ends it, not a number of probes; and
+ * while data is outstanding there are none, its own timer runs. */
+static void keep_alive_and_user_timeout(void **state)
+{
+	struct tcp_user_opts o = {
+		.keep_idle_us = 1000000, .keep_intvl_us = 1000000, .keep_count = 1,
+		.user_timeout_ms = 2500,
+	};
+	struct tcpcb *tp = t_established(OPTS);
+	struct tcp_seg seg;
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	T_TX(tp, 1000, .flags = TH_ACK, .seq = 0, .ack = 1);
+	T_TX(tp, 2000, .flags = TH_ACK, .seq = 0, .ack = 1);
+	T_NOTHING(tp, 2999);
+	T_EVENTS(0);
+	t_at(tp, 3000);
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+
+	tp = t_established(OPTS);
+	o.keep_count = 9;
+	o.user_timeout_ms = 0;
+	t_send(tp, 10);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	tcp_user_opts(tp, &o, t_us(0));
+	for (uint64_t ms = 10; ms <= 3000; ms += 10)
+		while (tcp_output(tp, &t.v, t_at(tp, ms), &seg) > 0)
+			assert_int_equal(seg.len, 10);
+	T_EVENTS(0);
+	/* It is acknowledged: silence counts from here. */
+	T_RX(tp, 3005, .flags = TH_ACK, .seq = 1, .ack = 11, WND);
+	T_NOTHING(tp, 4004);
+	T_TX(tp, 4010, .flags = TH_ACK, .seq = 10, .ack = 1);
+}
+
+/* Patience that gets shorter counts for what is outstanding already. */
+static void user_timeout_shortened(void **state)
+{
+	struct tcp_user_opts o = { .user_timeout_ms = 150 };
+	struct tcpcb *tp = t_established(OPTS);
+
+	(void)state;
+	t_send(tp, 10);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	tcp_user_opts(tp, &o, t_us(100));
+	T_NOTHING(tp, 149);
+	T_EVENTS(0);
+	t_at(tp, 150);
+	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+}
+
+/* The record of TIME-WAIT answers as the block did. */
+static void time_wait_record(void **state)
+{
+	struct tcp_seg fin = { .flags = TH_FIN | TH_ACK, .seq = T_IRS + 1, .ack = T_ISS + 2,
+			       .wscale = TCP_WS_NONE };
+	struct tcpcb *tp = t_time_wait(OPTS);
+	struct tcp_seg out;
+	struct tcp_tw tw;
+
+	(void)state;
+	tcp_tw_init(&tw, tp);
+	assert_int_equal(tcp_tw_input(&tw, &fin, t_us(1), &out), TCP_TW_FIN);
+	assert_int_equal(out.flags, TH_ACK);
+	assert_int_equal(out.seq, tp->snd_nxt);
+	assert_int_equal(out.ack, tp->rcv_nxt);
+	assert_int_equal(out.wnd, tp->rcv_wnd >> tp->rcv_scale);
+	assert_false(out.has_ts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +434,9 @@ int main(void)
 		cmocka_unit_test(paws_expires),
 		cmocka_unit_test(timestamps_missing),
 		cmocka_unit_test(keep_alive),
+		cmocka_unit_test(keep_alive_and_user_timeout),
+		cmocka_unit_test(user_timeout_shortened),
+		cmocka_unit_test(time_wait_record),
 		cmocka_unit_test(no_ack_storm),
 	};
 
