@@ -82,10 +82,11 @@ struct js_flow {
 };
 
 #define JS_STREAM_ANY		0xffffu	/* a private stream, first free */
+#define JS_STREAM_SHARED	0xfffeu	/* a private stream that pools of this port may announce (inject): frames go by flow rule first, to a pool of this port */
 #define JS_STREAM_NO		0u	/* none: the pool only transmits, or is bound later */
 
 struct js_pool_req {
-	uint16_t stream;		/* JS_STREAM_ANY, JS_STREAM_NO */
+	uint16_t stream;		/* JS_STREAM_ANY, JS_STREAM_SHARED, JS_STREAM_NO */
 	uint16_t txvci;			/* or JS_VCI_NONE: nothing can be sent yet */
 	uint16_t queues;		/* bit i: queue i may name this pool */
 	uint16_t inject;		/* RxVCI that SEND_INJECT announces if the pool has none of its own: one this port has bound (a shared stream), or 0 */

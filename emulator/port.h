@@ -50,6 +50,7 @@ struct pool {
 	struct port *port;
 	uint16_t id;			/* in the port, from 1 */
 	bool dead;
+	bool is_shared;			/* its streams are: flow rules first */
 	uint16_t queues;		/* bit i: queue i may name it */
 	js_vci_t txvci;			/* JS_VCI_NONE: cannot send */
 	js_vci_t inject;		/* announced if there is no rxvci[0]; or 0 */

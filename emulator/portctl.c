@@ -303,7 +303,8 @@ static int pool_create(struct port *p, const struct js_pool_req *req, int fd,
 	js_vci_t vci = JS_VCI_NONE;
 	int err;
 
-	if ((req->stream != JS_STREAM_NO && req->stream != JS_STREAM_ANY) || req->has_flow > 1)
+	if ((req->stream != JS_STREAM_NO && req->stream != JS_STREAM_ANY &&
+	     req->stream != JS_STREAM_SHARED) || req->has_flow > 1)
 		return -EINVAL;
 	err = req->has_flow ? check_flow(p, &req->flow, fd) : 0;
 	if (!err)
@@ -314,7 +315,8 @@ static int pool_create(struct port *p, const struct js_pool_req *req, int fd,
 		       JS_PS_QUEUES | JS_PS_INJECT | JS_PS_RX_RESERVE, req);
 	if (!err && req->has_flow)
 		err = rule_add(p->ps->s, &req->flow, pool);
-	if (!err && req->stream == JS_STREAM_ANY)
+	pool->is_shared = req->stream == JS_STREAM_SHARED;
+	if (!err && req->stream != JS_STREAM_NO)
 		err = pool_bind_any(pool, &vci);
 	if (err) {
 		pool_destroy(pool, false);

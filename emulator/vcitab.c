@@ -2,8 +2,8 @@
 /*
  * vcitab.c - which pool, or the kernel, gets a frame that arrives
  *
- * Flow rules first (exact 5-tuple, on streams IP and IP_DIVERT), then the VCI
- * (paper, 4.4.7 and 4.4.8).  Knows nothing of TCP: a rule is an octet string
+ * Flow rules first (exact 5-tuple, on streams IP and IP_DIVERT, and on a port's
+ * shared stream to its pools), then the VCI (paper, 4.4.7 and 4.4.8).  Knows nothing of TCP: a rule is an octet string
  * that others built; the one protocol number here is what DESIGN 7 says about
  * a parked IP_DIVERT.  Runs in jetringd.
  *
@@ -399,6 +399,20 @@ const char *vcitab_divert_holder(const struct station *s)
 	return b->target == RX_POOL ? "pool" : "kernel";
 }
 
+/* Flow rules come before @b, which is stream @stream. */
+static bool has_rules(const struct vci_binding *b, unsigned int stream)
+{
+	return stream == JS_STREAM_IP || stream == JS_STREAM_IP_DIVERT ||
+	       (b->target == RX_POOL && b->pool->is_shared);
+}
+
+/* The rule's pool may have what came on @b: on a shared stream only those of
+ * the port whose it is. */
+static bool rule_holds(const struct vci_binding *b, unsigned int stream, const struct pool *pool)
+{
+	return pool && (stream < JS_STREAM_FIRST || pool->port == b->pool->port);
+}
+
 /**
  * vcitab_lookup() - Where a frame that arrives goes
  * @f:		For this station: its Ring ID, or a multicast VCI
@@ -424,10 +438,10 @@ enum rx_target vcitab_lookup(struct station *s, const struct frame *f, struct po
 		return b->target;
 	}
 	b = &s->vci[stream];
-	if (t && (stream == JS_STREAM_IP || stream == JS_STREAM_IP_DIVERT) &&
-	    (t->n_rules || b->target == RX_PARKED) && flow_of(f, &flow, &proto)) {
+	if (t && has_rules(b, stream) && (t->n_rules || b->target == RX_PARKED) &&
+	    flow_of(f, &flow, &proto)) {
 		*pool = rule_find(s, &flow);
-		if (*pool) {
+		if (rule_holds(b, stream, *pool)) {
 			*by_rule = true;
 			return RX_POOL;
 		}

@@ -116,6 +116,8 @@ struct csock {
 	bool has_pool;
 	uint16_t pool;
 	js_vci_t rxvci, txvci;
+	bool is_shared;			/* rxvci is the stack's shared stream */
+	bool has_looked;		/* … still, for there was no other at ESTABLISHED */
 	uint16_t ring_id;		/* of the peer */
 	uint32_t parent;		/* listener, or JS_SOCK_NONE */
 	bool delivered;			/* accept() has it, or may have */
@@ -152,6 +154,7 @@ struct child {
 	struct child_args args;
 	struct stk stk;
 	uint32_t mtu;			/* octets of the largest SDU */
+	js_vci_t shared_vci;		/* RxVCI of connections without their own; or JS_VCI_NONE */
 	struct fo_settings fo;
 	struct tcp_config wishes;	/* for every connection; what a socket decides itself is not looked at */
 	int stack_fd, guard_fd;

@@ -32,6 +32,7 @@
 #define BURY_MAX_US	1000000		/* a pool waits so long for its last SEND to leave */
 #define ORPHAN_US	300000000	/* no descriptor, and nothing heard from the peer */
 #define EVICT_US	20000		/* a handshake may take so long, also when SYNs pour in */
+#define HALF_PRIVATE	16		/* of them with a stream of their own */
 #define HALF_MAX	(JS_N_SOCKS / 4)	/* half-open connections of all listeners */
 #define DEFER_MAX_S	3600		/* TCP_DEFER_ACCEPT, seconds */
 #define JUNK_READS	16		/* of what must not come over an anchor, at a time */
@@ -171,6 +172,37 @@ static uint32_t rx_limit(const struct csock *s)
 	return 2 * octets / JS_BUF_SIZE + RX_EXTRA;
 }
 
+/* Ask for the pool of @req, with the shared stream. */
+static int pool_on_shared(struct child *c, struct csock *s, struct js_pool_req *req, int proof)
+{
+	int err;
+
+	req->stream = JS_STREAM_NO;
+	req->inject = c->shared_vci;
+	err = poolc_pool_create_flow(&c->stk.pc, req, proof, &s->pool, NULL);
+	if (err)
+		return err;
+	s->rxvci = c->shared_vci;
+	s->is_shared = true;
+	return 0;
+}
+
+/*
+ * Streams are scarce (DESIGN 5).  Who is half open, and there are many, may never
+ * need one: the shared one will do until ESTABLISHED, and for good if there is
+ * none left.  A few have theirs at once, which saves a crossing.
+ */
+static int pool_with_stream(struct child *c, struct csock *s, struct js_pool_req *req, int proof)
+{
+	bool can_share = c->shared_vci != JS_VCI_NONE;
+	int err;
+
+	if (can_share && s->parent != JS_SOCK_NONE && c->n_half >= HALF_PRIVATE)
+		return pool_on_shared(c, s, req, proof);
+	err = poolc_pool_create_flow(&c->stk.pc, req, proof, &s->pool, &s->rxvci);
+	return err == -ENOSPC && can_share ? pool_on_shared(c, s, req, proof) : err;
+}
+
 /* Pool, private stream, template and flow rule: one crossing. */
 static int make_pool(struct child *c, struct csock *s)
 {
@@ -187,9 +219,8 @@ static int make_pool(struct child *c, struct csock *s)
 	req.flow.proto = IPPROTO_TCP;
 	make_template(s, &req.tmpl);
 	/* Its bind-point, or its listener's, shows that the port is ours. */
-	err = poolc_pool_create_flow(&c->stk.pc, &req,
-				     s->bp < 0 && s->parent != JS_SOCK_NONE ?
-				     c->socks[s->parent].bp : s->bp, &s->pool, &s->rxvci);
+	err = pool_with_stream(c, s, &req, s->bp < 0 && s->parent != JS_SOCK_NONE ?
+			       c->socks[s->parent].bp : s->bp);
 	if (err)
 		return err;
 	if (s->pool >= JS_N_POOLS) {
@@ -580,6 +611,27 @@ void conn_hand_over(struct child *c)
 	child_unlock(c);
 }
 
+/* ESTABLISHED on the shared stream: take one of its own, if there is one, and
+ * announce it. */
+static void take_stream(struct child *c, uint32_t idx, struct so_txn *t)
+{
+	struct csock *s = &c->socks[idx];
+	js_vci_t vci = JS_STREAM_ANY;
+
+	s->has_looked = true;
+	if (poolc_vci_bind(&c->stk.pc, s->pool, &vci))
+		return;
+	s->rxvci = vci;
+	s->is_shared = false;
+	c->stk.guard->sock[idx].rxvci = vci;
+	tell_forward(c, idx, true);
+	/* A kernel has no use for it. */
+	if (vci_stream(s->txvci) == JS_STREAM_IP)
+		return;
+	t->s.flags |= JS_SOF_ANNOUNCE;
+	so_finish(&c->stk, idx, t, poolc_tail(&c->stk.q), 0);
+}
+
 void conn_review(struct child *c, uint32_t idx)
 {
 	struct csock *s = &c->socks[idx];
@@ -596,6 +648,8 @@ void conn_review(struct child *c, uint32_t idx)
 	}
 	if (!(t.tcb.uflags & TU_SYN_OUT) || t.s.flags & JS_SOF_CLOSED)
 		fo_settled(c, s, t.tcb.uflags & TU_SYN_OUT && t.s.error == ECONNRESET);
+	if (s->is_shared && !s->has_looked && s->has_pool && t.s.flags & JS_SOF_CONNECTED)
+		take_stream(c, idx, &t);
 	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED &&
 	    !is_deferred(s, &t)) {
 		if (s->queue == CQ_HALF)

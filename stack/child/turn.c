@@ -114,15 +114,22 @@ static int make_segments(struct child *c)
 	return 0;
 }
 
+/* The pool of all Tx buffers, which takes no packet, and has the shared stream. */
 static int make_tx_pool(struct child *c)
 {
 	struct js_pool_req req = {
-		.stream = JS_STREAM_NO, .queues = 0xffff,
+		.stream = JS_STREAM_SHARED, .queues = 0xffff,
 		.tx_limit = MIN((uint32_t)TX_POOL_BUFS, c->stk.pc.n_bufs / 2),
 	};
 	uint16_t pool;
-	int err = poolc_pool_create(&c->stk.pc, &req, &pool, NULL);
+	int err = poolc_pool_create(&c->stk.pc, &req, &pool, &c->shared_vci);
 
+	/* The node has none left: we can still be the one who waits for it. */
+	if (err == -ENOSPC) {
+		c->shared_vci = JS_VCI_NONE;
+		req.stream = JS_STREAM_NO;
+		err = poolc_pool_create(&c->stk.pc, &req, &pool, NULL);
+	}
 	if (err)
 		return err;
 	c->stk.guard->tx_pool = pool;

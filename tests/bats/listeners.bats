@@ -161,3 +161,62 @@ hear() {
 	[ "$(wc -l <heard)" -eq 60 ]
 	[ "$(sort -u heard | tr -d '\n')" = abc ]
 }
+
+# 992 streams a node: connections beyond have the one their stack shares.
+@test "more connections at once than a node has streams" {
+	cat >holder.py <<-'END'
+		import select, socket, sys
+		s = socket.socket()
+		s.bind(("", int(sys.argv[1])))
+		s.listen(700)
+		p = select.epoll()
+		p.register(s, select.EPOLLIN)
+		c = {}
+		print("ready", flush=True)
+		while True:
+		    for fd, ev in p.poll():
+		        if fd == s.fileno():
+		            n, peer = s.accept()
+		            c[n.fileno()] = n
+		            p.register(n, select.EPOLLIN)
+		        else:
+		            data = c[fd].recv(100)
+		            if data:
+		                c[fd].sendall(data)
+		            else:
+		                p.unregister(fd)
+		                c.pop(fd).close()
+	END
+	cat >many.py <<-'END'
+		import socket, sys
+		c = []
+		for i in range(600):
+		    c.append(socket.create_connection(("10.74.0.2", int(sys.argv[1]))))
+		print("connected", flush=True)
+		sys.stdin.readline()
+		for round in range(2):
+		    for i, s in enumerate(c):
+		        s.sendall(b"%d" % i)
+		        got = s.recv(100)
+		        assert got == b"%d" % i, (round, i, got)
+		print("all", flush=True)
+	END
+	mkfifo go1 go2
+	for i in 1 2; do
+		bg_with n2 python3 holder.py 720$i
+		wait_for 10 is_listening n2 720$i
+	done
+	for i in 1 2; do
+		bg with n1 sh -c "exec python3 many.py 720$i <go$i >said$i"
+	done
+	exec 5>go1 6>go2
+	for i in 1 2; do
+		wait_for 60 grep -q connected said$i
+	done
+	echo >&5
+	echo >&6
+	for i in 1 2; do
+		wait_for 60 grep -q all said$i
+	done
+	exec 5>&- 6>&-
+}

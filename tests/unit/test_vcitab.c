@@ -17,8 +17,9 @@
 #include "emulator/port.h"
 
 static struct station st;
-static struct port port;
+static struct port port, other;
 static struct pool a = { .port = &port }, b = { .port = &port };
+static struct pool shared = { .port = &port, .is_shared = true }, foreign = { .port = &other };
 
 static int setup(void **state)
 {
@@ -28,6 +29,7 @@ static int setup(void **state)
 	st.ring_id = 3;
 	LIST_INIT(&a.rules);
 	LIST_INIT(&b.rules);
+	LIST_INIT(&foreign.rules);
 	vcitab_init(&st);
 	return 0;
 }
@@ -37,6 +39,7 @@ static int teardown(void **state)
 	(void)state;
 	rules_drop_pool(&st, &a);
 	rules_drop_pool(&st, &b);
+	rules_drop_pool(&st, &foreign);
 	vcitab_fini(&st);
 	return 0;
 }
@@ -100,6 +103,35 @@ static void kernel_has_its_streams(void **state)
 	assert_int_equal(look_vci(vci_mcast(JS_STREAM_MGMT)), RX_NONE);
 	assert_int_equal(look_vci(vci_make(3, 4)), RX_NONE);
 	assert_int_equal(look_vci(vci_make(3, 32)), RX_NONE);
+}
+
+/* DESIGN 5: connections without a stream of their own. */
+static void a_shared_stream_goes_by_rule_to_pools_of_its_port(void **state)
+{
+	struct js_flow mine = flow4(1000, IPPROTO_TCP), theirs = flow4(1001, IPPROTO_TCP);
+	uint8_t p[80];
+	size_t len = packet4(p, 20, IPPROTO_TCP);
+	int own = vcitab_alloc(&st, &b, now_ns()), s = vcitab_alloc(&st, &shared, now_ns());
+	struct pool *pool;
+
+	(void)state;
+	assert_int_equal(rule_add(&st, &mine, &a), 0);
+	assert_int_equal(rule_add(&st, &theirs, &foreign), 0);
+	assert_int_equal(look(vci_make(3, (unsigned int)s), p, len, &pool), RX_POOL);
+	assert_ptr_equal(pool, &a);
+	/* Another port's rule is not looked for there, nor is a flow of none. */
+	p[21] = 1001 & 0xff;
+	assert_int_equal(look(vci_make(3, (unsigned int)s), p, len, &pool), RX_POOL);
+	assert_ptr_equal(pool, &shared);
+	assert_int_equal(look(vci_make(3, JS_STREAM_IP), p, len, &pool), RX_POOL);
+	assert_ptr_equal(pool, &foreign);
+	p[21] = 1002 & 0xff;
+	assert_int_equal(look(vci_make(3, (unsigned int)s), p, len, &pool), RX_POOL);
+	assert_ptr_equal(pool, &shared);
+	/* A stream of one's own knows no rules. */
+	p[21] = 1000 & 0xff;
+	assert_int_equal(look(vci_make(3, (unsigned int)own), p, len, &pool), RX_POOL);
+	assert_ptr_equal(pool, &b);
 }
 
 static void streams_are_reused_first_in_first_out_after_a_rest(void **state)
@@ -352,6 +384,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(kernel_has_its_streams),
+		CASE(a_shared_stream_goes_by_rule_to_pools_of_its_port),
 		CASE(streams_are_reused_first_in_first_out_after_a_rest),
 		CASE(a_stream_asked_for_by_number_leaves_the_queue),
 		CASE(multicast_is_a_table_of_its_own),
