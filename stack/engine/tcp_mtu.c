@@ -220,7 +220,9 @@ enum tcp_icmp tcp_icmp_too_big(struct tcpcb *tp, uint32_t seq, uint32_t mss, uin
 		tp->probe_high = (uint16_t)mss;
 		believe_until(tp, now_us);
 	}
-	if (mss >= tcp_path_mss(tp))
+	/* Before its SYN has come the peer's MSS is not known. */
+	if (mss >= (tp->state != TCPS_SYN_SENT ? tcp_path_mss(tp) :
+		    tp->path_mss ? tp->path_mss : UINT16_MAX))
 		return TCP_ICMP_SOFT;
 	tp->path_mss = (uint16_t)mss;
 	believe_until(tp, now_us);

@@ -10,6 +10,7 @@ load helper
 
 FASTOPEN=$SRC/tests/progs/fastopen.py
 PORT=5000
+HOST=10.74.0.2
 
 more_setup() {
 	jet up -q --rate unlimited
@@ -27,7 +28,7 @@ server() {
 
 # client HOW OCTETS [WAY]: what it says in $output.
 client() {
-	run "$1" n1 python3 "$FASTOPEN" client 10.74.0.2 "$PORT" "${@:2}"
+	run "$1" n1 python3 "$FASTOPEN" client "$HOST" "$PORT" "${@:2}"
 	echo "$1 $*: $output"
 	[ "$status" -eq 0 ]
 }
@@ -125,3 +126,30 @@ key_is_read() { [ "${EPOCHREALTIME/[.,]/}" -gt $((SET_AT + 1100000)) ]; }
 	echo "$output"
 	[ -n "$output" ]
 }
+
+@test "fast open: over IPv6, and when the connection server has ended in between" {
+	jet down -q
+	jet up -q --ipv6 --rate unlimited
+	for n in n1 n2; do
+		on "$n" sysctl -qw net.ipv4.tcp_fastopen=3
+	done
+	server with 5
+	HOST=fd4a:5300::2
+	client with 3000
+	[ "$output" = "plain; 3000 good plain" ]
+	client with 3000
+	[ "$output" = "syn_data; 3000 good syn_data" ]
+	client on 3000
+	client on 3000
+	[ "$output" = "syn_data; 3000 good syn_data" ]
+	# Its cookies are gone, the key is not.
+	local old
+	old=$(connd_of n1)
+	kill -KILL "$old"
+	wait_for 20 another_connd "$old"
+	client with 3000
+	[ "$output" = "plain; 3000 good plain" ]
+}
+
+connd_of() { pgrep -x jetconnd | while read -r p; do tr '\0' ' ' <"/proc/$p/cmdline" | grep -q -- "--lab $LAB --node ${1#n} " && echo "$p"; done | head -n 1; }
+another_connd() { local p; p=$(connd_of n1); [ -n "$p" ] && [ "$p" != "$1" ]; }

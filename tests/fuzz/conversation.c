@@ -434,9 +434,28 @@ static void event(struct fuzz_in *in)
 	}
 }
 
+/* Data in the SYN, and whether it is taken: bits of @how. */
+static void begin_fast(uint8_t how)
+{
+	struct tcp_fo fo = { .kind = how >> 1 & 1 ? TCP_FO_EXP : TCP_FO_OPT, .len = 8,
+			     .room = tcp_fastopen_room(host[0].cfg.mss, 0) };
+
+	if (how & 4) {
+		host[0].v.snd_cc = (how & 8 ? 2 : 1) * fo.room;
+		tcp_user_fastopen(&host[0].tp, &fo);
+	}
+	fo.accept = how & 16;
+	if (how & 32)
+		fo.kind = TCP_FO_NONE;
+	fo.room = 0;
+	if (host[1].tp.state == TCPS_LISTEN)
+		tcp_user_fastopen(&host[1].tp, &fo);
+}
+
 static void begin(struct fuzz_in *in)
 {
 	static const uint16_t mss[] = { 48, 536, 1460, 8192, 61440, 61464, 1000, 1448 };
+	uint8_t how;
 
 	memset(host, 0, sizeof(host));
 	n_net = 0;
@@ -444,8 +463,8 @@ static void begin(struct fuzz_in *in)
 	now_us = 1000000;
 	for (int i = 0; i < 2; i++) {
 		struct host *h = &host[i];
-		uint8_t how = in_u8(in);
 
+		how = in_u8(in);
 		h->cfg = (struct tcp_config){
 			.mss = mss[how & 7], .rcv_buf = 1u << (10 + (in_u8(in) % 9)),
 			.eff_mss_max = how & 8 ? 4096 : 0, .no_sack = how & 16, .no_ts = how & 32,
@@ -453,11 +472,13 @@ static void begin(struct fuzz_in *in)
 		};
 		tcp_init(&h->tp, &h->cfg);
 	}
-	/* Simultaneous open is a way to begin, too. */
-	if (in_u8(in) & 1)
+	/* Simultaneous open is a way to begin, too; and Fast Open. */
+	how = in_u8(in);
+	if (how & 1)
 		tcp_user_open_active(&host[1].tp, 0xfffffff0u, now_us);
 	else
 		tcp_user_open_passive(&host[1].tp, 0x7ffffff0u, now_us);
+	begin_fast(how);
 	tcp_user_open_active(&host[0].tp, in_u8(in) & 1 ? 0xffffff00u : 1000, now_us);
 	flush(&host[1]);
 	flush(&host[0]);

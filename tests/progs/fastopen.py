@@ -34,9 +34,9 @@ def pattern(n):
 
 
 def server(port, n, key=None):
-    l = socket.socket()
+    l = socket.socket(socket.AF_INET6)
     l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    l.bind(('', int(port)))
+    l.bind(('::', int(port)))
     l.setsockopt(TCP, TCP_FASTOPEN, 16)
     if key:
         l.setsockopt(TCP, TCP_FASTOPEN_KEY, bytes.fromhex(key))
@@ -52,7 +52,7 @@ def server(port, n, key=None):
 
 
 def client(host, port, n, how='sendto'):
-    s = socket.socket()
+    s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET)
     data = pattern(int(n))
     peer = (host, int(port))
     if how == 'connect':

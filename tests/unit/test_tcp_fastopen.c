@@ -176,15 +176,15 @@ static void plain_syn_when_too_big(void **state)
 	(void)state;
 	T_TX(tp, 0, .flags = TH_SYN, .len = 900);
 	/* It quotes another segment. */
-	assert_int_equal(tcp_icmp_too_big(tp, T_ISS - 1, 500, t_us(4)), TCP_ICMP_IGNORED);
+	assert_int_equal(tcp_icmp_too_big(tp, T_ISS - 1, 800, t_us(4)), TCP_ICMP_IGNORED);
 	T_NOTHING(tp, 4);
-	assert_int_equal(tcp_icmp_too_big(tp, T_ISS, 500, t_us(5)), TCP_ICMP_SOFT);
+	assert_int_equal(tcp_icmp_too_big(tp, T_ISS, 800, t_us(5)), TCP_ICMP_SOFT);
 	T_TX(tp, 5, .flags = TH_SYN);
 	T_NOTHING(tp, 5);
 	T_RX(tp, 9, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 8192, .mss = 1000,
 	     .wscale = TCP_WS_NONE);
-	T_TX(tp, 9, .flags = TH_ACK, .seq = 1, .len = 500, .ack = 1);
-	T_TX(tp, 9, .flags = TH_ACK | TH_PUSH, .seq = 501, .len = 400, .ack = 1);
+	T_TX(tp, 9, .flags = TH_ACK, .seq = 1, .len = 800, .ack = 1);
+	T_TX(tp, 9, .flags = TH_ACK | TH_PUSH, .seq = 801, .len = 100, .ack = 1);
 	T_NOTHING(tp, 9);
 }
 
