@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/util.h"
 #include "netns/jet.h"
 
 struct pinging {
@@ -25,15 +26,25 @@ struct pinging {
 	int status;
 };
 
+/*
+ * ping(8) waits for what has not come for twice the longest round trip so far,
+ * or its interval if that is longer: not for -W, unless nothing has come.  With
+ * ten milliseconds what comes late on a busy machine counts as lost.  So the
+ * first go at once, and the interval is long, if there are no more.
+ */
+#define AT_ONCE		10
+
 static int ping_start(const struct lab *l, unsigned int from, unsigned int to, uint64_t count,
 		      struct pinging *p)
 {
-	char path[64], addr[INET_ADDRSTRLEN], c[24];
+	const char *interval = count > AT_ONCE ? "0.01" : "1";
+	char path[64], addr[INET_ADDRSTRLEN], c[24], at_once[24];
 	int fds[2], ns, null;
 
 	ns_path(l->name, from, path);
 	inet_ntop(AF_INET, &l->topo.node[to].addr, addr, sizeof(addr));
 	snprintf(c, sizeof(c), "%llu", (unsigned long long)count);
+	snprintf(at_once, sizeof(at_once), "%llu", (unsigned long long)MIN(count, (uint64_t)AT_ONCE));
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	p->pid = fork();
@@ -45,7 +56,8 @@ static int ping_start(const struct lab *l, unsigned int from, unsigned int to, u
 		dup2(null, 0);
 		dup2(fds[1], 1);
 		setenv("LC_ALL", "C", 1);
-		execlp("ping", "ping", "-n", "-q", "-c", c, "-i", "0.01", "-W", "1", addr, (char *)NULL);
+		execlp("ping", "ping", "-n", "-q", "-c", c, "-l", at_once, "-i", interval, "-W", "1",
+		       addr, (char *)NULL);
 		_exit(127);
 	}
 	close(fds[1]);

@@ -264,3 +264,10 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 	run -1 jet link set 'n1->n9' loss=1%
 	[ "$(jet link show)" = "$before" ]
 }
+
+@test "jet ping waits for an answer that is late" {
+	jet up -q --kernel-only
+	no_arp
+	jet link rule delay 'n1->n2' frame=3 by=300ms
+	jet ping
+}
