@@ -5,7 +5,9 @@
  * The "Afterburner RAM" of a port is n_bufs buffers of its mapped memory.  A
  * buffer that nobody has is warm (its page exists; a stack, so the last freed
  * is used first, while it is in the cache) or cold.  Beyond a reserve the
- * longest unused warm ones are punched and become cold.
+ * longest unused warm ones are punched and become cold.  When packets have got
+ * scattered buffers for a while the stack is sorted, so that the next ones get
+ * neighbours again.
  *
  * Each buffer in use is charged to one pool, as Tx (ALLOC) or Rx (arrival),
  * against the pool's limit and node_mem_max.  One that is FREEd while fetched
@@ -23,6 +25,7 @@
 #include <sys/mman.h>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "emulator/port.h"
@@ -64,6 +67,18 @@ static uint32_t warm_at(const struct port *p, uint32_t i)
 	uint32_t at = p->warm_head + i;
 
 	return at >= p->n_bufs ? at - p->n_bufs : at;
+}
+
+/* The lowest on top; those that go first when memory is given back, the highest. */
+static void warm_sort(struct port *p)
+{
+	struct id_set set = { 0 };
+
+	for (uint32_t i = 0; i < p->n_warm; i++)
+		id_set_add(&set, p->warm[warm_at(p, i)]);
+	p->warm_head = 0;
+	id_set_list(&set, p->warm);
+	p->n_scattered = 0;
 }
 
 static void buf_release(struct port *p, uint16_t id)
@@ -116,6 +131,8 @@ unsigned int buf_alloc(struct pool *pool, int kind, unsigned int queue, uint16_t
 	uint64_t limit = kind == BUF_TX ? pool->tx_limit : rx_limit(pool, n);
 	unsigned int got = 0;
 
+	if (p->n_scattered >= IDS_SCATTERED)
+		warm_sort(p);
 	while (got < n && *used < limit && node_has_room(p->ps, kind) && p->n_used < p->n_bufs) {
 		uint16_t id;
 
@@ -135,6 +152,7 @@ unsigned int buf_alloc(struct pool *pool, int kind, unsigned int queue, uint16_t
 		p->ps->n_rx += kind == BUF_RX;
 		ids[got++] = id;
 	}
+	p->n_scattered += ids_scattered(ids, got);
 	return got;
 }
 

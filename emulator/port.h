@@ -159,6 +159,7 @@ struct port {
 	uint16_t *warm;			/* ring of free ids with a page; newest at warm_head + n_warm - 1 */
 	uint32_t warm_head, n_warm;
 	uint32_t warm_min;		/* n_warm at its lowest since the last trim: so many were not needed */
+	unsigned int n_scattered;	/* ALLOCs and packets that got no neighbours, since warm was sorted */
 	uint16_t *cold;			/* stack of free ids without */
 	uint32_t n_cold;
 

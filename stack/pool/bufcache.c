@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/util.h"
 #include "stack/pool/poolc_int.h"
 
@@ -96,12 +97,27 @@ static bool ask(struct bufcache *bc, unsigned int n)
 	return true;
 }
 
+/* An id that is there twice, which is a hostile sharer's doing, is so once. */
+static void sort(struct bufcache *bc)
+{
+	struct id_set set = { 0 };
+
+	for (unsigned int i = 0; i < bc->n; i++)
+		id_set_add(&set, bc->id[i]);
+	bc->n = (uint16_t)id_set_list(&set, bc->id);
+	bc->n_scattered = 0;
+}
+
 static unsigned int take(struct bufcache *bc, uint16_t *ids, unsigned int n)
 {
-	unsigned int i, got = MIN(n, (unsigned int)bc->n);
+	unsigned int i, got;
 
+	if (bc->n_scattered >= IDS_SCATTERED)
+		sort(bc);
+	got = MIN(n, (unsigned int)bc->n);
 	for (i = 0; i < got; i++)
 		ids[i] = bc->id[--bc->n];
+	bc->n_scattered = (uint8_t)(bc->n_scattered + ids_scattered(ids, got));
 	return got;
 }
 

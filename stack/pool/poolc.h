@@ -193,6 +193,7 @@ struct bufcache {
 	uint16_t high;			/* more: give back down to (low + high) / 2 */
 	uint16_t asked;			/* in ALLOCs not answered yet */
 	bool starved;			/* the last ALLOC got less than it asked for */
+	uint8_t n_scattered;		/* portions that were no neighbours, since id[] was sorted */
 	uint16_t id[BUFCACHE_MAX];	/* used as a stack of what was put together: the last is warm */
 };
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "common/ids.h"
 #include "tests/unit/poolrig.h"
 
 #define N_BUFS	64u
@@ -370,6 +371,82 @@ static void the_cache_gives_neighbours_in_order(void **state)
 	poolc_close(&a.pc);
 }
 
+static bool are_neighbours(const uint16_t *ids, unsigned int n)
+{
+	for (unsigned int i = 1; i < n; i++)
+		if (ids[i] != ids[0] + i)
+			return false;
+	return true;
+}
+
+/* Of 96 that are neighbours: no two stay so. */
+static void shuffle(uint16_t *ids)
+{
+	uint16_t was[96];
+
+	memcpy(was, ids, sizeof(was));
+	for (unsigned int i = 0; i < 96; i++)
+		ids[i] = was[i * 7 % 96];
+}
+
+/* Buffers that come back in another order than they went are neighbours again
+ * after a while: in the cache, and in the driver. */
+static void scattered_buffers_are_put_in_order(void **state)
+{
+	uint16_t ids[96], part[16];
+	struct bufcache bc;
+	struct client a;
+	unsigned int i;
+
+	(void)state;
+	client_open(&a, 1, 0);
+	client_alloc(&a, ids, 96);
+	assert_true(are_neighbours(ids, 96));
+	shuffle(ids);
+	assert_int_equal(bufcache_init(&bc, &a.q, a.pool, 0, 200), 0);
+	assert_int_equal(bufcache_put(&bc, ids, 96), 0);
+	for (i = 0; i < IDS_SCATTERED; i++) {
+		assert_int_equal(bufcache_get(&bc, part, 16, false), 16);
+		assert_false(are_neighbours(part, 16));
+		assert_int_equal(bufcache_put(&bc, part, 16), 0);
+	}
+	assert_int_equal(bufcache_get(&bc, ids, 96, false), 96);
+	assert_true(are_neighbours(ids, 96));
+
+	shuffle(ids);
+	client_free(&a, ids, 96);
+	for (i = 0; i < IDS_SCATTERED; i++) {
+		client_alloc(&a, part, 16);
+		assert_false(are_neighbours(part, 16));
+		client_free(&a, part, 16);
+	}
+	client_alloc(&a, ids, 96);
+	assert_true(are_neighbours(ids, 96));
+	poolc_close(&a.pc);
+}
+
+/* Who shares a queue may answer an ALLOC with one buffer many times. */
+static void a_buffer_that_is_there_twice(void **state)
+{
+	uint16_t ids[8], part[8] = { 0 };
+	struct bufcache bc;
+	struct client a;
+
+	(void)state;
+	client_open(&a, 1, 0);
+	client_alloc(&a, ids, 8);
+	assert_int_equal(bufcache_init(&bc, &a.q, a.pool, 0, 200), 0);
+	for (unsigned int i = 0; i < 16; i++)
+		assert_int_equal(bufcache_put(&bc, &ids[i % 2 ? 7 : i / 4], 1), 0);
+	for (unsigned int i = 0; i < IDS_SCATTERED; i++) {
+		assert_int_equal(bufcache_get(&bc, part, 8, false), 8);
+		assert_int_equal(bufcache_put(&bc, part, 8), 0);
+	}
+	assert_int_equal(bufcache_get(&bc, part, 8, false), 5);
+	assert_int_equal(part[4], ids[7]);
+	poolc_close(&a.pc);
+}
+
 static void the_cache_keeps_to_its_marks(void **state)
 {
 	struct client a;
@@ -460,6 +537,8 @@ int main(void)
 		CASE(the_cache_gets_buffers_without_waiting),
 		CASE(the_cache_at_its_pools_limit),
 		CASE(the_cache_gives_neighbours_in_order),
+		CASE(scattered_buffers_are_put_in_order),
+		CASE(a_buffer_that_is_there_twice),
 		CASE(the_cache_keeps_to_its_marks),
 		CASE(the_cache_waits_for_a_driver_without_a_turn),
 		CASE(answers_are_not_overwritten),
