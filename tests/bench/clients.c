@@ -164,6 +164,8 @@ static void make_window(struct clients *cl)
 		for (unsigned int n = 0; n < n_buf;) {
 			int got = bufcache_get(&bc, cl->packet[i].ids + n, n_buf - n, true);
 
+			if (got == -EAGAIN)
+				continue;	/* a busy machine; crew_go() has no patience for ever */
 			if (got < 0)
 				die("no Tx buffers: %s", strerror(-got));
 			n += (unsigned int)got;
