@@ -182,6 +182,15 @@ enum {
 };
 #define JS_TOPT_AT_ONCE		0xffffffffu
 
+/* js_sock.chrono */
+enum {
+	JS_CHRONO_IDLE,		/* so_snd is empty */
+	JS_CHRONO_BUSY,		/* for nothing but the network */
+	JS_CHRONO_RWND,		/* for the peer's window */
+	JS_CHRONO_SNDBUF,	/* all is sent, and a writer waits for room */
+	JS_N_CHRONOS
+};
+
 /* js_sock.notify, and which of two futex words */
 #define JS_WAIT_RX		0	/* data, EOF, error, a state */
 #define JS_WAIT_TX		1	/* room, connected, error */
@@ -207,11 +216,14 @@ struct js_sock {
 	_Atomic uint32_t pending;		/* [A] output was cut short: queue full, or no buffer */
 	_Atomic uint64_t deadline_us;		/* [A] tcp_poll_at() of the last commit */
 	_Atomic uint32_t topt[JS_N_TOPTS];	/* [A] JS_TOPT_* */
+	_Atomic uint32_t chrono;		/* [L] JS_CHRONO_*: what sending waits for; for TCP_INFO */
+	_Atomic uint64_t chrono_since_us;	/* [L] ... since then, */
+	_Atomic uint64_t chrono_us[JS_N_CHRONOS]; /* [L] and how long before */
 	struct js_block slot[JS_N_SLOTS];	/* [B] */
 	struct js_piece snd[JS_SND_ENTRIES];	/* [L] append-only between head and tail */
 	struct js_piece rcv[JS_RCV_ENTRIES];	/* [L] */
 	struct js_ooo ooo[JS_OOO_ENTRIES];	/* [L] entries whose bit is not set may be written */
-	uint8_t resv[3904];			/* to a whole page */
+	uint8_t resv[3840];			/* to a whole page */
 };
 
 /* An idle connection costs one page: words, two slots and what lies in them of

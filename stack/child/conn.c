@@ -76,6 +76,9 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	atomic_store(&sh->linger_s, 0);
 	for (int i = 0; i < JS_N_TOPTS; i++)
 		atomic_store(&sh->topt[i], 0);
+	atomic_store(&sh->chrono, JS_CHRONO_IDLE);
+	for (int i = 0; i < JS_N_CHRONOS; i++)
+		atomic_store(&sh->chrono_us[i], 0);
 	atomic_store(&sh->pending, 0);
 	atomic_store(&sh->accepted, 0);
 	atomic_store(&sh->deadline_us, UINT64_MAX);

@@ -295,12 +295,45 @@ static void output_all(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_
 }
 
 /* With TCP_NOTSENT_LOWAT, what is sent makes room, whoever sends it. */
+/* What so_snd waits for now: as Linux counts it for TCP_INFO. */
+static uint32_t waits_for(const struct so_txn *t)
+{
+	const struct tcpcb *tp = &t->tcb;
+	uint32_t unsent = so_unsent(t), next;
+
+	if (!t->s.snd_cc)
+		return JS_CHRONO_IDLE;
+	if (!unsent)
+		return atomic_load_explicit(&t->so->waiters[JS_WAIT_TX], memory_order_relaxed) ?
+			JS_CHRONO_SNDBUF : JS_CHRONO_BUSY;
+	/* The next segment fits in cwnd, but not in the window. */
+	next = tp->snd_nxt - tp->snd_una + MIN(unsent, tcp_eff_mss(tp));
+	return next > tp->snd_wnd && next <= tp->snd_cwnd ? JS_CHRONO_RWND : JS_CHRONO_BUSY;
+}
+
+/* Under the lock, but not committed: it counts for nothing else. */
+static void chrono(struct so_txn *t, uint64_t now)
+{
+	uint32_t old = atomic_load_explicit(&t->so->chrono, memory_order_relaxed);
+	uint32_t kind = waits_for(t);
+	uint64_t since;
+
+	if (kind == old)
+		return;
+	since = atomic_load_explicit(&t->so->chrono_since_us, memory_order_relaxed);
+	if (old != JS_CHRONO_IDLE && old < JS_N_CHRONOS && now > since)
+		atomic_fetch_add_explicit(&t->so->chrono_us[old], now - since, memory_order_relaxed);
+	atomic_store_explicit(&t->so->chrono_since_us, now, memory_order_relaxed);
+	atomic_store_explicit(&t->so->chrono, kind, memory_order_relaxed);
+}
+
 void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
 {
 	bool was_writable = so_is_writable(t);
 
 	output_all(stk, sock, t, now);
 	t->room |= !was_writable && so_is_writable(t);
+	chrono(t, now);
 }
 
 /* Void the ops pushed since @mark: their transaction did not happen.  ALLOCs

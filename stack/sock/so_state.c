@@ -184,6 +184,22 @@ static void fill_base(struct tcp_info *ti, const struct so_txn *t, uint64_t now)
 	ti->tcpi_total_retrans = tp->n_rexmt_total;
 }
 
+/* Busy is all of it, as Linux has it. */
+static void fill_chronos(struct so_tcp_info *ti, const struct js_sock *so, uint64_t now)
+{
+	uint64_t us[JS_N_CHRONOS], since = atomic_load_explicit(&so->chrono_since_us,
+								memory_order_relaxed);
+	uint32_t kind = atomic_load_explicit(&so->chrono, memory_order_relaxed);
+
+	for (unsigned int i = 0; i < JS_N_CHRONOS; i++)
+		us[i] = atomic_load_explicit(&so->chrono_us[i], memory_order_relaxed);
+	if (kind < JS_N_CHRONOS && now > since)
+		us[kind] += now - since;
+	ti->rwnd_limited = us[JS_CHRONO_RWND];
+	ti->sndbuf_limited = us[JS_CHRONO_SNDBUF];
+	ti->busy_time = us[JS_CHRONO_BUSY] + ti->rwnd_limited + ti->sndbuf_limited;
+}
+
 int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_tcp_info *ti)
 {
 	struct so_txn t;
@@ -193,6 +209,7 @@ int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_tcp_info
 		return err;
 	memset(ti, 0, sizeof(*ti));
 	fill_base(&ti->base, &t, now_us());
+	fill_chronos(ti, t.so, now_us());
 	ti->base.tcpi_pmtu = so_path_mtu(stk, sock, &t);
 	ti->pacing_rate = ti->max_pacing_rate = UINT64_MAX;	/* we do not pace */
 	ti->bytes_acked = t.s.snd_bytes - t.s.snd_cc;

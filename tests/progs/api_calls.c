@@ -495,6 +495,41 @@ static void information(void)
 	close(fd);
 }
 
+/* A number of TCP_INFO that <netinet/tcp.h> does not have. */
+static uint64_t tcp_info_at(int fd, size_t off)
+{
+	uint8_t ti[256];
+	socklen_t len = sizeof(ti);
+	uint64_t v;
+
+	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, ti, &len) == 0 && len >= off + sizeof(v));
+	memcpy(&v, ti + off, sizeof(v));
+	return v;
+}
+
+#define TI_BUSY		168	/* tcpi_busy_time, microseconds */
+#define TI_RWND		176	/* tcpi_rwnd_limited */
+
+/* Nobody reads what comes back, so in the end the peer does not read either: its
+ * window is what is waited for. */
+static void window_limited(void)
+{
+	int fd = t_connect("echo"), i;
+	static char buf[65536];
+	uint64_t rwnd = 0;
+
+	CHECK(tcp_info_at(fd, TI_RWND) == 0);
+	for (i = 0; i < 20000 && !rwnd; i++) {
+		if (send(fd, buf, sizeof(buf), MSG_DONTWAIT) < 0) {
+			CHECK(errno == EAGAIN);
+			t_sleep_ms(1);
+		}
+		rwnd = tcp_info_at(fd, TI_RWND);
+	}
+	CHECK(rwnd && tcp_info_at(fd, TI_BUSY) >= rwnd);
+	close(fd);
+}
+
 static void queues(void)
 {
 	int fd = t_connect("echo"), n = -1;
@@ -999,6 +1034,7 @@ static const struct t_case cases[] = {
 	{ "bound", bound },
 	{ "options", options },
 	{ "information", information },
+	{ "window_limited", window_limited },
 	{ "queues", queues },
 	{ "urgent", urgent },
 	{ "urgent_inline", urgent_inline },
