@@ -181,3 +181,30 @@ echo_to() {
 }
 overflows_are_above() { [ "$(counter listen_overflows)" -gt "$1" ]; }
 accepted() { [ "$(wc -l <served)" -ge "$1" ]; }
+
+# A stack's half-open connections share a stream, but for sixteen; who is
+# ESTABLISHED has its own, and says so.
+@test "many that are half open share a stream until they are ESTABLISHED" {
+	local shared
+	on n2 ip neigh replace 10.74.0.77 lladdr 02:4a:53:00:00:01 dev jet0 nud permanent
+	bg_with n2 socat TCP-LISTEN:7200,fork,reuseaddr,backlog=100 EXEC:cat
+	wait_for 10 is_listening n2 7200
+	on n1 "$NET" flood 5 40 2 10.74.0.77 10.74.0.2 7200
+	wait_for 10 half_open 40
+	start_capture cap.pcapng
+	for who in user user kernel; do
+		echo_to $who TCP4:10.74.0.2:7200 file
+	done
+	end_capture
+	run frames cap.pcapng 'ip.dst == 10.74.0.1 && tcp.flags.syn == 1 && jetstream.rxvci' jetstream.rxvci.stream
+	echo "$output"
+	[ "${#lines[@]}" -eq 3 ]
+	shared=${lines[0]}
+	[ "${lines[1]}" = "$shared" ]
+	[ "${lines[2]}" = "$shared" ]
+	# Each of the user's two, to a stream of its own.
+	run frames cap.pcapng "ip.src == 10.74.0.1 && tcp.len > 1000 && jetstream.vci.stream >= 32 && jetstream.vci.stream != $shared" jetstream.vci.stream
+	[ "$(printf '%s\n' "${lines[@]}" | sort -u | wc -l)" -eq 2 ]
+	[ "$(counter syncookies_sent)" -eq 0 ]
+}
+half_open() { [ "$(counter diverted)" -ge "$1" ]; }
