@@ -525,8 +525,9 @@ void host_icmp(struct host *h, const struct packet *pkt)
 		       found ? "believed" : "ignored");
 	if (found == TCP_ICMP_FATAL)
 		sim_fail(h->sim, "%c: ended by ICMP", "AB"[h->idx]);
-	/* What is sent again at once has its timer begin anew. */
-	h->rto_n = 0;
+	/* What is sent again at once has its timer begin anew: the interval
+	 * that this one ends is not to be compared. */
+	h->rto_una = h->tp.snd_una - 1;
 	flush(h, "ICMP");
 }
 
