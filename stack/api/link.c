@@ -292,27 +292,44 @@ static int spawn(void)
 	return 0;
 }
 
-/* In a forked process: what we inherited leads to the stack, but the channel
- * is our parent's and so is the place in the queue. */
-static int attach(void)
+/* Say Attach over @old; *@channel is ours then. */
+static int attach_once(int old, int *channel)
 {
 	struct cm_msg m = { .type = CM_ATTACH, .id = ++link_.next_id };
-	int old = link_.channel, channel = -1, theirs = channel_make(&channel);
-	int r;
+	int theirs = channel_make(channel), r;
 
 	if (theirs < 0)
 		return theirs;
 	r = cm_send(old, &m, &theirs, 1);
 	libc()->close(theirs);
-	/* Our copies must not outlive our parent: the child watches for that. */
-	link_own_close(old);
-	link_.channel = channel;
-	if (r)
-		return r;
+	if (!r)
+		r = init_reply(*channel);
+	if (!r)
+		return 0;
+	link_own_close(*channel);
+	*channel = -1;
+	return r;
+}
+
+/* In a forked process: what we inherited leads to the stack, but the channel
+ * is our parent's and so is the place in the queue. */
+static int attach(void)
+{
+	const struct timespec nap = { .tv_nsec = 10000000 };
+	int old = link_.channel, channel = -1, r;
+
 	fdtable_drop(link_.stk.kick_fd);
 	fdtable_drop(link_.stk.pc.doorbell_fd);
 	stk_detach(&link_.stk);
-	r = init_reply(channel);
+	r = attach_once(old, &channel);
+	/* Queues whose last SENDs are still to leave cannot be had yet. */
+	for (int tries = 0; r == -ENOSPC && tries < REATTACH_TRIES; tries++) {
+		nanosleep(&nap, NULL);
+		r = attach_once(old, &channel);
+	}
+	/* Our copies must not outlive our parent: the child watches for that. */
+	link_own_close(old);
+	link_.channel = channel;
 	link_.stk.on_lost = reattach;
 	return r;
 }

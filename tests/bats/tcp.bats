@@ -345,6 +345,14 @@ lost_before_reset() {
 	grep -q '^error 104$' "$out"	# ECONNRESET
 }
 
+@test "one process after the other sends and ends, faster than the ring lets their queues go" {
+	jet up -q --rate 1m
+	serve user 7022
+	run -0 with n1 "$PUSH" 10.74.0.2 7022 200000 8000 forks
+	served
+	is_pattern 200000
+}
+
 @test "the connection server killed: a transfer goes on, and a new server comes" {
 	local old
 	jet up -q --rate 200m

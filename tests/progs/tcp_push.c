@@ -14,6 +14,8 @@
  *	ask	as exit, but wait for an octet on standard input before each chunk
  *	fork	a second process, which sets options until it is stopped in the lock
  *		(JETSTREAM_FAULT); then send one chunk, continue it, wait for its end
+ *	forks	BYTES / CHUNK processes, one after the other, each of which sends a chunk
+ *		and ends; "accepted" for each
  *	reset	(from the start) send() blocks; then close with SO_LINGER of no time: RST
  *	recv	send nothing: read to the end, print "received N" or "error E"
  *	accept	the same on a connection that comes to ADDR and PORT
@@ -84,6 +86,29 @@ static int receive(int fd)
 	return 0;
 }
 
+static int send_by_forks(int fd, unsigned long long bytes, size_t chunk)
+{
+	unsigned char buf[65536];
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	for (unsigned long long at = 0; at < bytes; at += chunk) {
+		pid_t pid = fork();
+		int status = 0;
+
+		if (pid == 0) {
+			fill(buf, chunk, at);
+			_exit(send(fd, buf, chunk, 0) == (ssize_t)chunk ? 0 : errno);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status) {
+			say("error", (unsigned long long)WEXITSTATUS(status));
+			return 1;
+		}
+		say("accepted", at + chunk);
+	}
+	return 0;
+}
+
 static int accept_one(int fd, const struct sockaddr_in *sin)
 {
 	int on = 1;
@@ -144,7 +169,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "pattern"))
 		return pattern(strtoull(argv[2], NULL, 0));
 	if (argc != 6 || inet_pton(AF_INET, argv[1], &sin.sin_addr) != 1) {
-		fprintf(stderr, "usage: tcp_push ADDR PORT BYTES CHUNK exit|kill|stop|block|ask|fork|reset|recv|accept\n");
+		fprintf(stderr, "usage: tcp_push ADDR PORT BYTES CHUNK exit|kill|stop|block|ask|fork|forks|reset|recv|accept\n");
 		return 2;
 	}
 	sin.sin_port = htons((unsigned short)atoi(argv[2]));
@@ -163,6 +188,8 @@ int main(int argc, char **argv)
 		return receive(fd);
 	if (!strcmp(argv[5], "fork"))
 		return send_beside_stopped(fd, chunk);
+	if (!strcmp(argv[5], "forks"))
+		return send_by_forks(fd, bytes, chunk < 65536 ? chunk : 65536);
 	flags = strcmp(argv[5], "block") && strcmp(argv[5], "reset") ? MSG_DONTWAIT : 0;
 	while (total < bytes) {
 		size_t k = bytes - total < chunk ? (size_t)(bytes - total) : chunk;
