@@ -178,6 +178,7 @@ enum {
 	JS_TOPT_TTL,		/* IP_TTL, IPV6_UNICAST_HOPS */
 	JS_TOPT_FASTOPEN,	/* TCP_FASTOPEN: one more than connections that are opened fast and not acknowledged */
 	JS_TOPT_MTU_DISCOVER,	/* IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: IP_PMTUDISC_*, and one */
+	JS_TOPT_UTO,		/* JET_TCP_UTO, s */
 	JS_N_TOPTS
 };
 #define JS_TOPT_AT_ONCE		0xffffffffu

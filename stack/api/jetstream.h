@@ -106,6 +106,13 @@ JET_API ssize_t jet_splice(int in, off_t *off_in, int out, off_t *off_out, size_
 
 JET_API int jet_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 JET_API int jet_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+/* TCP_USER_TIMEOUT that both sides agree on (RFC 5482), at IPPROTO_TCP; an int,
+ * seconds, 0 to 65535.  Not 0: the User Timeout option tells the peer that a
+ * connection may be without progress for so long, and if the peer says the same,
+ * the longer counts here, from 100 s to an hour; unless TCP_USER_TIMEOUT is set,
+ * which wins.  0, the default: the option is neither sent nor heard. */
+#define JET_TCP_UTO	0x55544f
+
 /* Honoured: SO_ERROR TYPE DOMAIN PROTOCOL ACCEPTCONN REUSEADDR LINGER SNDBUF
  * RCVBUF RCVLOWAT RCVTIMEO SNDTIMEO KEEPALIVE OOBINLINE; TCP_NODELAY CORK
  * QUICKACK INFO MAXSEG CONGESTION KEEPIDLE KEEPINTVL KEEPCNT USER_TIMEOUT

@@ -260,6 +260,20 @@ static int fastopen_key_set(struct usock *u, const void *val, socklen_t len)
 	return link_simple(&m);
 }
 
+/* The kernel does not know it. */
+static int uto_set(struct usock *u, const void *val, socklen_t len)
+{
+	int v;
+
+	if (len < sizeof(v))
+		return -EINVAL;
+	memcpy(&v, val, sizeof(v));
+	if (v < 0 || v > 65535)
+		return -EINVAL;
+	atomic_store(&u->js->topt[JS_TOPT_UTO], (uint32_t)v);
+	return changed(u);
+}
+
 /* What is ours of an option the kernel has accepted.  @v: its int. */
 static int set_ours(struct usock *u, int level, int name, int v)
 {
@@ -355,6 +369,8 @@ int usock_setopt(struct usock *u, int level, int name, const void *val, socklen_
 		return r;
 	}
 other:
+	if (level == IPPROTO_TCP && name == JET_TCP_UTO)
+		return uto_set(u, val, len);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
 		r = congestion_set(u, val, len);
 		if (!r)
@@ -492,6 +508,8 @@ static int get_tcp(struct usock *u, int name, void *val, socklen_t *len)
 	switch (name) {
 	case TCP_NODELAY:
 		return put_int(val, len, !!(usock_opts(u) & JS_SO_NODELAY));
+	case JET_TCP_UTO:
+		return put_int(val, len, (int)atomic_load(&u->js->topt[JS_TOPT_UTO]));
 	case TCP_CORK:
 		return put_int(val, len, !!(usock_opts(u) & JS_SO_CORK));
 	case TCP_INFO:

@@ -61,6 +61,7 @@ struct tcp_seg {
 	uint8_t ecn;		/* the ECN field of the IP header: TCP_ECN_NOT_ECT ... */
 	uint8_t n_sack;
 	struct { uint32_t start, end; } sack[TCP_SEG_SACKS];
+	uint16_t uto;		/* User Timeout option as it stands there (RFC 5482): TCP_UTO_*; 0: none */
 	uint8_t fo_kind;	/* enum tcp_fo_kind; of a segment with SYN */
 	uint8_t fo_len;		/* octets of cookie; 0: a request for one */
 	uint8_t fo_cookie[TCP_FO_MAX];
@@ -78,6 +79,9 @@ struct tcp_seg {
 #define TCP_ECN_ECT1	1
 #define TCP_ECN_ECT0	2
 #define TCP_ECN_CE	3
+
+/* RFC 5482, 2: seconds, or minutes */
+#define TCP_UTO_MINUTES	0x8000
 
 #define TCP_TH_ECE	0x40
 #define TCP_TH_CWR	0x80
@@ -312,7 +316,8 @@ struct tcp_user_opts {
 	uint8_t keep_count;
 	uint8_t syn_retries;		/* TCP_SYNCNT */
 	uint32_t user_timeout_ms;	/* TCP_USER_TIMEOUT (RFC 9293, 3.8.3, R2) */
-	uint32_t fin_wait_2_us;		/* TCP_LINGER2 */
+	uint16_t adv_uto_s;		/* ADV_UTO of RFC 5482: told to the peer, whose own is heard; 0: neither */
+	uint32_t fin_wait_2_us;		/* TCP_LINGER2; 1: RST instead of FIN-WAIT-2 */
 	uint32_t window_clamp;		/* TCP_WINDOW_CLAMP, octets */
 };
 

@@ -119,6 +119,20 @@ static void take_ecn(struct arrival *a)
 	tp->rec_flags |= RF_ECE;
 }
 
+/* RFC 5482, 3.1: only if we use it as well, and 0 means nothing. */
+static void take_uto(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	uint32_t s = a->seg->uto & (uint16_t)~TCP_UTO_MINUTES;
+
+	if (!s || !tp->adv_uto_s)
+		return;
+	if (a->seg->uto & TCP_UTO_MINUTES)
+		s *= 60;
+	tp->remote_uto_s = (uint16_t)min_u32(s, TCP_UTO_MAX_S);
+	tcp_timer_user(tp, a->now_us);
+}
+
 /* SEG.SEQ and the options of the peer's SYN. */
 static void take_syn(struct arrival *a)
 {
@@ -129,6 +143,7 @@ static void take_syn(struct arrival *a)
 	tp->rcv_nxt = seg->seq + 1;
 	tp->last_ack_sent = tp->rcv_nxt;
 	take_syn_ecn(a);
+	take_uto(a);
 
 	/* Without the option it stays what tcp_init() made it (MUST-15). */
 	if (seg->mss)
@@ -819,6 +834,7 @@ static void input_others(struct arrival *a)
 	/* Not before: what acknowledges nonsense may also have a timestamp
 	 * from the future, and would keep the peer out. */
 	take_timestamp(a);
+	take_uto(a);
 	check_urg(a);
 	if (process_text(a))
 		note_fin(a);

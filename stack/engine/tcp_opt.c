@@ -5,7 +5,7 @@
  * Nothing else in the engine sees network order.  The order in which options
  * are written is Linux's, so that captures of both look alike.
  *
- * Supported standards: RFC 9293, 3.1 and 3.2; RFC 2018; RFC 7323; RFC 7413.
+ * Supported standards: RFC 9293, 3.1 and 3.2; RFC 2018; RFC 5482; RFC 7323; RFC 7413.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,6 +14,8 @@
 
 #define HDR_MIN		20
 #define OPT_SACK_HDR	2	/* kind and length */
+#define OPT_UTO		28	/* RFC 5482 */
+#define OPTLEN_UTO	4
 #define OPT_FASTOPEN	34	/* RFC 7413 */
 #define OPT_FO_HDR	2
 #define OPT_EXP		254	/* RFC 6994: an experiment, named by two octets: */
@@ -78,6 +80,10 @@ static void parse_option(struct tcp_seg *seg, const uint8_t *opt, unsigned int l
 			seg->tsval = get32(opt + 2);
 			seg->tsecr = get32(opt + 6);
 		}
+		break;
+	case OPT_UTO:
+		if (len == OPTLEN_UTO)
+			seg->uto = get16(opt + 2);
 		break;
 	case TCPOPT_SACK:
 		if (len < OPT_SACK_HDR + 8 || (len - OPT_SACK_HDR) % 8)
@@ -219,6 +225,11 @@ int tcp_seg_build(const struct tcp_seg *seg, uint8_t *th)
 	uint8_t *p = th + HDR_MIN;
 
 	p = seg->flags & TH_SYN ? put_syn_options(p, seg) : put_other_options(p, seg);
+	if (seg->uto && p + OPTLEN_UTO <= th + TCP_HDR_MAX) {
+		*p++ = OPT_UTO;
+		*p++ = OPTLEN_UTO;
+		p = put16(p, seg->uto);
+	}
 
 	put16(th, seg->sport);
 	put16(th + 2, seg->dport);

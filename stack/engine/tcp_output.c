@@ -184,6 +184,18 @@ static void fill_sack(struct tcpcb *tp, struct tcp_seg *out)
 		tcp_reass_sack(tp, out, (room - 4) / 8);
 }
 
+/* RFC 5482, 3.2: also in the first segment without SYN, in case that was dropped,
+ * and when it changes. */
+static void fill_uto(struct tcpcb *tp, struct tcp_seg *out)
+{
+	uint32_t used = (out->has_ts ? 12 : 0) + out->len;
+
+	if (!(tp->uflags & TU_UTO_DUE) || out->n_sack || used + 4 > tcp_path_mss(tp))
+		return;
+	tp->uflags &= ~TU_UTO_DUE;
+	out->uto = tcp_uto_field(tp->adv_uto_s);
+}
+
 /* ACK, window and options of a segment that is sent when synchronized. */
 static void fill_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 		     struct tcp_seg *out)
@@ -204,6 +216,7 @@ static void fill_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 		out->tsecr = tp->ts_recent;
 	}
 	fill_sack(tp, out);
+	fill_uto(tp, out);
 	tp->last_ack_sent = tp->rcv_nxt;
 	tp->flags &= ~(TF_ACKNOW | TF_SHORT);
 	tp->uflags &= ~TU_CHALLENGE;
@@ -278,6 +291,7 @@ static int send_syn(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 	/* The window of a SYN is not scaled (RFC 7323, 2.2). */
 	out->wnd = (uint16_t)min_u32(min_u32(v->rcv_space, largest_window(tp)), 65535);
 	out->mss = tp->rcv_mss;
+	out->uto = tcp_uto_field(tp->adv_uto_s);
 	out->sack_permitted = has & TF_SACK;
 	out->wscale = has & TF_WS ? tp->rcv_scale : TCP_WS_NONE;
 	if (has & TF_TS) {

@@ -13,7 +13,7 @@
  * at the end of this file.  A timer that expires is stopped or set to the
  * future, so that no block makes its owner spin.
  *
- * Supported standards: RFC 6298, RFC 9293, RFC 8985.
+ * Supported standards: RFC 6298, RFC 9293, RFC 8985, RFC 5482.
  */
 #include <string.h>
 
@@ -28,19 +28,33 @@ static void timed_out(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 	rx->events |= TCP_EV_TIMEDOUT | TCP_EV_CLOSED;
 }
 
-/* The user's bound on how long there may be no progress (RFC 9293, 3.8.3, R2). */
+/*
+ * The user's bound on how long there may be no progress (RFC 9293, 3.8.3, R2); 0:
+ * the retries decide.  If the user has none, both sides may agree on one: RFC
+ * 5482, 3.1.
+ */
+static uint64_t patience_us(const struct tcpcb *tp)
+{
+	uint32_t s = max_u32(max_u32(tp->adv_uto_s, tp->remote_uto_s), TCP_UTO_MIN_S);
+
+	if (tp->user_timeout_ms)
+		return tp->user_timeout_ms * 1000ull;
+	return tp->adv_uto_s && tp->remote_uto_s ? min_u32(s, TCP_UTO_MAX_S) * 1000000ull : 0;
+}
+
 static bool is_too_long(const struct tcpcb *tp, uint64_t now_us)
 {
-	return tp->user_timeout_ms && now_us > tp->stuck_us &&
-	       now_us - tp->stuck_us >= tp->user_timeout_ms * 1000ull;
+	uint64_t us = patience_us(tp);
+
+	return us && now_us > tp->stuck_us && now_us - tp->stuck_us >= us;
 }
 
 /* @at, or when the user's patience ends, if that is earlier. */
 static uint64_t before_too_long(const struct tcpcb *tp, uint64_t at, uint64_t now_us)
 {
-	uint64_t end = tp->stuck_us + tp->user_timeout_ms * 1000ull;
+	uint64_t us = patience_us(tp), end = tp->stuck_us + us;
 
-	return tp->user_timeout_ms && end > now_us && end < at ? end : at;
+	return us && end > now_us && end < at ? end : at;
 }
 
 static void count_expiry(struct tcpcb *tp)
@@ -64,7 +78,7 @@ static uint64_t persist_interval(const struct tcpcb *tp)
 static void persist_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 {
 	if (is_too_long(tp, now_us) ||
-	    (!tp->user_timeout_ms && tp->n_unanswered >= tp->data_retries)) {
+	    (!patience_us(tp) && tp->n_unanswered >= tp->data_retries)) {
 		timed_out(tp, now_us, rx);
 		return;
 	}
@@ -86,7 +100,7 @@ static void rexmt_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
 	/* RFC 9293, 3.8.3: R2 */
 	if (is_too_long(tp, now_us) ||
 	    (is_syn && tp->n_unanswered >= tp->syn_retries) ||
-	    (!is_syn && !tp->user_timeout_ms && tp->n_unanswered >= tp->data_retries)) {
+	    (!is_syn && !patience_us(tp) && tp->n_unanswered >= tp->data_retries)) {
 		timed_out(tp, now_us, rx);
 		return;
 	}
@@ -125,10 +139,11 @@ static void loss_expired(struct tcpcb *tp, const struct tcp_view *v, uint64_t no
  * instead of the number of probes, if there is such a bound. */
 static bool is_dead(const struct tcpcb *tp, uint64_t now_us)
 {
-	if (!tp->user_timeout_ms)
+	uint64_t us = patience_us(tp);
+
+	if (!us)
 		return tp->n_keep >= tp->keep_count;
-	return tp->n_keep && now_us > tp->heard_us &&
-	       now_us - tp->heard_us >= tp->user_timeout_ms * 1000ull;
+	return tp->n_keep && now_us > tp->heard_us && now_us - tp->heard_us >= us;
 }
 
 static void keep_expired(struct tcpcb *tp, uint64_t now_us, struct tcp_rx *rx)
@@ -181,6 +196,9 @@ void tcp_timers(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us, str
 	if (now_us >= tp->t_keep_us)
 		keep_expired(tp, now_us, rx);
 	if (now_us >= tp->t_2msl_us) {
+		/* No time for FIN-WAIT-2: the peer is told, as Linux does. */
+		if (tp->state == TCPS_FIN_WAIT_2 && tp->fin_wait_2_us == 1)
+			tcp_user_abort(tp, now_us);
 		tcp_set_state(tp, TCPS_CLOSED, now_us);
 		rx->events |= TCP_EV_CLOSED;
 	}

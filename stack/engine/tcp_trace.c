@@ -162,6 +162,10 @@ char *tcp_seg_str(const struct tcp_seg *seg, char *buf, size_t size)
 			put_other_options(&t, seg);
 		put_str(&t, "]");
 	}
+	if (seg->uto) {
+		put_str(&t, seg->uto & TCP_UTO_MINUTES ? ", uto minutes " : ", uto ");
+		put_u32(&t, seg->uto & (uint16_t)~TCP_UTO_MINUTES);
+	}
 	put_str(&t, ", length ");
 	put_u32(&t, seg->len);
 	*t.at = '\0';

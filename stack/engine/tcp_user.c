@@ -323,6 +323,14 @@ void tcp_user_opts(struct tcpcb *tp, const struct tcp_user_opts *o, uint64_t now
 	tp->syn_retries = o->syn_retries ? o->syn_retries : TCP_SYN_RETRIES;
 	tp->fin_wait_2_us = or_default(o->fin_wait_2_us, TCP_FIN_WAIT_2_US, TCP_TIME_MAX_US);
 	tp->window_clamp = o->window_clamp;
+	if (tp->adv_uto_s != o->adv_uto_s) {
+		tp->adv_uto_s = o->adv_uto_s;
+		tp->uflags &= ~TU_UTO_DUE;
+		if (tp->adv_uto_s)
+			tp->uflags |= TU_UTO_DUE;
+		else
+			tp->remote_uto_s = 0;
+	}
 	if (tp->user_timeout_ms != o->user_timeout_ms) {
 		tp->user_timeout_ms = o->user_timeout_ms;
 		tcp_timer_user(tp, now_us);
@@ -338,8 +346,12 @@ void tcp_disown(struct tcpcb *tp, uint64_t now_us)
 	tp->syn_retries = TCP_SYN_RETRIES;
 	tp->data_retries = TCP_ORPHAN_RETRIES;
 	tp->rto_us = min_u32(tp->rto_us, TCP_RTO_SYN_US);
-	/* The retries decide. */
-	tp->user_timeout_ms = 0;
+	/* The retries decide, or a user who was less patient. */
+	if (tp->user_timeout_ms > TCP_ORPHAN_MS)
+		tp->user_timeout_ms = 0;
+	tp->adv_uto_s = 0;
+	tp->remote_uto_s = 0;
+	tp->uflags &= ~TU_UTO_DUE;
 	tp->stuck_us = now_us;
 	tcp_user_keepalive(tp, 0, 0, 0, now_us);
 	tcp_timer_bound(tp, now_us);

@@ -34,6 +34,9 @@ static_assert(TCP_SSTHRESH_INF == TCP_CWND_MAX, "no loss yet");
 #define TCP_DATA_RETRIES	15		/* tcp_retries2, */
 #define TCP_ORPHAN_RETRIES	8		/* tcp_orphan_retries */
 
+#define TCP_UTO_MIN_S		100u		/* L_LIMIT of RFC 5482, 3.1: R2 of RFC 9293, 3.8.3 */
+#define TCP_UTO_MAX_S		3600u		/* U_LIMIT: nobody makes us keep a connection longer */
+#define TCP_ORPHAN_MS		60000u		/* a user timeout that outlives its user is not longer */
 #define TCP_R1			3		/* RFC 9293, 3.8.3; as Linux: tcp_retries1 */
 
 #define TCP_DELACK_US		40000u		/* RFC 9293, MUST-40: below 500 ms */
@@ -77,6 +80,12 @@ static inline uint32_t tcp_wnd_end(const struct tcpcb *tp)
 static inline uint32_t tcp_tsval(const struct tcpcb *tp, uint64_t now_us)
 {
 	return (uint32_t)(now_us / TCP_CLOCK_US) + tp->ts_offset;
+}
+
+/* The UTO field (RFC 5482, 2), rounded up to what it can express. */
+static inline uint16_t tcp_uto_field(uint32_t s)
+{
+	return (uint16_t)(s < TCP_UTO_MINUTES ? s : TCP_UTO_MINUTES | (s + 59) / 60);
 }
 
 /* --- tcp_timer.c: tell the timers what happened ---------------------------------- */

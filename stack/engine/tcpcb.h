@@ -104,8 +104,9 @@ enum tcp_frto {
 #define TU_FO_REFUSED	0x00400000u	/* our data in the SYN was not, */
 #define TU_FO_LOST	0x00800000u	/* ... and the SYN had been sent more than once */
 #define TU_FO_NOCOOKIE	0x01000000u	/* there was no cookie to send data with */
+#define TU_UTO_DUE	0x00000100u	/* the next segment that has room carries the User Timeout option */
 #define TU_CHALLENGE	0x02000000u	/* the ACK that is owed is a challenge (RFC 5961) */
-#define TU_ALL		0x03ff00ffu
+#define TU_ALL		0x03ff01ffu
 
 /* ca_state: what the congestion window is about */
 enum tcp_ca {
@@ -172,6 +173,8 @@ struct tcpcb {
 	/* Timestamps, RFC 7323 */
 	uint32_t ts_offset;		/* added to our clock */
 	uint32_t ts_recent;		/* TS.Recent */
+	uint16_t adv_uto_s;		/* ADV_UTO, RFC 5482; 0: the option is not used */
+	uint16_t remote_uto_s;		/* REMOTE_UTO; 0: none came */
 	uint64_t ts_recent_us;		/* when ts_recent was taken; void after 24 days */
 
 	/* Round-trip time, RFC 6298 */

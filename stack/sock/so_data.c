@@ -549,6 +549,7 @@ void so_user_opts(const struct js_sock *so, struct tcp_user_opts *o)
 		.keep_count = (uint8_t)MIN(count ? count : KEEP_COUNT, 127u),
 		.syn_retries = (uint8_t)MIN(so_topt(so, JS_TOPT_SYNCNT), 127u),
 		.user_timeout_ms = so_topt(so, JS_TOPT_USER_TIMEOUT),
+		.adv_uto_s = (uint16_t)MIN(so_topt(so, JS_TOPT_UTO), 65535u),
 		.fin_wait_2_us = linger2 == JS_TOPT_AT_ONCE ? 1 :
 				 MIN(linger2, 60u) * 1000000,
 		.window_clamp = so_topt(so, JS_TOPT_WINDOW_CLAMP),
