@@ -170,7 +170,7 @@ $(O)/tests-built: $(unit) $(tprogs)
 # What "make check" runs under the sanitizers; called with an O of its own.
 sanitized: $(fuzz)
 
-soak: all				## minutes of what make check does for seconds; M=minutes for each
+soak: all $(tprogs)			## minutes of what make check does for seconds; M=minutes for each
 	$(Q)O='$(abspath $(O))' tests/lib/soak $(M)
 
 demo:					## the main job: four nodes, both TCPs, captured (root)
