@@ -187,6 +187,7 @@ void packet_check(const uint8_t *sdu, uint32_t sdu_len, uint64_t nr);
 struct stream {
 	uint32_t sdu_len;		/* octets of each */
 	uint32_t window;		/* packets */
+	bool trusted;			/* clients.c: by trusted ports, whose pools need no template */
 	alignas(64) _Atomic uint64_t taken;	/* by the receiver, whole and checked */
 	alignas(64) _Atomic uint64_t done;	/* bare.c: relayed */
 	alignas(64) _Atomic uint64_t made;	/* bare.c: offered */

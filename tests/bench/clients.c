@@ -283,7 +283,7 @@ static void stream_receiver(struct crew_ctl *ctl, void *arg)
 
 struct clients *clients_stream(struct crew *c, struct stream *s, unsigned int from, unsigned int to)
 {
-	struct clients *cl = clients_new(from, to, 0);
+	struct clients *cl = clients_new(from, to, s->trusted ? JS_PORT_TRUSTED : 0);
 
 	cl->s = s;
 	crew_add(c, stream_sender, cl);

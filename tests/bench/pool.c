@@ -4,6 +4,7 @@
  *
  *	bulk	61504 octets: through the ring, and through the bare pipeline
  *	small	48 octets
+ *	template	the same with and without a template to match
  *	round	8 octets there and back: between two clients, over a bare relay
  *	captured	bulk again, with and without a capture to a file
  *
@@ -64,8 +65,15 @@ static void place(const struct crew *c, bool is_bare, const struct placement *pl
 	pin(c->pid[c->n - 1], pl->receiver);
 }
 
+/* How packets go. */
+enum way {
+	WAY_POOLS,	/* from pool to pool */
+	WAY_TRUSTED,	/* likewise, of ports whose packets need not match a template */
+	WAY_BARE	/* through the bare pipeline */
+};
+
 /* Packets a second of one run. */
-static double run_stream(bool is_bare, uint32_t sdu_len, uint32_t window, const struct placement *pl)
+static double run_stream(enum way way, uint32_t sdu_len, uint32_t window, const struct placement *pl)
 {
 	struct stream *s = crew_shared(sizeof(*s));
 	struct clients *cl = NULL;
@@ -74,12 +82,13 @@ static double run_stream(bool is_bare, uint32_t sdu_len, uint32_t window, const 
 
 	s->sdu_len = sdu_len;
 	s->window = window;
+	s->trusted = way == WAY_TRUSTED;
 	crew_init(&c);
-	if (is_bare)
+	if (way == WAY_BARE)
 		bare_stream(&c, s);
 	else
 		cl = clients_stream(&c, s, 1, 2);
-	place(&c, is_bare, pl);
+	place(&c, way == WAY_BARE, pl);
 	crew_go(&c);
 	rate = crew_rate(&c, &s->taken);
 	crew_end(&c);
@@ -120,8 +129,8 @@ static void bulk_row(const struct placement *pl)
 	struct row *r;
 
 	for (unsigned int i = 0; i < bench_opts.runs; i++) {
-		pools[i] = gbit(run_stream(false, SDU_BULK, BULK_WINDOW, pl), SDU_BULK);
-		bare[i] = gbit(run_stream(true, SDU_BULK, BULK_WINDOW, pl), SDU_BULK);
+		pools[i] = gbit(run_stream(WAY_POOLS, SDU_BULK, BULK_WINDOW, pl), SDU_BULK);
+		bare[i] = gbit(run_stream(WAY_BARE, SDU_BULK, BULK_WINDOW, pl), SDU_BULK);
 	}
 	p = medians(pools, bare);
 	r = report_row("bulk");
@@ -152,7 +161,7 @@ static void bench_small(void)
 	struct row *r;
 
 	for (unsigned int i = 0; i < bench_opts.runs; i++)
-		v[i] = run_stream(false, SDU_SMALL, SMALL_WINDOW, &placements[0]);
+		v[i] = run_stream(WAY_POOLS, SDU_SMALL, SMALL_WINDOW, &placements[0]);
 	m = median(v, bench_opts.runs);
 	r = report_row("small");
 	row_int(r, "sdu_octets", SDU_SMALL);
@@ -160,6 +169,32 @@ static void bench_small(void)
 	row_num(r, "packets_per_s", m);
 	report_bar("small packets a second", m, SMALL_BAR, false);
 	free(v);
+}
+
+/* What it costs to match each packet with its pool's template: all on one
+ * processor, where the time for a packet is what all three spend on it. */
+static void bench_template(void)
+{
+	static const struct placement *pl = &placements[1];
+	double *with = figures(), *without = figures();
+	struct pair p;
+	struct row *r;
+
+	for (unsigned int i = 0; i < bench_opts.runs; i++) {
+		with[i] = run_stream(WAY_POOLS, SDU_SMALL, SMALL_WINDOW, pl);
+		without[i] = run_stream(WAY_TRUSTED, SDU_SMALL, SMALL_WINDOW, pl);
+	}
+	pin(lab_ringd(), -1);
+	p = medians(with, without);
+	r = report_row("template");
+	row_int(r, "sdu_octets", SDU_SMALL);
+	row_text(r, "processors", pl->name);
+	row_num(r, "matched_packets_per_s", p.a);
+	row_num(r, "trusted_packets_per_s", p.b);
+	row_num(r, "ratio", p.ratio);
+	row_num(r, "matching_ns", 1e9 / p.a - 1e9 / p.b);
+	free(with);
+	free(without);
 }
 
 /* Microseconds of a round trip; each of them is counted in @sum. */
@@ -261,7 +296,7 @@ static double run_captured(struct captured *sum)
 			die("\"jet capture\" does not begin");
 		nanosleep(&nap, NULL);
 	}
-	rate = run_stream(false, SDU_BULK, BULK_WINDOW, &placements[0]);
+	rate = run_stream(WAY_POOLS, SDU_BULK, BULK_WINDOW, &placements[0]);
 	sum->records += capture_count("records") - records;
 	sum->dropped += capture_count("dropped") - dropped;
 	status = lab_jet_end(pid, SIGINT);
@@ -282,7 +317,7 @@ static void bench_captured(void)
 
 	for (unsigned int i = 0; i < bench_opts.runs; i++) {
 		with[i] = gbit(run_captured(&sum), SDU_BULK);
-		without[i] = gbit(run_stream(false, SDU_BULK, BULK_WINDOW, &placements[0]), SDU_BULK);
+		without[i] = gbit(run_stream(WAY_POOLS, SDU_BULK, BULK_WINDOW, &placements[0]), SDU_BULK);
 	}
 	p = medians(with, without);
 	r = report_row("captured");
@@ -303,6 +338,7 @@ void bench_pool(void)
 	lab_up(2, "unlimited", false);
 	bench_bulk();
 	bench_small();
+	bench_template();
 	bench_round();
 	bench_captured();
 }
