@@ -80,6 +80,8 @@ static void lose_probe(struct tcpcb *tp, uint32_t end)
 	tp->dupacks = 0;
 	tp->frto = FRTO_NONE;
 	tp->rec_flags &= (uint16_t)~RF_UNDO;
+	/* Duplicate ACKs of what was in flight with it are still to come. */
+	tp->rec_flags |= RF_LEAP;
 	tcp_rtt_cancel(tp);
 }
 
@@ -368,8 +370,7 @@ void tcp_loss_reordering(struct tcpcb *tp, const struct tcp_view *v, uint64_t no
 		prr(tp, &ack);
 }
 
-/* Everything outstanding is lost, though not by congestion. */
-void tcp_loss_all(struct tcpcb *tp)
+static void all_lost(struct tcpcb *tp)
 {
 	enter(tp, TCP_CA_LOSS);
 	tcp_sb_lose_all(tp, true);
@@ -377,6 +378,14 @@ void tcp_loss_all(struct tcpcb *tp)
 	tp->frto = FRTO_NONE;
 	tp->rec_flags &= (uint16_t)~RF_UNDO;
 	tcp_rtt_cancel(tp);
+}
+
+/* Everything outstanding is lost, though not by congestion.  What had arrived of
+ * it, and what arrives still, comes back as duplicate ACKs. */
+void tcp_loss_all(struct tcpcb *tp)
+{
+	all_lost(tp);
+	tp->rec_flags |= RF_LEAP;
 }
 
 /* RTO expired, for the n_rto'th time in a row. */
@@ -391,7 +400,7 @@ void tcp_loss_rto(struct tcpcb *tp)
 	 * peer may have reneged (RFC 6675, 5.1). */
 	if (tp->n_rto > 1)
 		tcp_sb_forget(tp);
-	tcp_loss_all(tp);
+	all_lost(tp);
 	if (first) {
 		tp->frto = FRTO_FIRST;
 		tp->rec_flags |= RF_UNDO;

@@ -167,7 +167,7 @@ static void black_hole(struct tcpcb *tp, uint64_t now_us)
 	uint32_t mss = tp->base_mss;
 
 	if (tp->uflags & TU_SEARCH)
-		mss = max_u32(min_u32(TCP_BASE_MSS, tp->path_mss / 2u), TCP_MSS_MIN);
+		mss = max_u32(min_u32(tp->base_mss, tp->path_mss / 2u), TCP_MSS_MIN);
 	if (mss >= tcp_path_mss(tp))
 		mss = max_u32(tcp_path_mss(tp) / 2, TCP_MSS_MIN);
 	if (!(tp->uflags & TU_SEARCH))

@@ -72,8 +72,8 @@
 #define RF_CWR_DUE	0x0800	/* cwnd was reduced: the next new data carries CWR */
 #define RF_ECN_CWR	0x1000	/* ECE reduces no more before CWR was sent and ecn_end is
 				 * acknowledged; with RF_CWR_DUE: ECE has reduced */
-#define RF_LEAP		0x2000	/* duplicate ACKs after RTO tell nothing: the ACK before passed
-				 * more than a few segments, or they have told already */
+#define RF_LEAP		0x2000	/* duplicate ACKs in Loss tell nothing: the ACK before passed more
+				 * than a few segments, they have told already, or it was no RTO */
 #define RF_ALL		0x3fff
 
 /* frto: where F-RTO is, RFC 5682, 2.1 */

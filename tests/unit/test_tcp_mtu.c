@@ -231,11 +231,22 @@ static void probe_is_lost_newreno(void **state)
 
 	(void)state;
 	probe_goes(tp, 100, next, 986, 512);
+	t_send(tp, 2 * 512);
+	drain(tp, 100, next + 986 + 5 * 512, next + 986 + 7 * 512, 512);
 	cwnd = tp->snd_cwnd;
 	for (i = 1; i <= 3; i++)
 		acked(tp, 150, next);
 	drain(tp, 150, next, next + 986, 512);
 	assert_int_equal(tp->snd_cwnd, cwnd);
+	/* What else was in flight says nothing new. */
+	for (i = 4; i <= 7; i++)
+		acked(tp, 151, next);
+	T_NOTHING(tp, 151);
+	assert_int_equal(tp->snd_cwnd, cwnd);
+	acked(tp, 200, next + 986 + 7 * 512);
+	T_NOTHING(tp, 200);
+	assert_true(tp->snd_cwnd >= cwnd);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
 	t_end(tp);
 }
 
@@ -276,6 +287,32 @@ static void black_hole(void **state)
 	t_end(tp);
 }
 
+/* What a search has found is doubted like that: it begins again where it is told to. */
+static void black_hole_after_search(void **state)
+{
+	static const uint32_t sizes[] = { 4256, 4256, 512 };
+	struct tcp_seg seg;
+	uint32_t next, i;
+	struct tcpcb *tp = searching((struct t_opts){ .mss = 8000, .wnd = 60000, .sack = true,
+		.cfg.cc = TCP_CC_RENO, .cfg.mtu_probing = TCP_MTU_PROBING_ON, .cfg.base_mss = 512 }, &next);
+
+	(void)state;
+	next = probe_goes(tp, 100, next, 4256, 512);
+	acked(tp, 150, next);
+	T_NOTHING(tp, 150);
+	t_send(tp, 4256);
+	drain(tp, 160, next, next + 4256, 4256);
+	/* The tail loss probe */
+	tcp_timers(tp, &t.v, tp->t_loss_us, &t.rx);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(160), &seg), 1);
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		tcp_timers(tp, &t.v, tp->t_rexmt_us, &t.rx);
+		assert_int_equal(tcp_output(tp, &t.v, tp->t_rexmt_us, &seg), 1);
+		assert_int_equal(seg.seq, T_ISS + next);
+		assert_int_equal(seg.len, sizes[i]);
+	}
+}
+
 /* ... and is not suspected unless asked for. */
 static void black_hole_off(void **state)
 {
@@ -310,6 +347,7 @@ int main(void)
 		cmocka_unit_test(probe_is_lost_newreno),
 		cmocka_unit_test(probe_needs_company),
 		cmocka_unit_test(black_hole),
+		cmocka_unit_test(black_hole_after_search),
 		cmocka_unit_test(black_hole_off),
 	};
 
