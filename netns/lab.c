@@ -210,7 +210,7 @@ int lab_need(const struct opts *o, struct lab *l, bool alive)
 
 unsigned int lab_node(const struct lab *l, const char *word)
 {
-	static char names[NODES_MAX][8];
+	static char names[NODES_MAX][sizeof("n4294967295")];	/* as the compiler counts */
 	const char *list[NODES_MAX];
 	const char *digits = *word == 'n' ? word + 1 : word;
 	char *end;
