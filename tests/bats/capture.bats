@@ -13,9 +13,14 @@ count() {
 	capinfos -TMrc "$1" | cut -f2
 }
 
-# pings FROM ADDRESS N: N questions, N answers.
+# pings FROM ADDRESS N [ARG...]: N questions, N answers.  For a late answer ping
+# waits but for twice the longest time so far, if it has had any: the last
+# question, asked alone, waits for all that are before it on the ring.
 pings() {
-	on "$1" ping -n -q -c "$3" -i 0.002 -W 2 "$2" >/dev/null
+	local from=$1 to=$2 n=$3
+	shift 3
+	[ "$n" -eq 1 ] || on "$from" ping -n -q -c $((n - 1)) -i 0.002 -W 10 "$@" "$to" >/dev/null
+	on "$from" ping -n -q -c 1 -W 10 "$@" "$to" >/dev/null
 }
 
 # What stands in jet status of captures.
@@ -50,7 +55,7 @@ nobody_captures() { [ "$(captures consumers)" -eq 0 ]; }
 	run -1 on n1 ping -n -q -c 1 -W 0.1 -s 400 10.74.0.2
 	jet link rule corrupt 'n1->n2' data=1 >/dev/null
 	run -1 on n1 ping -n -q -c 1 -W 0.1 -s 400 10.74.0.2
-	on n2 ping -n -q -c 4 -i 0.002 -W 2 -s 1400 10.74.0.1 >/dev/null
+	pings n2 10.74.0.1 4 -s 1400
 	kill -INT "${pid[@]}" "$CAPTURE"
 	wait "${pid[@]}" "$CAPTURE"
 	for i in "${!filter[@]}"; do
@@ -219,7 +224,7 @@ has_frames() { [ "$(count "$1")" -eq "$2" ]; }
 	start_capture c.pcapng icmp
 	kill -STOP "$CAPTURE"
 	pings n1 10.74.0.2 50
-	on n1 ping -n -q -c 30 -i 0.002 -s 60000 10.74.0.2 >/dev/null
+	pings n1 10.74.0.2 30 -s 60000
 	kill -CONT "$CAPTURE"
 	end_capture
 	[ "$(count c.pcapng)" -eq 160 ]

@@ -104,9 +104,10 @@ bg_with() {
 	bg "$JET" run -n "$LAB" "$node" -- "$@"
 }
 
-# wait_for SECONDS CMD...: until it succeeds.
+# wait_for SECONDS CMD...: until it succeeds.  It is given up after so long on a
+# machine that does nothing else, and four times as long on any.
 wait_for() {
-	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) out=
+	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 4000000)) out=
 	shift
 	until out=$("$@" 2>&1); do
 		if [ "${EPOCHREALTIME/[.,]/}" -ge "$end" ]; then

@@ -13,9 +13,10 @@ link_counter() {
 		$1 == key && s == src && d == dst { sub(/,$/, "", $2); print $2; exit }'
 }
 
-# pings N FROM ADDRESS: sends N pings; the numbers of those answered.
+# pings N FROM ADDRESS: sends N pings; the numbers of those answered.  All at
+# once: ping waits for -i at least, and answers that are late count.
 pings() {
-	on "$2" ping -n -c "$1" -i 0.005 -W 1 "$3" |
+	on "$2" ping -n -c "$1" -l "$1" -i 1 "$3" |
 		sed -n 's/.*bytes from.*icmp_seq=\([0-9]*\) .*/\1/p' || true
 }
 

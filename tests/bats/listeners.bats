@@ -84,6 +84,9 @@ table_program() {
 @test "addresses, options and states of two sockets: the same errno as the kernel's" {
 	table_program >table.py
 	on n2 timeout 100 python3 table.py >kernel
+	# Linux 6.1 to 6.8 got these wrong until their stable releases were mended.
+	[ "$(grep -cxE "any6only none bound ok - mapped none ok|mapped none bound ok - v4 none EADDRINUSE" kernel)" -eq 2 ] ||
+		skip "this kernel's bind() confuses ::ffff:10.74.0.2 with others: update it"
 	with n2 timeout 100 python3 table.py >user
 	[ "$(wc -l <kernel)" -ge 900 ]
 	# What the table tells apart.
@@ -126,7 +129,7 @@ hear() {
 	server_program >server.py
 	bg_with n2 python3 server.py \
 		'{listen(socket.AF_INET, "0.0.0.0"): "four", listen(socket.AF_INET6, "::", 1): "six"}'
-	wait_for 10 is_listening n2 7100
+	wait_for 10 grep -q ready bg.0		# both
 	for who in user kernel; do
 		[ "$(hear $who TCP4:10.74.0.2:7100)" = four ]
 		[ "$(hear $who "TCP6:[$N2]:7100")" = six ]
