@@ -127,6 +127,7 @@ end_send() {
 	jet up --nodes 3
 	start_capture c.pcapng --tokens
 	bg_on n2 socat -u -b1000 OPEN:/dev/zero UDP4-SENDTO:10.74.0.1:5001
+	local flood=$!
 	wait_for 5 eval '[ "$(stat_of n1 rx_frames)" -gt 100 ]'
 	jet down n1
 	[ "$(jet status --json | jq -r .ring.monitor)" = n2 ]
@@ -136,6 +137,9 @@ end_send() {
 	[[ $output == *'n1 has left lab'* ]]
 	run -1 jet down n2 n3
 	[[ $output == *'these are all nodes'* ]]
+	# What waits for ARP is a few packets of it, and a ping may be pushed out.
+	kill "$flood"
+	wait_for 5 is_gone "$flood"
 	run -0 jet up --nodes 3
 	[ "$(jet status --json | jq -r .ring.monitor)" = n1 ]
 	run -0 jet ping -c 1
