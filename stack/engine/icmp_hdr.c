@@ -124,6 +124,8 @@ static int quoted_v6(const uint8_t *ip, size_t len, struct icmp_error *e)
 	/* We send no extension headers. */
 	if (ip[6] != IP_PROTO_TCP)
 		return -EPROTONOSUPPORT;
+	if (ip_is_mapped(ip + 8) || ip_is_mapped(ip + 24))
+		return -EBADMSG;
 	memcpy(e->pair.src, ip + 8, 16);
 	memcpy(e->pair.dst, ip + 24, 16);
 	return IP6_LEN;

@@ -106,10 +106,14 @@ uint64_t ip_csum_swap(uint64_t sum)
 
 /* --- headers ------------------------------------------------------------------- */
 
+bool ip_is_mapped(const uint8_t addr[16])
+{
+	return !memcmp(addr, v4_mapped, sizeof(v4_mapped));
+}
+
 static bool is_v4(const struct ip_pair *pair)
 {
-	return !memcmp(pair->src, v4_mapped, sizeof(v4_mapped)) &&
-	       !memcmp(pair->dst, v4_mapped, sizeof(v4_mapped));
+	return ip_is_mapped(pair->src) && ip_is_mapped(pair->dst);
 }
 
 static void put16(uint8_t *p, uint32_t v)
@@ -197,6 +201,9 @@ static int parse_v6(const uint8_t *ip, size_t len, struct ip_pair *pair, uint8_t
 		return -EBADMSG;
 	if (ip[6] != IP_PROTO_TCP)
 		return -EPROTONOSUPPORT;
+	/* For us that is IPv4, which has not come through IPv4's filters. */
+	if (ip_is_mapped(ip + 8) || ip_is_mapped(ip + 24))
+		return -EBADMSG;
 	memcpy(pair->src, ip + 8, 16);
 	memcpy(pair->dst, ip + 24, 16);
 	*tos = (uint8_t)(ip[0] << 4 | ip[1] >> 4);

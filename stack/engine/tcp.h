@@ -468,6 +468,7 @@ uint64_t ip_csum_copy(void *dst, const void *src, size_t len);
 struct ip_pair {
 	uint8_t src[16], dst[16];
 };
+bool ip_is_mapped(const uint8_t addr[16]);
 
 /**
  * ip_build() - Write an IPv4 or IPv6 header for TCP
@@ -483,7 +484,8 @@ int ip_build(uint8_t *ip, const struct ip_pair *pair, uint32_t tcp_len, uint8_t 
 /**
  * ip_parse() - Check an IP header that should carry TCP
  * Version, header length, total length == @len, no fragment, protocol 6,
- * IPv4 header checksum; IPv6 without extension headers.
+ * IPv4 header checksum; IPv6 without extension headers, and without v4-mapped
+ * addresses (as Linux: RFC 4291 has them in APIs, not on the wire).
  * Return: octets of IP header; -EBADMSG malformed; -EPROTONOSUPPORT not TCP
  */
 int ip_parse(const uint8_t *ip, size_t len, struct ip_pair *pair, uint8_t *tos);

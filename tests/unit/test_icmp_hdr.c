@@ -186,6 +186,11 @@ static void bad_quotes(void **state)
 	make_v6(msg, 1, 0, 0);
 	msg[8] = 0x45;
 	assert_int_equal(icmp_parse(msg, LEN6, true, &e), -EBADMSG);
+	for (unsigned int at = 16; at <= 32; at += 16) {
+		make_v6(msg, 1, 0, 0);
+		memcpy(msg + at, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x4a\0\1", 16);
+		assert_int_equal(icmp_parse(msg, LEN6, true, &e), -EBADMSG);
+	}
 }
 
 /* RFC 6864: an identification where DF is not; the checksum is right. */

@@ -148,6 +148,23 @@ static void v6_header(void **state)
 	assert_int_equal(ip_parse(ip, 60, &pair, &tos), -EPROTONOSUPPORT);
 }
 
+/* An IPv6 header must not make a segment of an IPv4 connection. */
+static void v6_header_with_mapped_addresses(void **state)
+{
+	uint8_t ip[100] = { 0 }, tos;
+	struct ip_pair pair;
+
+	(void)state;
+	for (unsigned int which = 1; which < 4; which++) {
+		ip_build(ip, &v6, 20, 0, 0, 0);
+		if (which & 1)
+			memcpy(ip + 8, v4.src, 16);
+		if (which & 2)
+			memcpy(ip + 24, v4.dst, 16);
+		assert_int_equal(ip_parse(ip, 60, &pair, &tos), -EBADMSG);
+	}
+}
+
 /* Change octet @i to @value and mend the checksum. */
 static int parse_changed(unsigned int i, uint8_t value)
 {
@@ -209,6 +226,7 @@ int main(void)
 		cmocka_unit_test(sums_of_parts),
 		cmocka_unit_test(v4_header),
 		cmocka_unit_test(v6_header),
+		cmocka_unit_test(v6_header_with_mapped_addresses),
 		cmocka_unit_test(bad_headers),
 		cmocka_unit_test(pseudo_header),
 	};
