@@ -171,7 +171,7 @@ static void listen_done(struct child *c, struct csock *s)
 
 static void on_listen(struct child *c, int i, struct csock *s, const struct cm_msg *req)
 {
-	if ((s->kind != CK_NEW && s->kind != CK_LISTENER) || s->wait != CW_NONE) {
+	if ((s->kind != CK_NEW && s->kind != CK_LISTENER) || s->wait != CW_NONE || s->fo.ready) {
 		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
 		return;
 	}

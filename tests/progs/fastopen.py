@@ -7,6 +7,7 @@ fastopen.py client HOST PORT OCTETS [connect|nonblock]
 
 Each says what TCP_INFO knows: data in the SYN was taken, yes or no.
 """
+import errno
 import socket
 import sys
 
@@ -57,7 +58,13 @@ def client(host, port, n, how='sendto'):
     peer = (host, int(port))
     if how == 'connect':
         s.setsockopt(TCP, TCP_FASTOPEN_CONNECT, 1)
+        s.bind(('', 0))
         s.connect(peer)
+        try:
+            s.listen()
+            print('BAD: it listens')
+        except OSError as e:
+            assert e.errno == errno.EINVAL, e
         sent = s.send(data)
     elif how == 'nonblock':
         s.setblocking(False)
