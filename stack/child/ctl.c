@@ -257,8 +257,25 @@ static void on_fastopen(struct child *c, struct csock *s, const struct cm_msg *m
 		connect_begun(c, s);
 }
 
+/* An AF_INET6 socket that is bound, or IPV6_V6ONLY, may be of one family only, as
+ * with tcp_v6_connect().  0, or connect()'s errno. */
+static int check_family(const struct child *c, const struct csock *s, const struct cm_addr *peer)
+{
+	bool v4 = cm_addr_is_v4(peer), bound_v4 = s->bp >= 0 && cm_addr_is_v4(&s->local);
+
+	if (s->family != AF_INET6)
+		return 0;
+	if (!v4)
+		return bound_v4 ? -EAFNOSUPPORT : 0;
+	if (atomic_load(&c->stk.socks[s - c->socks].opts) & JS_SO_V6ONLY)
+		return -ENETUNREACH;
+	return bound_v4 || cm_addr_is_any(&s->local) ? 0 : -ENETUNREACH;
+}
+
 static void on_connect(struct child *c, int i, struct csock *s, const struct cm_msg *req)
 {
+	int err;
+
 	/* The data is there, or there is none. */
 	if (s->kind == CK_NEW && s->wait == CW_NONE && s->fo.ready && req->on) {
 		s->who = i;
@@ -278,6 +295,11 @@ static void on_connect(struct child *c, int i, struct csock *s, const struct cm_
 		answer(c, i, req, CM_CONNECT_REPLY,
 		       s->kind == CK_CONN ? -EISCONN :
 		       s->wait == CW_RESOLVE ? -EALREADY : -EINVAL);
+		return;
+	}
+	err = check_family(c, s, &req->peer);
+	if (err) {
+		answer(c, i, req, CM_CONNECT_REPLY, err);
 		return;
 	}
 	s->peer = req->peer;

@@ -95,6 +95,30 @@ table_program() {
 	diff kernel user
 }
 
+@test "connect() of an IPv6 socket to the other family: the same errno as the kernel's" {
+	cat >families.py <<-'END'
+		import errno, itertools, socket
+		from socket import IPPROTO_IPV6, IPV6_V6ONLY
+		mine = [None, "::", "fd4a:5300::1", "::ffff:10.74.0.1", "::ffff:0.0.0.0"]
+		for host, v6only, peer in itertools.product(mine, (0, 1), ("fd4a:5300::2", "::ffff:10.74.0.2")):
+		    s = socket.socket(socket.AF_INET6)
+		    s.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, v6only)
+		    try:
+		        if host:
+		            s.bind((host, 0))
+		        s.connect((peer, 9))
+		        print(host, v6only, peer, "ok")
+		    except OSError as e:
+		        print(host, v6only, peer, errno.errorcode[e.errno])
+	END
+	on n1 timeout 60 python3 families.py >kernel
+	with n1 timeout 60 python3 families.py >user
+	grep -q ENETUNREACH kernel
+	grep -q EAFNOSUPPORT kernel
+	grep -q ECONNREFUSED kernel
+	diff kernel user
+}
+
 server_program() {
 	cat <<-'END'
 		import os, select, socket, sys
