@@ -11,7 +11,7 @@
 
 #include "tests/sim/sim.h"
 
-#define N_SEEDS		3
+#define N_SEEDS		10
 
 struct path {
 	const char *name;

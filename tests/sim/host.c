@@ -464,7 +464,7 @@ static void judge_syn(struct host *h)
 {
 	struct tcp_fo fo = h->plan.fo;
 
-	fo.accept = prng_ppm(&h->sim->prng, h->plan.fo_good_ppm);
+	fo.accept = h->plan.fo_good_ppm && prng_ppm(&h->sim->prng, h->plan.fo_good_ppm);
 	tcp_user_fastopen(&h->tp, &fo);
 }
 
