@@ -431,8 +431,9 @@ static int some_pid(uint64_t *seed)
 	return atomic_load(&sh->pid[0]);
 }
 
-/* A process id that was reaped may be anybody's. */
-static void reap(void)
+/* A process id that was reaped may be anybody's.  Return: false if there is
+ * nobody left to wait for. */
+static bool reap(void)
 {
 	int pid;
 
@@ -442,6 +443,7 @@ static void reap(void)
 				atomic_store(&sh->pid[k], -1);
 		}
 	}
+	return !pid;
 }
 
 /* Also those that enlist meanwhile. */
@@ -455,8 +457,7 @@ static void kill_all(void)
 				kill(pid, SIGKILL);
 		}
 		nap_us(1000);
-		reap();
-	} while (waitpid(-1, NULL, WNOHANG) >= 0);
+	} while (reap());
 }
 
 static void torment(uint64_t *seed)
@@ -538,6 +539,10 @@ static int run(uint64_t seconds, uint64_t seed)
 		pid = fork();
 		if (pid == 0)
 			application(state);
+		if (pid < 0) {
+			perror("torture: fork");
+			return 1;
+		}
 		while (!atomic_load(&sh->pid[0]))
 			nap_us(100);
 		torment(&state);
