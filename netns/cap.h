@@ -58,7 +58,8 @@ int capq_connect(struct cap_queue *q, const char *path, const char *line);
  * capq_open() - Take the answer
  * @why:	What it was, in words: jetringd's error if it gave us no queue
  *
- * Return: 0; -EAGAIN, not yet; -EPROTO if it is no queue; other -Exxx
+ * Return: 0; -EAGAIN, not yet; -EPROTO if it is no queue; -ECONNRESET: it has
+ * closed without a word, as when too many captures run; other -Exxx
  */
 int capq_open(struct cap_queue *q, char *why, size_t size);
 /* Octets that are queued. */

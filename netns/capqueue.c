@@ -86,6 +86,8 @@ int capq_open(struct cap_queue *q, char *why, size_t size)
 
 	if (n < 0)
 		return -errno;
+	if (n == 0)
+		return -ECONNRESET;
 	why[n] = '\0';
 	cm = CMSG_FIRSTHDR(&msg);
 	if (!cm || cm->cmsg_type != SCM_RIGHTS || cm->cmsg_len != CMSG_LEN(sizeof(q->memory)))

@@ -232,8 +232,13 @@ static int request(const struct opts *o, struct lab *l, const struct cap_filter 
 	return n < size ? ST_OK : bad_usage("too many nodes");
 }
 
+static int turned_away(const struct lab *l)
+{
+	return fail("jetringd does not take another capture: see %s/jetringd.log", l->dir);
+}
+
 /* jetringd's answer: a queue, or an error in words. */
-static int await_queue(struct cap_queue *q)
+static int await_queue(const struct lab *l, struct cap_queue *q)
 {
 	uint64_t end_us = now_us() + ANSWER_MS * 1000;
 	char why[200];
@@ -248,6 +253,8 @@ static int await_queue(struct cap_queue *q)
 		return ST_OK;
 	if (got_signal)
 		return ST_FAILED;
+	if (err == -ECONNRESET)
+		return turned_away(l);
 	return err == -EPROTO && *why ? fail("jetringd: %s", why) :
 		fail("jetringd does not send a capture: %s", strerror(-err));
 }
@@ -397,7 +404,8 @@ static int record(struct capture *c, const struct opts *o, const struct cap_filt
 	snprintf(path, sizeof(path), "%s/capture.sock", l.dir);
 	err = capq_connect(&q, path, line);
 	if (err) {
-		st = err == -EACCES ? fail("you may not capture: be root, or in the group wireshark") :
+		st = err == -ECONNRESET || err == -EPIPE ? turned_away(&l) :
+			err == -EACCES ? fail("you may not capture: be root, or in the group wireshark") :
 			fail("cannot connect to %s: %s", path, strerror(-err));
 		goto out;
 	}
@@ -405,7 +413,7 @@ static int record(struct capture *c, const struct opts *o, const struct cap_filt
 		 strcmp(c->out.path, "-") ? c->out.path : "");
 	c->q = &q;
 	c->nice = getpriority(PRIO_PROCESS, 0);
-	st = await_queue(&q);
+	st = await_queue(&l, &q);
 	if (!st)
 		st = run(c, o->for_s, what);
 	capq_close(&q);

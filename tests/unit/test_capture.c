@@ -421,6 +421,25 @@ static void bad_requests_are_refused(void **state)
 	refused("capture filter=00", "filter=");
 }
 
+/* Sixteen at once; the next is turned away, and the others go on. */
+static void so_many_and_no_more(void **state)
+{
+	struct cap_queue q[16], more;
+	struct got g = { 0 };
+	char why[200];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(q); i++)
+		request(&q[i], "capture");
+	connect_queue(&more, "capture");
+	assert_int_equal(capq_open(&more, why, sizeof(why)), -ECONNRESET);
+	capq_close(&more);
+	frame_of(1, 100);
+	for (size_t i = 0; i < ARRAY_SIZE(q); i++)
+		read_all(&q[i], &g);
+	assert_int_equal(g.n[BT_EPB], 16);
+}
+
 /* Nobody but us can change what is queued, or the size of it. */
 static void the_queue_is_read_only(void **state)
 {
@@ -505,6 +524,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_consumer_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(lies_are_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_requests_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(so_many_and_no_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_queue_is_read_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lost_page_ends_one_capture, setup, teardown),
 	};
