@@ -198,10 +198,12 @@ accepted() { [ "$(wc -l <served)" -ge "$1" ]; }
 	end_capture
 	run frames cap.pcapng 'ip.dst == 10.74.0.1 && tcp.flags.syn == 1 && jetstream.rxvci' jetstream.rxvci.stream
 	echo "$output"
-	[ "${#lines[@]}" -eq 3 ]
+	# Three, or more if one was sent again.
+	[ "${#lines[@]}" -ge 3 ]
 	shared=${lines[0]}
-	[ "${lines[1]}" = "$shared" ]
-	[ "${lines[2]}" = "$shared" ]
+	for l in "${lines[@]}"; do
+		[ "$l" = "$shared" ]
+	done
 	# Each of the user's two, to a stream of its own.
 	run frames cap.pcapng "ip.src == 10.74.0.1 && tcp.len > 1000 && jetstream.vci.stream >= 32 && jetstream.vci.stream != $shared" jetstream.vci.stream
 	[ "$(printf '%s\n' "${lines[@]}" | sort -u | wc -l)" -eq 2 ]
