@@ -650,7 +650,7 @@ void conn_review(struct child *c, uint32_t idx)
 		return;
 	}
 	if (!(t.tcb.uflags & TU_SYN_OUT) || t.s.flags & JS_SOF_CLOSED)
-		fo_settled(c, s, t.tcb.uflags & TU_SYN_OUT && t.s.error == ECONNRESET);
+		fo_settled(c, s, t.tcb.uflags & TU_SYN_OUT && t.s.flags & JS_SOF_RESET);
 	if (s->is_shared && !s->has_looked && s->has_pool && t.s.flags & JS_SOF_CONNECTED)
 		take_stream(c, idx, &t);
 	if (s->parent != JS_SOCK_NONE && !s->delivered && t.s.flags & JS_SOF_CONNECTED &&

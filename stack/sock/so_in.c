@@ -243,8 +243,10 @@ unsigned int so_note_events(struct so_txn *t, uint32_t ev)
 		t->s.flags |= JS_SOF_EOF;
 		wake |= both;
 	}
-	if (ev & TCP_EV_RESET)
+	if (ev & TCP_EV_RESET) {
+		t->s.flags |= JS_SOF_RESET;
 		t->s.error = t->s.flags & JS_SOF_EOF ? EPIPE : ECONNRESET;
+	}
 	if (ev & TCP_EV_REFUSED)
 		t->s.error = ECONNREFUSED;
 	if (ev & TCP_EV_TIMEDOUT)

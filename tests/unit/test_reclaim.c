@@ -738,6 +738,32 @@ static void sleeper_is_woken(void **state)
 
 /* --- a stream that was another's ------------------------------------------------------- */
 
+/* A segment without data to b's stream, as from a's address. */
+static void forge(struct client *from, struct tcp_seg seg)
+{
+	struct js_pool_req req = { 0 };
+	struct ip_pair pair;
+	uint8_t hdr[RIG_HDR];
+	uint16_t csum;
+	uint64_t sum;
+
+	memcpy(pair.src, a.c.socks[a.sock].local.addr, 16);
+	memcpy(pair.dst, b.c.socks[b.sock].local.addr, 16);
+	seg.wscale = TCP_WS_NONE;
+	assert_int_equal(ip_build(hdr, &pair, 20, 0, 0, 0), 20);
+	assert_int_equal(tcp_seg_build(&seg, hdr + 20), 20);
+	sum = ip_csum_add(ip_pseudo_sum(&pair, 20), hdr + 20, 20);
+	csum = ip_csum_fold(sum);
+	memcpy(hdr + 36, &csum, 2);
+	client_open(from, 1, 0);
+	rig_template(&req.tmpl);
+	memcpy(req.tmpl.tp_value, hdr + 20, 4);
+	assert_int_equal(poolc_pool_set(&from->pc, from->pool, JS_PS_TMPL, &req), 0);
+	client_set_txvci(from, b.c.socks[b.sock].rxvci);
+	assert_int_equal(poolc_send(&from->q, from->pool, 0, hdr, RIG_HDR, NULL, 0), 0);
+	assert_int_equal(client_run(from), JS_ST_DONE);
+}
+
 /*
  * Frames wait in the delays of a link for longer than a stream rests, and then
  * reach its next owner.  An RST that would be one in every respect but its
@@ -746,14 +772,9 @@ static void sleeper_is_woken(void **state)
 static void late_frame_of_another(void **state)
 {
 	struct client other;
-	struct tcp_seg seg = { .sport = 0x1234, .dport = 80, .flags = TH_RST | TH_ACK,
-			       .wscale = TCP_WS_NONE };
-	struct ip_pair pair;
-	uint8_t hdr[RIG_HDR];
+	struct tcp_seg seg = { .sport = 0x1234, .dport = 80, .flags = TH_RST | TH_ACK };
 	uint32_t before;
 	struct so_txn t;
-	uint16_t csum;
-	uint64_t sum;
 
 	(void)state;
 	connect_both(0);
@@ -762,17 +783,7 @@ static void late_frame_of_another(void **state)
 	before = t.s.segs_in;
 	seg.seq = t.tcb.rcv_nxt;
 	seg.ack = t.tcb.snd_nxt;
-	memcpy(pair.src, a.c.socks[a.sock].local.addr, 16);
-	memcpy(pair.dst, b.c.socks[b.sock].local.addr, 16);
-	assert_int_equal(ip_build(hdr, &pair, 20, 0, 0, 0), 20);
-	assert_int_equal(tcp_seg_build(&seg, hdr + 20), 20);
-	sum = ip_csum_add(ip_pseudo_sum(&pair, 20), hdr + 20, 20);
-	csum = ip_csum_fold(sum);
-	memcpy(hdr + 36, &csum, 2);
-	client_open(&other, 1, 0);
-	client_set_txvci(&other, b.c.socks[b.sock].rxvci);
-	assert_int_equal(poolc_send(&other.q, other.pool, 0, hdr, RIG_HDR, NULL, 0), 0);
-	assert_int_equal(client_run(&other), JS_ST_DONE);
+	forge(&other, seg);
 	assert_int_equal(owned(&b, BUF_RX), 1);
 	TURN_UNTIL(!owned(&b, BUF_RX));
 	assert_int_equal(so_begin(&b.c.stk.socks[b.sock], &t), 0);
@@ -781,6 +792,42 @@ static void late_frame_of_another(void **state)
 	/* The connection goes on. */
 	send_all(&a, data, 100);
 	TURN_UNTIL(info_of(&b).rcv_cc == 100);
+	poolc_close(&other.pc);
+}
+
+/*
+ * RFC 7413, 5.1: a connection that was opened fast and reset counts on.  So it
+ * does if it was a thread of the application that took the RST, and read the
+ * error, before the child looked.
+ */
+static void reset_after_fast_open(void **state)
+{
+	struct tcp_seg seg = { .flags = TH_RST };
+	struct csock *s, *l;
+	struct client other;
+	struct so_txn t;
+
+	(void)state;
+	connect_both(0);
+	TURN_UNTIL(!info_of(&a).snd_cc);
+	s = &b.c.socks[b.sock];
+	s->parent = (uint32_t)conn_new(&b.c, AF_INET, 0);
+	l = &b.c.socks[s->parent];
+	s->fo.pending = true;
+	l->fo.n_pending = 1;
+	assert_int_equal(so_begin(&b.c.stk.socks[b.sock], &t), 0);
+	t.tcb.uflags |= TU_SYN_OUT;
+	assert_int_equal(so_commit(&t), 0);
+	seg.seq = t.tcb.rcv_nxt;
+	seg.sport = s->peer.port;
+	seg.dport = s->local.port;
+	forge(&other, seg);
+	do_input(&b, &b.app);
+	assert_int_equal(so_error_take(&b.app.stk, b.sock, b.gen), ECONNRESET);
+	assert_int_equal(l->fo.n_reset, 0);
+	TURN_UNTIL(!s->fo.pending);
+	assert_int_equal(l->fo.n_reset, 1);
+	assert_int_equal(l->fo.n_pending, 1);
 	poolc_close(&other.pc);
 }
 
@@ -798,6 +845,7 @@ int main(void)
 		CASE(late_write_into_a_buffer_sent), CASE(late_write_behind_what_has_come),
 		CASE(late_write_into_a_buffer_read), CASE(late_writes_out_of_order),
 		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken),
+		CASE(reset_after_fast_open),
 	};
 
 	return cmocka_run_group_tests_name("reclaim", tests, NULL, NULL);
