@@ -196,6 +196,16 @@ int so_txn_begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
 	return stk_is_robbed(stk) ? -ESTALE : 0;
 }
 
+/* so_error is told once: by who commits that it was.  -so_error, -ESTALE. */
+static int tell_error(struct stk *stk, uint32_t sock, struct so_txn *t)
+{
+	int err = -t->s.error, stale;
+
+	t->s.error = 0;
+	stale = so_finish(stk, sock, t, poolc_tail(&stk->q), 0);
+	return stale ? stale : err;
+}
+
 /* One attempt under the lock. */
 static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct cursor *c,
 			   int flags)
@@ -208,16 +218,11 @@ static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 	bool again;
 	int err = so_txn_begin(stk, sock, gen, &t);
 
-	if (!err)
-		err = send_allowed(&t);
-	if (err == -t.s.error && err && t.s.error) {
-		/* so_error is told once. */
-		t.s.error = 0;
-		so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
-		return err;
-	}
 	if (err)
 		return err;
+	err = send_allowed(&t);
+	if (err)
+		return t.s.error ? tell_error(stk, sock, &t) : err;
 	if (!c->left)
 		return 0;
 	mark = poolc_tail(&stk->q);
@@ -419,13 +424,8 @@ static void rcv_tune(const struct stk *stk, struct so_txn *t, uint64_t now)
 /* Why there is nothing to take: 0 end of file, or an error. */
 static int recv_nothing(struct stk *stk, uint32_t sock, struct so_txn *t)
 {
-	if (t->s.error) {
-		int err = -t->s.error;
-
-		t->s.error = 0;
-		so_finish(stk, sock, t, poolc_tail(&stk->q), 0);
-		return err;
-	}
+	if (t->s.error)
+		return tell_error(stk, sock, t);
 	if (t->s.flags & (JS_SOF_EOF | JS_SOF_RD_SHUT | JS_SOF_CLOSED))
 		return 0;
 	if (!(t->s.flags & (JS_SOF_CONNECTED | JS_SOF_CONNECTING | JS_SOF_FASTOPEN)))
@@ -618,17 +618,20 @@ int so_quickack(struct stk *stk, uint32_t sock, uint32_t gen, bool on)
 int so_congestion(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t algo)
 {
 	struct so_txn t;
-	int err = stk_lock(stk);
+	int err = -ESTALE;
 
-	if (err)
-		return err;
-	err = so_txn_begin(stk, sock, gen, &t);
-	if (!err) {
-		tcp_user_congestion(&t.tcb, algo);
-		err = so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
+	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+		err = stk_lock(stk);
+		if (err)
+			return err;
+		err = so_txn_begin(stk, sock, gen, &t);
+		if (!err) {
+			tcp_user_congestion(&t.tcb, algo);
+			err = so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
+		}
+		stk_unlock(stk);
 	}
-	stk_unlock(stk);
-	return err;
+	return err == -ESTALE ? -ENETDOWN : err;
 }
 
 /* One attempt under the lock.  @first: read the range; NULL: another was sent. */
@@ -680,21 +683,30 @@ int so_zerocopy_take(struct stk *stk, uint32_t sock, uint32_t gen, uint32_t *fir
 	return zerocopy(stk, sock, gen, first, last);
 }
 
-int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen)
+static int error_locked(struct stk *stk, uint32_t sock, uint32_t gen)
 {
 	struct so_txn t;
-	int err = stk_lock(stk);
+	int err = so_txn_begin(stk, sock, gen, &t);
 
-	if (err)
-		return -err;
-	err = so_txn_begin(stk, sock, gen, &t);
-	if (!err && (t.s.error || t.s.soft_error)) {
-		err = t.s.error ? -t.s.error : -t.s.soft_error;
-		if (!t.s.error)
-			t.s.soft_error = 0;
-		t.s.error = 0;
-		so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);
+	if (err || (!t.s.error && !t.s.soft_error))
+		return err;
+	if (!t.s.error) {
+		t.s.error = t.s.soft_error;
+		t.s.soft_error = 0;
 	}
-	stk_unlock(stk);
-	return -err;
+	return tell_error(stk, sock, &t);
+}
+
+int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen)
+{
+	int err = -ESTALE;
+
+	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+		err = stk_lock(stk);
+		if (err)
+			break;
+		err = error_locked(stk, sock, gen);
+		stk_unlock(stk);
+	}
+	return err == -ESTALE ? ENETDOWN : -err;
 }

@@ -831,6 +831,55 @@ static void reset_after_fast_open(void **state)
 	poolc_close(&other.pc);
 }
 
+/* These end with 1 if they were told the error. */
+static void told_by_option(struct half *h, struct app *app)
+{
+	_exit(so_error_take(&app->stk, h->sock, h->gen) == ECONNRESET);
+}
+
+static void told_by_recv(struct half *h, struct app *app)
+{
+	_exit(recv_some(&app->stk, h, got, sizeof(got)) == -ECONNRESET);
+}
+
+static void told_by_send(struct half *h, struct app *app)
+{
+	struct iovec iov = { data, 1 };
+
+	_exit(so_send(&app->stk, h->sock, h->gen, &iov, 1, 0) == -ECONNRESET);
+}
+
+/* so_error is told once: not by one who was fenced before he could say so. */
+static void error_is_told_once(void **state)
+{
+	static void (*const by[])(struct half *, struct app *) = {
+		told_by_option, told_by_recv, told_by_send,
+	};
+	struct app slow;
+	struct so_txn t;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	connect_both(0);
+	for (size_t i = 0; i < ARRAY_SIZE(by); i++) {
+		attach(&b, &slow);
+		assert_int_equal(so_begin(&b.c.stk.socks[b.sock], &t), 0);
+		t.s.error = ECONNRESET;
+		assert_int_equal(so_commit(&t), 0);
+		pid = fenced_in(&b, &slow, 1, "stop-before-commit", by[i]);
+		assert_int_equal(info_of(&b).error, ECONNRESET);
+		kill(pid, SIGCONT);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 0);
+		assert_int_equal(so_error_take(&b.app.stk, b.sock, b.gen), ECONNRESET);
+		assert_int_equal(so_error_take(&b.app.stk, b.sock, b.gen), 0);
+		detach(&slow);
+		TURN_UNTIL(!b.c.procs[1].used && !b.c.want_sweep);
+	}
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -845,7 +894,7 @@ int main(void)
 		CASE(late_write_into_a_buffer_sent), CASE(late_write_behind_what_has_come),
 		CASE(late_write_into_a_buffer_read), CASE(late_writes_out_of_order),
 		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken),
-		CASE(reset_after_fast_open),
+		CASE(reset_after_fast_open), CASE(error_is_told_once),
 	};
 
 	return cmocka_run_group_tests_name("reclaim", tests, NULL, NULL);
