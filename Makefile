@@ -160,6 +160,7 @@ $(O)/flags: FORCE
 # "make check" and "make demo" install what they need, then build, then run.
 check:					## all tests; installs what they need (root)
 	$(Q)tests/lib/deps
+	$(Q)O='$(abspath $(O))' tests/lib/nginx >/dev/null || echo 'no nginx: its test is skipped' >&2
 	$(Q)$(MAKE) -j$$(nproc) O='$(O)' all $(O)/tests-built
 	$(Q)O='$(abspath $(O))' tests/lib/run-all
 

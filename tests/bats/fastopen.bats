@@ -137,12 +137,12 @@ www() {
 	curl_twice
 }
 
-# It is a service of the machine where it is installed, so it is not in tests/lib/deps.
 @test "fast open: curl and nginx, user to user" {
-	type -P nginx >/dev/null || skip 'no nginx here: install nginx-light'
+	local nginx
+	nginx=$("$BATS_TEST_DIRNAME/../lib/nginx") || skip 'nginx could not be fetched'
 	www
 	cat >nginx.conf <<-END
-		daemon off; pid $PWD/nginx.pid; error_log $PWD/error.log; user root;
+		daemon off; pid $PWD/nginx.pid; error_log $PWD/error.log; lock_file $PWD/lock; user root;
 		events {}
 		http {
 			access_log off; client_body_temp_path $PWD/tmp; proxy_temp_path $PWD/tmp;
@@ -150,7 +150,7 @@ www() {
 			server { listen 10.74.0.2:8080 fastopen=10; root $PWD/www; }
 		}
 	END
-	bg_with n2 nginx -c "$PWD/nginx.conf" -p "$PWD"
+	bg_with n2 "$nginx" -c "$PWD/nginx.conf" -p "$PWD" -e "$PWD/error.log"
 	curl_twice
 }
 
