@@ -67,7 +67,7 @@
 
 #define N_CONSUMERS	16
 #define N_BLOCKS	JS_CAP_BLOCKS_MAX	/* a consumer may be behind: 64 MiB, half a second at 1 Gbit/s, */
-#define N_BLOCKS_HOT	4		/* or so much while it is too slow for a fast ring */
+#define N_BLOCKS_HOT	2		/* or so much while it is too slow for a fast ring */
 #define CALM_NS		100000000	/* it was too slow when a record was dropped in this time */
 #define QUEUE_SIZE	(JS_CAP_QUEUE_HEAD + (size_t)N_BLOCKS * JS_CAP_BLOCK)
 #define WAKE_OCTETS	(1u << 20)	/* told of at once; */

@@ -30,7 +30,7 @@
 #define BEHIND		(1u << 20)	/* octets: they come faster than we are told of them one by one */
 #define BLOCK_MIN	12		/* type, length, length */
 #define DRAIN_MS	2000		/* for the last statistics after we stopped */
-#define NICE_BACK	10		/* a tenth of the weight of others */
+#define NICE_BACK	19		/* what others leave */
 #define ANSWER_MS	5000
 #define EXPR_MAX	8192		/* octets of a filter expression */
 
