@@ -16,9 +16,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "common/focache.h"
 #include "common/log.h"
 #include "connserver/children.h"
+#include "stack/shm/cm.h"
 
 #define KEY_FILE	"/proc/sys/net/ipv4/tcp_fastopen_key"
 #define NO_KEY		"00000000-00000000-00000000-00000000"
@@ -58,36 +58,10 @@ void cs_fastopen_key(void)
 	close(fd);
 }
 
-/* RFC 7413, 4.1.3.  What a child says was in a SYN,ACK is what it was: it has no
- * other interest, and a wrong cookie costs a retransmission. */
-static void learn(struct cs_server *cs, const struct cm_msg *m)
-{
-	struct fo_news news = {
-		.answer = { .form = m->fo.form, .len = m->fo.len, .mss = m->fo.mss },
-		.asked = m->fo.asked,
-		.had_data = m->fo.flags & CM_FO_HAD_DATA,
-		.took_data = m->fo.flags & CM_FO_TOOK_DATA,
-		.again = m->fo.flags & CM_FO_AGAIN,
-	};
-
-	memcpy(news.answer.cookie, m->fo.cookie, sizeof(news.answer.cookie));
-	fo_cache_learn(cs->fo, m->peer.addr, cs->now_us, &news);
-}
-
 void cs_fastopen(struct cs_server *cs, struct cs_child *c, const struct cm_msg *m)
 {
-	struct cm_msg reply = { .type = CM_FASTOPEN_REPLY, .id = m->id, .sock = m->sock,
-				.gen = m->gen, .peer = m->peer };
-	struct fo_known known;
+	struct cm_msg reply;
 
-	if (m->on) {
-		learn(cs, m);
-		return;
-	}
-	fo_cache_get(cs->fo, m->peer.addr, cs->now_us, &known);
-	reply.fo.form = known.form;
-	reply.fo.len = known.len;
-	reply.fo.mss = known.mss;
-	memcpy(reply.fo.cookie, known.cookie, sizeof(reply.fo.cookie));
-	cs_child_send(cs, c, &reply, -1, true);
+	if (cm_fastopen(cs->fo, m, cs->now_us, &reply))
+		cs_child_send(cs, c, &reply, -1, true);
 }

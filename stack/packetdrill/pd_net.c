@@ -182,28 +182,10 @@ static void on_resolve(int fd, const struct cm_msg *m)
 
 static void on_fastopen(int fd, const struct cm_msg *m)
 {
-	struct cm_msg r = { .type = CM_FASTOPEN_REPLY, .version = CM_VERSION, .id = m->id,
-			    .sock = m->sock, .gen = m->gen };
-	struct fo_news news = {
-		.answer = { .form = m->fo.form, .len = m->fo.len, .mss = m->fo.mss },
-		.asked = m->fo.asked,
-		.had_data = m->fo.flags & CM_FO_HAD_DATA,
-		.took_data = m->fo.flags & CM_FO_TOOK_DATA,
-		.again = m->fo.flags & CM_FO_AGAIN,
-	};
-	struct fo_known known;
+	struct cm_msg r;
 
-	if (m->on) {
-		memcpy(news.answer.cookie, m->fo.cookie, sizeof(news.answer.cookie));
-		fo_cache_learn(&fo_cache, m->peer.addr, pd_now(), &news);
-		return;
-	}
-	fo_cache_get(&fo_cache, m->peer.addr, pd_now(), &known);
-	r.fo.form = known.form;
-	r.fo.len = known.len;
-	r.fo.mss = known.mss;
-	memcpy(r.fo.cookie, known.cookie, sizeof(r.fo.cookie));
-	cm_send(fd, &r, NULL, 0);
+	if (cm_fastopen(&fo_cache, m, pd_now(), &r))
+		cm_send(fd, &r, NULL, 0);
 }
 
 bool pd_net_serve(int fd)

@@ -444,3 +444,30 @@ char *cm_addr_str(const struct cm_addr *a, char buf[CM_ADDR_STRLEN])
 	}
 	return buf;
 }
+
+bool cm_fastopen(struct fo_cache *cache, const struct cm_msg *m, uint64_t now_us,
+		 struct cm_msg *reply)
+{
+	struct fo_news news = {
+		.answer = { .form = m->fo.form, .len = m->fo.len, .mss = m->fo.mss },
+		.asked = m->fo.asked,
+		.had_data = m->fo.flags & CM_FO_HAD_DATA,
+		.took_data = m->fo.flags & CM_FO_TOOK_DATA,
+		.again = m->fo.flags & CM_FO_AGAIN,
+	};
+	struct fo_known known;
+
+	if (m->on) {
+		memcpy(news.answer.cookie, m->fo.cookie, sizeof(news.answer.cookie));
+		fo_cache_learn(cache, m->peer.addr, now_us, &news);
+		return false;
+	}
+	fo_cache_get(cache, m->peer.addr, now_us, &known);
+	*reply = (struct cm_msg){ .type = CM_FASTOPEN_REPLY, .version = CM_VERSION, .id = m->id,
+				  .sock = m->sock, .gen = m->gen, .peer = m->peer };
+	reply->fo.form = known.form;
+	reply->fo.len = known.len;
+	reply->fo.mss = known.mss;
+	memcpy(reply->fo.cookie, known.cookie, sizeof(reply->fo.cookie));
+	return true;
+}

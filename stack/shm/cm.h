@@ -17,6 +17,7 @@
 #include <sys/un.h>
 
 #include "abi/ctlmsg.h"
+#include "common/focache.h"
 
 #define CM_MAX_FDS	8	/* descriptors in one message, at most */
 
@@ -75,6 +76,17 @@ void cm_trace(const char *dir, const struct cm_msg *m);
 /* The socket address of an abstract name (CM_SERVER_NAME …).  Return its
  * length. */
 socklen_t cm_name_to_sun(const char *name, struct sockaddr_un *sun);
+
+/**
+ * cm_fastopen() - Do what CM_FASTOPEN says with the node's cookies (RFC 7413, 4.1.3)
+ * @m:		Received, so its form is right
+ * @reply:	Filled for the sender, if it asks
+ * What a child says was in a SYN,ACK is taken for it: it has no other interest,
+ * and a wrong cookie costs a retransmission.
+ * Return: whether @reply is to be sent
+ */
+bool cm_fastopen(struct fo_cache *cache, const struct cm_msg *m, uint64_t now_us,
+		 struct cm_msg *reply);
 
 /* What a channel must be: AF_UNIX, SOCK_SEQPACKET.  Strangers send descriptors. */
 bool cm_is_channel(int fd);

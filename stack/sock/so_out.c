@@ -294,7 +294,6 @@ static void output_all(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_
 	}
 }
 
-/* With TCP_NOTSENT_LOWAT, what is sent makes room, whoever sends it. */
 /* What so_snd waits for now: as Linux counts it for TCP_INFO. */
 static uint32_t waits_for(const struct so_txn *t)
 {
@@ -327,6 +326,7 @@ static void chrono(struct so_txn *t, uint64_t now)
 	atomic_store_explicit(&t->so->chrono, kind, memory_order_relaxed);
 }
 
+/* With TCP_NOTSENT_LOWAT, what is sent makes room, whoever sends it. */
 void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
 {
 	bool was_writable = so_is_writable(t);
