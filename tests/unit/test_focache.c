@@ -154,6 +154,19 @@ static void least_recently_used_makes_room(void **state)
 	assert_int_equal(get(FO_PEERS + 1, 4)->len, 8);
 }
 
+/* What was known of the one who had the place is not held against the next. */
+static void a_place_is_taken_over_empty(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 1; i <= FO_PEERS; i++)
+		learn(i, 1, (struct fo_news){ .asked = FO_OPT, .answer = COOKIE(FO_OPT, 8) });
+	learn(FO_PEERS + 1, 2, (struct fo_news){ .asked = FO_OPT });
+	assert_int_equal(get(FO_PEERS + 1, 3)->len, 0);
+	assert_int_equal(known.mss, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +177,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(losses_in_a_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(slow_is_not_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(least_recently_used_makes_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_place_is_taken_over_empty, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
