@@ -506,9 +506,11 @@ int so_input_events(struct stk *stk, int max)
 			if (ret == -EUCLEAN && !stk->is_child)
 				return ret;
 		}
-		if (p.ev.type == JS_EV_SPACE && !stk->is_child) {
+		/* What was cut short goes on: the child's business, also of what it
+		 * sends itself. */
+		if (p.ev.type == JS_EV_SPACE) {
 			atomic_fetch_or(&stk->hdr->child_work, JS_WORK_EVENTS);
-			if (write(stk->kick_fd, &one, sizeof(one)) < 0)
+			if (!stk->is_child && write(stk->kick_fd, &one, sizeof(one)) < 0)
 				return -EAGAIN;
 		}
 		poolc_event_done(&stk->pc, &p.ev);

@@ -344,10 +344,10 @@ static void unread_events_are_kept(void **state)
 	assert_memory_equal(got, data, 60000);
 }
 
-/* The script queue of @h's process has no room: the ring keeps what it sends. */
-static void fill_queue(struct half *h)
+/* The script queue of @stk, of @h, has no room: the ring keeps what it sends. */
+static void fill_queue(struct half *h, struct stk *stk)
 {
-	struct poolc_queue *q = &h->app.stk.q;
+	struct poolc_queue *q = &stk->q;
 	struct iovec iov = { data, 100 };
 	const struct js_op *last;
 	struct js_op *op;
@@ -355,7 +355,7 @@ static void fill_queue(struct half *h)
 	rig_lock();
 	atomic_store(&rig.hold, true);
 	rig_unlock();
-	assert_int_equal(so_send(&h->app.stk, h->sock, h->gen, &iov, 1, 0), 100);
+	assert_int_equal(so_send(stk, h->sock, h->gen, &iov, 1, 0), 100);
 	last = &q->sq->op[(poolc_tail(q) - 1) % JS_QUEUE_OPS];
 	assert_int_equal(last->code, JS_OP_SEND);
 	while ((op = poolc_op(q))) {
@@ -380,12 +380,33 @@ static void freed_although_the_queue_is_full(void **state)
 	connect_both(0);
 	send_all(&a, data, 200000);
 	TURN_UNTIL(info_of(&b).rcv_cc == 200000);
-	fill_queue(&b);
+	fill_queue(&b, &b.app.stk);
 	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 200000);
 	/* It does nothing any more; its child does. */
 	TURN_UNTIL(!owned(&b, BUF_RX));
 	assert_memory_equal(got, data, 200000);
 	let_go();
+}
+
+/* FIN finds the child's own queue full, and nobody but the child looks at events. */
+static void cut_short_in_the_childs_queue(void **state)
+{
+	uint32_t sock, gen, to;
+	struct so_info info;
+
+	(void)state;
+	connect_both(0);
+	sock = a.sock;
+	gen = a.gen;
+	to = b.sock;
+	connect_both(0);	/* answers to what fills the queue are for this one */
+	fill_queue(&a, &a.c.stk);
+	assert_int_equal(so_shutdown(&a.c.stk, sock, gen, SHUT_WR), 0);
+	assert_true(atomic_load(&a.c.stk.socks[sock].pending));
+	let_go();
+	TURN_UNTIL(!so_info(&b.c.stk, to, b.c.socks[to].gen, &info) && info.flags & JS_SOF_EOF);
+	close(a.c.socks[sock].bp);
+	close(b.c.socks[to].bp);
 }
 
 /* As many as so_rcv may hold in one call. */
@@ -396,7 +417,7 @@ static void thousands_in_one_call(void **state)
 	send_all(&a, data, sizeof(data));
 	TURN_UNTIL(info_of(&b).rcv_cc == sizeof(data));
 	assert_true(owned(&b, BUF_RX) > 2048);
-	fill_queue(&b);
+	fill_queue(&b, &b.app.stk);
 	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), sizeof(data));
 	TURN_UNTIL(!owned(&b, BUF_RX));
 	assert_memory_equal(got, data, sizeof(data));
@@ -887,6 +908,7 @@ int main(void)
 		CASE(rx_buffers_of_a_dead_reader),
 		CASE(unread_events_are_kept),
 		CASE(freed_although_the_queue_is_full),
+		CASE(cut_short_in_the_childs_queue),
 		CASE(thousands_in_one_call),
 		CASE(thousands_not_committed),
 		CASE(tx_buffers_beside_a_fenced_process),
