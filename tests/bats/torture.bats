@@ -34,8 +34,9 @@ torture() {
 	local server=$!
 	wait_for 10 is_listening n2 7030
 	echo "seed $seed"
-	run -0 with n1 "$TORTURE" run 10.74.0.2 7030 "${TORTURE_S:-2}" "$seed"
+	run with n1 "$TORTURE" run 10.74.0.2 7030 "${TORTURE_S:-2}" "$seed"
 	echo "$output"
+	[ "$status" -eq 0 ]
 	kill "$server"
 	wait_for 10 is_gone "$server"
 	# Nobody else has died of it, and nothing is left.
