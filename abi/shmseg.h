@@ -31,14 +31,15 @@
 
 #define JS_STACK_MAGIC		0x4a535354u	/* "JSST" */
 #define JS_GUARD_MAGIC		0x4a534755u	/* "JSGU" */
-#define JS_STACK_VERSION	4
+#define JS_STACK_VERSION	5
 
 #define JS_N_SOCKS		1024	/* sockets of a stack */
 #define JS_N_POOLS		4096	/* pool ids of a port that a stack can name */
 #define JS_N_SLOTS		17	/* of a control block: live, next, and one for each process that may be fenced; untouched ones cost no page */
 #define JS_SND_ENTRIES		2048	/* buffers of so_snd, a power of two: at most 8 MiB */
 #define JS_RCV_ENTRIES		4096	/* pieces of so_rcv, a power of two */
-#define JS_OOO_ENTRIES		64	/* segments kept out of order */
+#define JS_OOO_WORDS		3
+#define JS_OOO_ENTRIES		(JS_OOO_WORDS * 64)	/* segments kept out of order: more than JS_BUF_MAX has full ones of 61440 octets */
 #define JS_BLOCK_SIZE		1024
 #define JS_TCPCB_SIZE		832
 
@@ -75,30 +76,32 @@ struct js_so {
 	uint32_t rcv_head_off;		/* octets of piece rcv_head that were taken */
 	struct js_piece snd_last;	/* piece snd_tail - 1: counts instead of the ring's */
 	struct js_piece rcv_last;	/* piece rcv_tail - 1, likewise */
-	uint64_t ooo_map;		/* bit i: ooo[i] is in use */
+	uint64_t ooo_map[JS_OOO_WORDS];	/* bit i: ooo[i] is in use */
 	uint32_t ev_seq;		/* last packet of the pool that was processed */
 	uint32_t snd_hiwat, rcv_hiwat;	/* octets: SO_SNDBUF, SO_RCVBUF */
 	uint32_t rexmt_high;		/* sequence number up to which octets were sent more than once */
 	uint32_t flags;			/* JS_SOF_* */
-	int32_t error;			/* so_error: errno, 0 none */
+	int16_t error;			/* so_error: errno, 0 none */
+	int16_t soft_error;		/* errno of the last ICMP error that was believed, 0 none; until an ACK comes */
 	uint32_t data_ms;		/* when data came last, or ESTABLISHED was entered; 0 never */
 	uint32_t rexmt_segs;		/* segments sent again */
 	uint64_t snd_bytes, rcv_bytes;	/* octets moved through send() and recv() */
 	uint64_t snd_copied, rcv_copied; /* octets copied for that, also to compact */
 	uint32_t dropped;		/* segments not accepted */
-	uint32_t fence_seen;		/* js_sock.fences when snd_last was begun: else a fenced process may write there */
+	uint16_t fence_seen;		/* js_sock.fences, modulo 65536, when snd_last was begun: else a fenced process may write there */
+	uint16_t rcv_fence;		/* ... when rcv_last was begun: likewise */
 	uint32_t urg_seq;		/* sequence number of the urgent octet, if urg */
 	uint32_t urg;			/* JS_URG_* | the octet */
 	uint32_t segs_out, segs_in;	/* segments, for TCP_INFO */
 	uint32_t data_segs_out, data_segs_in; /* of them with payload */
-	uint64_t rcvq_us;		/* auto-tuning: since then, */
+	uint32_t rcvq_us;		/* auto-tuning: since then (low half; 0: not begun), */
 	uint32_t rcvq_bytes;		/* when rcv_bytes was this, low half */
-	uint32_t rcvq_space;		/* octets taken in the best round trip so far */
-	uint32_t rcv_fence;		/* js_sock.fences when rcv_last was begun: likewise */
+	union {
+		uint32_t rcvq_space;	/* octets taken in the best round trip so far */
+		uint32_t fo_room;	/* octets that the SYN may carry, if JS_SOF_FASTOPEN */
+	};
 	uint32_t zc_next;		/* MSG_ZEROCOPY: number of the next send, from 0 on */
 	uint32_t zc_told;		/* those below were read from the error queue */
-	uint32_t fo_room;		/* octets that the SYN may carry, if JS_SOF_FASTOPEN */
-	int32_t soft_error;		/* errno of the last ICMP error that was believed, 0 none; until an ACK comes */
 	uint32_t icmp_ignored;		/* ICMP errors that quoted nothing outstanding */
 };
 
@@ -214,7 +217,7 @@ struct js_sock {
 	_Atomic uint32_t retired;		/* [C] slots a fenced process may write into */
 	_Atomic uint32_t fences;		/* [C] fences so far: see js_so.fence_seen */
 	_Atomic uint32_t accepted;		/* [A] accept() has returned it: its listener's backlog has room again */
-	_Atomic uint64_t ooo_retired;		/* [C] of ooo[], likewise */
+	_Atomic uint64_t ooo_retired;		/* [C] of ooo[], likewise: bit i for all entries that are i modulo 64 */
 	_Atomic uint32_t pending;		/* [A] output was cut short: queue full, or no buffer */
 	_Atomic uint64_t deadline_us;		/* [A] tcp_poll_at() of the last commit */
 	_Atomic uint32_t topt[JS_N_TOPTS];	/* [A] JS_TOPT_* */
@@ -225,7 +228,7 @@ struct js_sock {
 	struct js_piece snd[JS_SND_ENTRIES];	/* [L] append-only between head and tail */
 	struct js_piece rcv[JS_RCV_ENTRIES];	/* [L] */
 	struct js_ooo ooo[JS_OOO_ENTRIES];	/* [L] entries whose bit is not set may be written */
-	uint8_t resv[3840];			/* to a whole page */
+	uint8_t resv[1792];			/* to a whole page */
 };
 
 /* An idle connection costs one page: words, two slots and what lies in them of

@@ -66,7 +66,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	if (!reclaim_is_any_fenced(c))
 		so_unretire(sh);	/* from before it was released */
 	tcp_init(&tcb, &cfg);
-	so.fence_seen = so.rcv_fence = atomic_load(&sh->fences);
+	so.fence_seen = so.rcv_fence = (uint16_t)atomic_load(&sh->fences);
 	so_init_block(sh, &tcb, &so);
 	atomic_store(&sh->notify, 0);
 	atomic_store(&sh->opts, family == AF_INET6 ? JS_SO_V6 : 0);
@@ -799,7 +799,7 @@ void conn_fail(struct child *c, uint32_t idx, int err)
 
 	child_lock(c);
 	if (so_begin(&c->stk.socks[idx], &t) == 0) {
-		t.s.error = err;
+		t.s.error = (int16_t)err;
 		t.s.flags &= ~JS_SOF_CONNECTING;
 		t.s.flags |= JS_SOF_CLOSED;
 		so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q),

@@ -35,10 +35,17 @@ static unsigned int free_slot(const struct js_sock *so, uint64_t seen)
 }
 
 /* The same of ooo[]; -1 none. */
-static int free_ooo(const struct js_sock *so, uint64_t map)
+static int free_ooo(const struct js_sock *so, const struct js_so *s)
 {
-	map |= atomic_load_explicit(&so->ooo_retired, memory_order_relaxed);
-	return __builtin_ffsll((long long)~map) - 1;
+	uint64_t retired = atomic_load_explicit(&so->ooo_retired, memory_order_relaxed);
+
+	for (int w = 0; w < JS_OOO_WORDS; w++) {
+		uint64_t used = s->ooo_map[w] | retired;
+
+		if (~used)
+			return w * 64 + __builtin_ctzll(~used);
+	}
+	return -1;
 }
 
 /* Cursors and pieces of the socket buffers are within their rings. */
@@ -82,7 +89,7 @@ int so_begin(struct js_sock *so, struct so_txn *t)
 			break;
 	}
 	t->slot = free_slot(so, t->seen);
-	t->ooo_slot = free_ooo(so, t->s.ooo_map);
+	t->ooo_slot = free_ooo(so, &t->s);
 	t->fences = atomic_load_explicit(&so->fences, memory_order_relaxed);
 	if (!so_sane(&t->s))
 		return -EUCLEAN;
@@ -110,7 +117,7 @@ int so_commit(struct so_txn *t)
 		return -ESTALE;
 	t->seen = next;
 	t->slot = free_slot(so, next);
-	t->ooo_slot = free_ooo(so, t->s.ooo_map);
+	t->ooo_slot = free_ooo(so, &t->s);
 	fault_here(FAULT_AFTER_COMMIT);
 	return 0;
 }
@@ -120,7 +127,7 @@ void so_fence(struct js_sock *so, bool may_run)
 	uint64_t seen = atomic_load_explicit(&so->commit, memory_order_acquire);
 	uint32_t retire = may_run ? 1u << free_slot(so, seen) : 0;
 	int ooo = may_run && SLOT(seen) < JS_N_SLOTS ?
-		free_ooo(so, so->slot[SLOT(seen)].so.ooo_map) : -1;
+		free_ooo(so, &so->slot[SLOT(seen)].so) : -1;
 
 	while (!atomic_compare_exchange_weak_explicit(&so->commit, &seen,
 						      COMMIT(GEN(seen) + 1, SLOT(seen)),
@@ -130,7 +137,7 @@ void so_fence(struct js_sock *so, bool may_run)
 	if (may_run) {
 		atomic_fetch_or_explicit(&so->retired, retire, memory_order_relaxed);
 		if (ooo >= 0)
-			atomic_fetch_or_explicit(&so->ooo_retired, 1ull << ooo,
+			atomic_fetch_or_explicit(&so->ooo_retired, 1ull << ooo % 64,
 						 memory_order_relaxed);
 		atomic_fetch_add_explicit(&so->fences, 1, memory_order_relaxed);
 	}

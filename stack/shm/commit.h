@@ -93,6 +93,28 @@ static inline struct js_piece so_piece(const struct js_piece *at)
 	return p;
 }
 
+/* Entries of ooo[] in use, and those that @retired (js_sock.ooo_retired) forbids. */
+static inline uint32_t so_n_ooo(const struct js_so *s, uint64_t retired)
+{
+	uint32_t n = 0;
+
+	for (int w = 0; w < JS_OOO_WORDS; w++)
+		n += (uint32_t)__builtin_popcountll(s->ooo_map[w] | retired);
+	return n;
+}
+
+/* The first entry of ooo[] in use that is not before @i; -1 none. */
+static inline int so_next_ooo(const struct js_so *s, int i)
+{
+	for (; i < JS_OOO_ENTRIES; i = (i / 64 + 1) * 64) {
+		uint64_t used = s->ooo_map[i / 64] >> i % 64;
+
+		if (used)
+			return i + __builtin_ctzll(used);
+	}
+	return -1;
+}
+
 /* All that were fenced are gone or have come back: slots may be used again.
  * Context: child, lock held */
 void so_unretire(struct js_sock *so);

@@ -107,9 +107,9 @@ static int fresh_last(struct stk *stk, struct so_txn *t)
 	uint16_t id;
 	int n;
 
-	if (t->s.fence_seen == t->fences)
+	if (t->s.fence_seen == (uint16_t)t->fences)
 		return 0;
-	t->s.fence_seen = t->fences;
+	t->s.fence_seen = (uint16_t)t->fences;
 	if (t->s.snd_head == t->s.snd_tail || last->len == JS_BUF_SIZE)
 		return 0;
 	n = bufcache_get(&stk->bc, &id, 1, true);
@@ -392,7 +392,7 @@ static ssize_t take(struct stk *stk, struct so_txn *t, struct cursor *c, int fla
 static void rcv_tune(const struct stk *stk, struct so_txn *t, uint64_t now)
 {
 	uint64_t rtt = t->tcb.flags & TF_SRTT ? t->tcb.srtt_us : TUNE_RTT_US;
-	uint64_t passed = now - t->s.rcvq_us, taken, want;
+	uint64_t passed = (uint32_t)now - t->s.rcvq_us, taken, want;
 
 	rtt = MAX(rtt, (uint64_t)TUNE_MIN_US);
 	if (t->s.flags & JS_SOF_RCVBUF || (t->s.rcvq_us && passed < rtt))
@@ -417,7 +417,7 @@ static void rcv_tune(const struct stk *stk, struct so_txn *t, uint64_t now)
 	} else {
 		t->s.rcvq_space = t->s.rcv_hiwat / 2;
 	}
-	t->s.rcvq_us = now;
+	t->s.rcvq_us = MAX((uint32_t)now, 1u);
 	t->s.rcvq_bytes = (uint32_t)t->s.rcv_bytes;
 }
 

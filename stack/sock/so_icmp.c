@@ -103,9 +103,9 @@ void so_icmp(struct stk *stk, uint32_t sock, const struct cm_icmp *m)
 	else if (found == TCP_ICMP_FATAL)
 		wake = so_note_events(&t, TCP_EV_CLOSED);
 	if (found == TCP_ICMP_FATAL)
-		t.s.error = m->err;
+		t.s.error = (int16_t)m->err;
 	else if (found == TCP_ICMP_SOFT && !m->is_too_big)
-		t.s.soft_error = m->err;
+		t.s.soft_error = (int16_t)m->err;
 	so_output(stk, sock, &t, now);
 	so_finish(stk, sock, &t, mark, wake);
 }

@@ -97,7 +97,7 @@ static void rcv_push(struct so_txn *t, struct js_piece piece)
 	if (t->s.rcv_tail != t->s.rcv_head)
 		so_piece_put(t, &t->so->rcv[(t->s.rcv_tail - 1) % JS_RCV_ENTRIES], t->s.rcv_last);
 	t->s.rcv_last = piece;
-	t->s.rcv_fence = t->fences;
+	t->s.rcv_fence = (uint16_t)t->fences;
 	t->s.rcv_tail++;
 	t->s.rcv_cc += piece.len;
 }
@@ -135,7 +135,7 @@ static bool compact(struct stk *stk, struct so_txn *t, const struct packet *p,
 	uint32_t done = 0;
 
 	if (len > COMPACT_MAX || t->s.rcv_head == t->s.rcv_tail || !dst ||
-	    last->off + last->len + len > JS_BUF_SIZE || t->s.rcv_fence != t->fences)
+	    last->off + last->len + len > JS_BUF_SIZE || t->s.rcv_fence != (uint16_t)t->fences)
 		return false;	/* or a thread that was fenced may write there, too */
 	fault_here(FAULT_IN_COPY);
 	dst += last->off + last->len;
@@ -181,7 +181,7 @@ static void ooo_keep(struct so_txn *t, const struct packet *p, uint32_t from,
 		o->buf[i - first] = p->ev.buf[i];
 		*used |= 1u << i;
 	}
-	t->s.ooo_map |= (uint64_t)1 << slot;
+	t->s.ooo_map[slot / 64] |= (uint64_t)1 << slot % 64;
 }
 
 /* Move what is in order now from aside to so_rcv, which has all before @next;
@@ -192,18 +192,15 @@ static void ooo_pull(struct stk *stk, struct so_txn *t, uint32_t next)
 
 	while (found) {
 		found = false;
-		for (int i = 0; i < JS_OOO_ENTRIES; i++) {
-			struct js_ooo o;
+		for (int i = -1; (i = so_next_ooo(&t->s, i + 1)) >= 0;) {
+			struct js_ooo o = ooo_read(t->so, i);
 			uint32_t used = 0, skip;
 
-			if (!(t->s.ooo_map >> i & 1))
-				continue;
-			o = ooo_read(t->so, i);
 			if ((int32_t)(o.seq - next) > 0)
 				continue;	/* another comes first, or still out of order */
 			if (o.n_buf > 18 || o.len > JS_SDU_MAX)
 				o.n_buf = 0, o.len = 0;
-			t->s.ooo_map &= ~((uint64_t)1 << i);
+			t->s.ooo_map[i / 64] &= ~((uint64_t)1 << i % 64);
 			skip = next - o.seq;
 			if ((int32_t)(o.seq + o.len - next) > 0) {
 				rcv_append(t, o.buf, o.n_buf, o.off + skip, o.len - skip, &used);
@@ -220,13 +217,12 @@ static void ooo_pull(struct stk *stk, struct so_txn *t, uint32_t next)
 
 static void ooo_drop(struct stk *stk, struct so_txn *t)
 {
-	for (int i = 0; i < JS_OOO_ENTRIES; i++) {
+	for (int i = -1; (i = so_next_ooo(&t->s, i + 1)) >= 0;) {
 		struct js_ooo o = ooo_read(t->so, i);
 
-		if (t->s.ooo_map >> i & 1)
-			stk_free(stk, o.buf, MIN(o.n_buf, ARRAY_SIZE(o.buf)));
+		stk_free(stk, o.buf, MIN(o.n_buf, ARRAY_SIZE(o.buf)));
 	}
-	t->s.ooo_map = 0;
+	memset(t->s.ooo_map, 0, sizeof(t->s.ooo_map));
 }
 
 unsigned int so_note_events(struct so_txn *t, uint32_t ev)
@@ -250,7 +246,7 @@ unsigned int so_note_events(struct so_txn *t, uint32_t ev)
 	if (ev & TCP_EV_REFUSED)
 		t->s.error = ECONNREFUSED;
 	if (ev & TCP_EV_TIMEDOUT)
-		t->s.error = t->s.soft_error ? t->s.soft_error : ETIMEDOUT;
+		t->s.error = t->s.soft_error ? t->s.soft_error : (int16_t)ETIMEDOUT;
 	if (ev & (TCP_EV_RESET | TCP_EV_REFUSED | TCP_EV_TIMEDOUT | TCP_EV_CLOSED)) {
 		t->s.flags |= JS_SOF_CLOSED;
 		t->s.flags &= ~JS_SOF_CONNECTING;
@@ -309,7 +305,7 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 			ooo_keep(t, p, from, rx.data_len, rx.data_seq, &used);
 		else if (!compact(stk, t, p, from, rx.data_len))
 			rcv_append(t, p->ev.buf, p->ev.n_buf, from, rx.data_len, &used);
-		if (rx.advance && t->s.ooo_map)
+		if (rx.advance && so_next_ooo(&t->s, 0) >= 0)
 			ooo_pull(stk, t, rx.data_seq + rx.data_len);
 	}
 	if (rx.events & TCP_EV_DROP)
@@ -462,7 +458,7 @@ static int discarded(struct stk *stk, uint16_t pool)
 		err = -ESTALE;
 	if (err)
 		return err;
-	if (!t.s.ooo_map)
+	if (so_next_ooo(&t.s, 0) < 0)
 		return 1;
 	ooo_drop(stk, &t);
 	tcp_renege(&t.tcb);
@@ -530,11 +526,10 @@ void so_mark_bufs(const struct js_sock *so, const struct so_txn *t, uint64_t *ma
 			  so->snd[i % JS_SND_ENTRIES].buf);
 	for (uint32_t i = t->s.rcv_head; i != t->s.rcv_tail; i++)
 		mark(map, rcv_piece(t, i).buf);
-	for (int i = 0; i < JS_OOO_ENTRIES; i++) {
+	for (int i = -1; (i = so_next_ooo(&t->s, i + 1)) >= 0;) {
 		struct js_ooo o = ooo_read(so, i);
 
-		for (unsigned int k = 0; t->s.ooo_map >> i & 1 && k < o.n_buf &&
-					 k < ARRAY_SIZE(o.buf); k++)
+		for (unsigned int k = 0; k < o.n_buf && k < ARRAY_SIZE(o.buf); k++)
 			mark(map, o.buf[k]);
 	}
 }

@@ -29,8 +29,8 @@ void so_view(const struct so_txn *t, struct tcp_view *v)
 	*v = (struct tcp_view){
 		.snd_cc = t->s.snd_cc,
 		.rcv_space = t->s.rcv_hiwat > t->s.rcv_cc ? t->s.rcv_hiwat - t->s.rcv_cc : 0,
-		.ooo_room = (uint32_t)(JS_OOO_ENTRIES - __builtin_popcountll(t->s.ooo_map |
-			atomic_load_explicit(&t->so->ooo_retired, memory_order_relaxed))),
+		.ooo_room = JS_OOO_ENTRIES - so_n_ooo(&t->s,
+			atomic_load_explicit(&t->so->ooo_retired, memory_order_relaxed)),
 		.closed = t->s.flags & JS_SOF_ORPHAN,
 	};
 	/* Room in the ring for one more segment and all that is out of order. */

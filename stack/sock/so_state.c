@@ -220,7 +220,7 @@ int so_tcp_info(struct stk *stk, uint32_t sock, uint32_t gen, struct so_tcp_info
 	ti->data_segs_in = t.s.data_segs_in;
 	ti->notsent_bytes = so_unsent(&t);
 	ti->bytes_sent = t.s.snd_bytes - ti->notsent_bytes;
-	ti->rcv_ooopack = (uint32_t)__builtin_popcountll(t.s.ooo_map);
+	ti->rcv_ooopack = so_n_ooo(&t.s, 0);
 	ti->min_rtt = t.tcb.rec_flags & RF_MIN_RTT ? t.tcb.min_rtt_us : UINT32_MAX;
 	ti->delivered = t.tcb.n_delivered;
 	ti->snd_wnd = t.tcb.snd_wnd;

@@ -360,12 +360,12 @@ static void hit_cursors(struct victim *v)
 	struct js_so *s = &so->slot[atomic_load(&so->commit) % JS_N_SLOTS].so;
 	volatile uint32_t *const w[] = { &s->snd_head, &s->snd_tail, &s->snd_cc, &s->rcv_head,
 		&s->rcv_tail, &s->rcv_cc, &s->snd_head_off, &s->rcv_head_off, &s->ev_seq,
-		&s->flags, &s->snd_hiwat, &s->rcv_hiwat, &s->fence_seen };
+		&s->flags, &s->snd_hiwat, &s->rcv_hiwat };
 	uint32_t i = below(ARRAY_SIZE(w));
 
 	*w[i] = below(2) ? *w[i] + below(1024) : (uint32_t)nasty();
 	if (!below(4))
-		s->ooo_map = nasty();
+		s->ooo_map[below(JS_OOO_WORDS)] = nasty();
 	if (!below(4))
 		s->rcv_last = (struct js_piece){ .buf = (uint16_t)rnd(), .off = (uint16_t)nasty(),
 						 .len = (uint16_t)nasty() };
@@ -591,7 +591,8 @@ static bool pervert(struct tcpcb *tp, struct js_so *s, struct js_sock *so)
 				.len = (uint16_t)(below(2) ? below(JS_BUF_SIZE) + 1u : 0) };
 	}
 	if (below(2)) {
-		s->ooo_map = rnd();
+		for (int i = 0; i < JS_OOO_WORDS; i++)
+			s->ooo_map[i] = rnd();
 		for (int i = 0; i < JS_OOO_ENTRIES; i++) {
 			struct js_ooo *o = &so->ooo[i];
 

@@ -312,6 +312,42 @@ static void v4_at_a_v6_listener(void **state)
 	echo(&p, fd);
 }
 
+/* A hole with more behind it than one word of the map of what is out of order has
+ * bits; as much as so_rcv may hold of the ring's largest segments. */
+static void much_out_of_order(void **state)
+{
+	enum { N = 140, EACH = 1000 };
+	static uint8_t data[N * EACH], got[N * EACH];
+	struct tcp_seg seg = { .flags = TH_ACK, .len = EACH };
+	struct heard h = { .at = 0 };
+	uint32_t base;
+	struct peer p;
+	size_t n = 0;
+	int fd = connect_to(&p, "192.0.2.1");
+
+	(void)state;
+	base = p.seq;
+	for (size_t k = 0; k < sizeof(data); k++)
+		data[k] = (uint8_t)(k * 7 >> 3);
+	for (uint32_t k = 1; k < N; k++) {
+		seg.seq = base + k * EACH;
+		say(&p, seg, data + k * EACH);
+		expect(&h, TH_ACK, 0);
+		assert_int_equal(h.seg.ack, base);
+	}
+	seg.seq = base;
+	say(&p, seg, data);
+	expect(&h, TH_ACK, 0);
+	assert_int_equal(h.seg.ack, base + N * EACH);
+	while (n < sizeof(got)) {
+		ssize_t r = i.read(i.user, fd, got + n, sizeof(got) - n);
+
+		assert_true(r > 0);
+		n += (size_t)r;
+	}
+	assert_memory_equal(got, data, sizeof(got));
+}
+
 static void large_packet(void **state)
 {
 	static char data[10000], got[10000];
@@ -646,6 +682,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(syn_is_repeated, setup, teardown),
 		cmocka_unit_test_setup_teardown(passive_v6, setup, teardown),
 		cmocka_unit_test_setup_teardown(v4_at_a_v6_listener, setup, teardown),
+		cmocka_unit_test_setup_teardown(much_out_of_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_packet, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_for_sixteen, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_listens, setup, teardown),
