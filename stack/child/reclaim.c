@@ -360,12 +360,14 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 	pid_t pid = may_run ? tgid_of(owner) : 0;
 
 	log_trace("lock taken from thread %u, %s", owner, may_run ? "stopped" : "dead");
-	if (may_run)
-		hold(c);
 	for (uint32_t i = 0; i < c->max_sock; i++) {
 		if (c->socks[i].kind != CK_FREE)
 			so_fence(&c->stk.socks[i], may_run);
 	}
+	/* Not sooner: if it runs again it may have committed until then, and given
+	 * up what it was writing to. */
+	if (may_run)
+		hold(c);
 	for (int i = 0; may_run && i < MAX_PROCS; i++) {
 		if (c->procs[i].used && c->procs[i].pid == pid && !c->procs[i].fenced) {
 			close_queue(c, &c->procs[i]);

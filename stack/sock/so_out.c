@@ -385,7 +385,7 @@ int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
 	if (err) {
 		void_ops(stk, mark);
 		poolc_publish(&stk->q);
-		stk->n_defer = 0;
+		stk->n_defer = stk->n_reuse = 0;
 		stk->n_stale++;
 		return err;
 	}
@@ -445,15 +445,14 @@ void so_wakeup(struct stk *stk, uint32_t sock, unsigned int wake)
 /* Buffers that so_snd is done with.  @ours: nobody reads them any more. */
 static void give_back(struct stk *stk, const uint16_t *bufs, unsigned int n, bool ours)
 {
-	unsigned int left = n;
-
 	/* What another process may have allocated, or we through a queue that
 	 * was taken from us, is not for our cache: the child frees that when no
 	 * block reaches it. */
 	if (ours && !stk->is_child && !stk->came_back &&
 	    atomic_load_explicit(&stk->guard->n_attached, memory_order_relaxed) <= 1)
-		left = bufcache_put(&stk->bc, bufs, n);
-	stk_free(stk, bufs + (n - left), left);
+		stk_reuse(stk, bufs, n);
+	else
+		stk_free(stk, bufs, n);
 }
 
 void so_snd_drop(struct stk *stk, struct so_txn *t, uint32_t n, uint32_t una_before)

@@ -57,6 +57,9 @@ struct stk {
 	uint16_t n_defer;
 	bool came_back;			/* stk_reattach(): jetringd knows some of our buffers as the old queue's */
 	uint16_t defer[STK_DEFER_MAX];
+	/* Likewise, but for our cache: Tx buffers that so_snd is done with. */
+	uint16_t n_reuse;
+	uint16_t reuse[JS_SND_ENTRIES];
 	/* The child's, when it runs input and output; NULL in applications.
 	 * ctx is passed back. */
 	void *ctx;
@@ -282,6 +285,8 @@ int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
 /* FREE with the next so_finish() or stk_flush(); not at all if the transaction
  * fails. */
 void stk_free(struct stk *stk, const uint16_t *bufs, unsigned int n);
+/* Into our cache, likewise. */
+void stk_reuse(struct stk *stk, const uint16_t *bufs, unsigned int n);
 /* Push the FREEs: they are committed.  What the queue has no room for is left
  * to the child, so that none waits for what this process does next. */
 void stk_flush(struct stk *stk);

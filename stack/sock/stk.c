@@ -173,7 +173,7 @@ static void leave(struct stk *stk)
 {
 	uint32_t me = atomic_load_explicit(&stk->holder, memory_order_relaxed);
 
-	stk->n_defer = 0;	/* of a transaction that was given up */
+	stk->n_defer = stk->n_reuse = 0;	/* of a transaction that was given up */
 	/* Before the lock is free: the next takes both. */
 	if (!lock_is_held(stk->hdr, me))
 		atomic_store_explicit(&stk->lost, 1, memory_order_relaxed);
@@ -236,7 +236,7 @@ int stk_reattach(struct stk *stk, uint32_t queue)
 	if (err) {
 		stk->q = old;
 	} else {
-		stk->n_defer = 0;
+		stk->n_defer = stk->n_reuse = 0;
 		stk->came_back = true;
 		stk->bc.asked = 0;
 		stk->bc.starved = false;
@@ -278,6 +278,14 @@ void stk_free(struct stk *stk, const uint16_t *bufs, unsigned int n)
 	}
 }
 
+void stk_reuse(struct stk *stk, const uint16_t *bufs, unsigned int n)
+{
+	/* More than so_snd holds: as above. */
+	n = MIN(n, (unsigned int)(ARRAY_SIZE(stk->reuse) - stk->n_reuse));
+	memcpy(stk->reuse + stk->n_reuse, bufs, n * sizeof(bufs[0]));
+	stk->n_reuse = (uint16_t)(stk->n_reuse + n);
+}
+
 /* The child takes these, whatever becomes of us. */
 static void leave_bufs(struct stk *stk)
 {
@@ -299,6 +307,11 @@ static void leave_bufs(struct stk *stk)
 
 void stk_flush(struct stk *stk)
 {
+	unsigned int left = stk->n_reuse ?
+		bufcache_put(&stk->bc, stk->reuse, stk->n_reuse) : 0;
+
+	stk_free(stk, stk->reuse + (stk->n_reuse - left), left);
+	stk->n_reuse = 0;
 	while (stk->n_defer) {
 		unsigned int k = MIN((unsigned int)stk->n_defer, (unsigned int)JS_OP_BUFS);
 

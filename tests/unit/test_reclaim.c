@@ -457,6 +457,32 @@ static void thousands_not_committed(void **state)
 	assert_memory_equal(got, data, sizeof(data));
 }
 
+/* What an ACK gives back is not used again if the ACK was not committed. */
+static void acknowledged_not_committed(void **state)
+{
+	struct stk *stk = &a.app.stk;
+	struct so_txn t;
+	unsigned int n;
+
+	(void)state;
+	connect_both(0);
+	atomic_store(&rig.hold, true);
+	send_all(&a, data, 20000);
+	assert_int_equal(stk_lock(stk), 0);
+	n = stk->bc.n;
+	assert_int_equal(so_txn_begin(stk, a.sock, a.gen, &t), 0);
+	so_snd_drop(stk, &t, t.s.snd_cc, t.tcb.snd_una);
+	so_fence(t.so, false);
+	assert_int_equal(so_finish(stk, a.sock, &t, poolc_tail(&stk->q), 0), -ESTALE);
+	assert_int_equal(stk->bc.n, n);
+	assert_int_equal(so_txn_begin(stk, a.sock, a.gen, &t), 0);
+	so_snd_drop(stk, &t, t.s.snd_cc, t.tcb.snd_una);
+	assert_int_equal(so_finish(stk, a.sock, &t, poolc_tail(&stk->q), 0), 0);
+	assert_int_equal(stk->bc.n, n + 5);
+	stk_unlock(stk);
+	let_go();
+}
+
 /* One process of the stack is stopped, and was robbed; another dies. */
 static void tx_buffers_beside_a_fenced_process(void **state)
 {
@@ -911,6 +937,7 @@ int main(void)
 		CASE(cut_short_in_the_childs_queue),
 		CASE(thousands_in_one_call),
 		CASE(thousands_not_committed),
+		CASE(acknowledged_not_committed),
 		CASE(tx_buffers_beside_a_fenced_process),
 		CASE(late_write_into_the_ring), CASE(late_write_behind_the_last_buffer),
 		CASE(late_write_into_a_buffer_sent), CASE(late_write_behind_what_has_come),
