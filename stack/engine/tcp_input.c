@@ -361,9 +361,13 @@ static bool check_paws(struct arrival *a)
 
 	if (!(tp->flags & TF_TS) || (a->flags & TH_RST))
 		return true;
-	/* 3.2: without the option, and not RST: dropped.  The peer's SYN had it. */
-	if (!a->seg->has_ts)
+	/* 3.2: without the option, and not RST: dropped.  The peer's SYN had it.  But
+	 * a SYN of a peer that began anew, without, is answered (RFC 5961, 4.2). */
+	if (!a->seg->has_ts) {
+		if ((a->flags & TH_SYN) && tcps_synchronized(tp->state))
+			challenge(a);
 		return drop(a);
+	}
 	/* SEG.TSval < TS.Recent, and TS.Recent is valid */
 	if (!(tp->flags & TF_TS_RECENT) || seq_geq(a->seg->tsval, tp->ts_recent))
 		return true;

@@ -292,6 +292,19 @@ static void timestamps_missing(void **state)
 	tcp_input(tp, &t.v, &seg, t_us(0), &t.rx);
 	assert_int_equal(t.rx.events, TCP_EV_DROP);
 	T_NOTHING(tp, 0);
+	/* But for the SYN of a peer that began anew without them: RFC 5961, 4.2 */
+	seg = (struct tcp_seg){ .flags = TH_SYN, .seq = 77, .wscale = TCP_WS_NONE };
+	tcp_input(tp, &t.v, &seg, t_us(0), &t.rx);
+	assert_int_equal(t.rx.events, TCP_EV_DROP);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 1, .flags = TH_RST, .seq = 1);
+	T_EVENTS(TCP_EV_RESET | TCP_EV_CLOSED);
+	/* In SYN-RECEIVED it would not help. */
+	tp = t_syn_received((struct t_opts){ .mss = 1000, .wnd = 8192, .ts = true });
+	seg.seq = T_IRS;
+	tcp_input(tp, &t.v, &seg, t_us(1), &t.rx);
+	T_NOTHING(tp, 1);
 }
 
 /* RFC 9293, 3.8.4 */
