@@ -163,13 +163,6 @@ uint32_t tcp_select_window(const struct tcpcb *tp, const struct tcp_view *v)
 
 /* --- construction ------------------------------------------------------------ */
 
-/* SND.NXT; but if the peer has taken back its window, no more than its right
- * edge, or it would not accept an ACK from us. */
-static uint32_t acceptable_seq(const struct tcpcb *tp)
-{
-	return seq_min(tp->snd_nxt, tcp_wnd_end(tp));
-}
-
 /* SACK blocks, as many as header, peer's MSS and path leave room for. */
 static void fill_sack(struct tcpcb *tp, struct tcp_seg *out)
 {
@@ -473,7 +466,7 @@ static int send_again(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 
 	/* A window that was taken back (SHLD-15): but the first octet always
 	 * goes, so that the peer has something to answer. */
-	room = seq_diff(start, tcp_wnd_end(tp));
+	room = seq_diff(start, tcp_wnd_end_meant(tp));
 	if (start == tp->snd_una)
 		room = max_u32(room, 1);
 	if (data > room) {
@@ -636,7 +629,7 @@ static int output_synchronized(struct tcpcb *tp, const struct tcp_view *v, uint6
 	if (tp->flags & TF_SYN_DUE)
 		return send_syn(tp, v, now_us, out);
 	if ((tp->flags & TF_ACKNOW) && (tp->n_ooo || (tp->rec_flags & RF_DSACK)))
-		return send_ack(tp, v, now_us, out, acceptable_seq(tp));
+		return send_ack(tp, v, now_us, out, tcp_acceptable_seq(tp));
 
 	if (tcps_may_send(tp->state)) {
 		if (output_lost(tp, v, now_us, out))
@@ -660,7 +653,7 @@ static int output_synchronized(struct tcpcb *tp, const struct tcp_view *v, uint6
 		return 1;
 	}
 	if (tp->flags & TF_ACKNOW)
-		return send_ack(tp, v, now_us, out, acceptable_seq(tp));
+		return send_ack(tp, v, now_us, out, tcp_acceptable_seq(tp));
 	return 0;
 }
 

@@ -242,7 +242,8 @@ void tcp_user_abort(struct tcpcb *tp, uint64_t now_us)
 	case TCPS_FIN_WAIT_2:
 	case TCPS_CLOSE_WAIT:
 		/* <SEQ=SND.NXT><CTL=RST>; with ACK, as Linux. */
-		tcp_respond_rst(tp, seq_min(tp->snd_nxt, tcp_wnd_end(tp)));
+		tcp_respond_rst(tp, tcps_synchronized(tp->state) ? tcp_acceptable_seq(tp) :
+								  tp->snd_nxt);
 		tp->flags |= TF_RST_ACK;
 		tp->rst_ack = tp->rcv_nxt;
 		break;

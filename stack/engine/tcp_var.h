@@ -76,6 +76,20 @@ static inline uint32_t tcp_wnd_end(const struct tcpcb *tp)
 	return tp->snd_una + tp->snd_wnd;
 }
 
+/* The same as the peer meant it: what does not fill the field's unit is rounded
+ * away, and so its window may seem to shrink by less than one (RFC 7323, 2.4). */
+static inline uint32_t tcp_wnd_end_meant(const struct tcpcb *tp)
+{
+	return tcp_wnd_end(tp) + (1u << tp->snd_scale) - 1;
+}
+
+/* SND.NXT; but if the peer has taken back its window, its right edge, or it would
+ * not accept an ACK or RST from us. */
+static inline uint32_t tcp_acceptable_seq(const struct tcpcb *tp)
+{
+	return seq_leq(tp->snd_nxt, tcp_wnd_end_meant(tp)) ? tp->snd_nxt : tcp_wnd_end(tp);
+}
+
 /* Our clock as others see it. */
 static inline uint32_t tcp_tsval(const struct tcpcb *tp, uint64_t now_us)
 {

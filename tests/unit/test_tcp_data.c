@@ -606,6 +606,42 @@ static void shrinking_window(void **state)
 	assert_int_equal(t.v.snd_cc, 0);
 }
 
+/* RFC 7323, 2.4: where the window counts in 16 octets the peer's edge seems to go
+ * back by 15 at most.  What lay below it is sent again whole, and our ACKs and RST
+ * come from where the peer expects them; new data has to wait. */
+static void window_is_rounded(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000, .scale = 4);
+
+	(void)state;
+	t_send(tp, 5000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 0);
+	/* 1000 octets are left, of which the field says 992. */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 62);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1, .ack = 1001, .wnd = 62);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 2001, .ack = 2);
+	T_NOTHING(tp, 200);
+	T_TX(tp, 203, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 2);
+	T_NOTHING(tp, 203);
+	T_RX(tp, 204, .flags = TH_ACK, .seq = 2, .ack = 1993, .wnd = 0);
+	T_NOTHING(tp, 204);
+	T_TX(tp, 700, .flags = TH_ACK, .seq = 1993, .len = 8, .ack = 2);
+	T_NOTHING(tp, 700);
+	tcp_user_abort(tp, t_us(700));
+	T_TX(tp, 700, .flags = TH_RST | TH_ACK, .seq = 2001, .ack = 2);
+	/* A unit or more is a window that was taken back. */
+	tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000, .scale = 4);
+	t_send(tp, 2000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 61);
+	tcp_user_abort(tp, t_us(1));
+	T_TX(tp, 1, .flags = TH_RST | TH_ACK, .seq = 1977, .ack = 1);
+}
+
 /* RFC 5681, 4.2; 40 ms, and every second full segment */
 static void delayed_ack(void **state)
 {
@@ -984,6 +1020,7 @@ int main(void)
 		cmocka_unit_test(zero_window_probe_unanswered),
 		cmocka_unit_test(shut_window_takes_acks),
 		cmocka_unit_test(shrinking_window),
+		cmocka_unit_test(window_is_rounded),
 		cmocka_unit_test(delayed_ack),
 		cmocka_unit_test(ack_when_read),
 		cmocka_unit_test(out_of_order),
