@@ -271,10 +271,11 @@ static void loss_timer_set(struct tcpcb *tp, uint64_t now_us)
 		pto += TCP_PTO_DELACK_US;
 	if (pto < TCP_PTO_MIN_US)
 		pto = TCP_PTO_MIN_US;
-	/* After RTO there is no use for it. */
-	if (tp->t_rexmt_us != TCP_NEVER && now_us + pto >= tp->t_rexmt_us)
-		return;
 	tp->t_loss_us = now_us + pto;
+	/* Where two round trips are longer than RTO the probe goes in its place; in
+	 * recovery there would be no use for it. */
+	if (tp->t_loss_us >= tp->t_rexmt_us)
+		tp->t_loss_us = tp->ca_state == TCP_CA_OPEN ? tp->t_rexmt_us : TCP_NEVER;
 }
 
 /* A segment with data or SYN or FIN was sent.  RFC 6298, 5.1 */

@@ -336,6 +336,37 @@ static void tail_loss_probe(void **state)
 	assert_int_equal(tp->n_rto_total, 0);
 }
 
+/* RFC 8985, 7.2: where two round trips are longer than RTO the probe goes when RTO
+ * would expire, and RTO begins anew. */
+static void tail_loss_probe_before_rto(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL, .sack = true });
+	uint64_t ms;
+	uint32_t n;
+
+	(void)state;
+	T_RX(tp, 400, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 8192, .mss = 1000,
+	     .sack_permitted = true, .wscale = TCP_WS_NONE);
+	T_TX(tp, 400, .flags = TH_ACK, .seq = 1, .ack = 1);
+	for (n = 0, ms = 400; n < 20; n++, ms += 400) {
+		t_send(tp, 1000);
+		tx_burst(tp, ms, 1000 * n + 1, 1000 * n + 1001);
+		T_RX(tp, ms + 400, .flags = TH_ACK, .seq = 1, .ack = 1000 * n + 1001, .wnd = 8192);
+	}
+	assert_in_range(tp->rto_us, 595000, 2 * tp->srtt_us - 1);
+	t_send(tp, 2000);
+	tx_burst(tp, ms, 20001, 22001);
+	n = (tp->rto_us + 999) / 1000;
+	T_NOTHING(tp, ms + n - 1);
+	T_TX(tp, ms + n, .flags = TH_ACK | TH_PUSH, .seq = 21001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, ms + n);
+	assert_int_equal(tp->n_rto_total, 0);
+	/* One probe is out: RTO is next. */
+	T_NOTHING(tp, ms + 2 * n - 2);
+	T_TX(tp, ms + 2 * n, .flags = TH_ACK, .seq = 20001, .len = 1000, .ack = 1);
+	assert_int_equal(tp->n_rto_total, 1);
+}
+
 /* RFC 8985, 7.4: only the tail was lost, and the probe repaired it. */
 static void tail_loss_probe_repairs(void **state)
 {
@@ -941,6 +972,7 @@ int main(void)
 		cmocka_unit_test(one_of_four_huge_ones),
 		cmocka_unit_test(reordering_window),
 		cmocka_unit_test(tail_loss_probe),
+		cmocka_unit_test(tail_loss_probe_before_rto),
 		cmocka_unit_test(tail_loss_probe_repairs),
 		cmocka_unit_test(tail_loss_probe_was_needless),
 		cmocka_unit_test(lost_again),
