@@ -336,8 +336,13 @@ void tcp_timer_heard(struct tcpcb *tp, uint64_t now_us)
 {
 	tp->heard_us = now_us;
 	tp->n_keep = 0;
-	if (tp->snd_wnd == 0 || (tp->flags & TF_PERSIST))
-		tp->n_unanswered = 0;
+	if (tp->snd_wnd && !(tp->flags & TF_PERSIST))
+		return;
+	tp->n_unanswered = 0;
+	/* Only the user's own bound is one for a window that stays shut (as Linux),
+	 * not what both sides agree on (RFC 9293, MUST-37). */
+	if (!tp->user_timeout_ms)
+		tp->stuck_us = now_us;
 }
 
 /* There is something to send, nothing outstanding, and the window forbids it. */

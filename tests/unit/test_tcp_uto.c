@@ -79,6 +79,43 @@ static void unless(void **state)
 	assert_int_equal(end_of(agreed(300, 200, 5000)), 5000);
 }
 
+/* A shut window is no reason to give up, however long, while probes are answered:
+ * RFC 9293, MUST-37.  The user's own bound counts, as in Linux. */
+static void not_while_the_window_is_shut(void **state)
+{
+	struct tcpcb *tp = agreed(100, 100, 0);
+	struct tcp_seg seg;
+	uint64_t ms, last = 0;
+
+	(void)state;
+	t_send(tp, 100);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 101, .wnd = 0);
+	T_NOTHING(tp, 1);
+	for (ms = 2; ms < 3600000; ms = (tcp_poll_at(tp) - T_EPOCH_US + 999) / 1000) {
+		t_at(tp, ms);
+		T_STATE(tp, "ESTABLISHED");
+		if (tcp_output(tp, &t.v, t_us(ms), &seg) <= 0)
+			continue;
+		T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = 101, .wnd = 0);
+		last = ms;
+	}
+	/* And when they are not any more, what was agreed on counts. */
+	assert_in_range(end_of(tp), last + 100000, last + 240000);
+	assert_true(t.events & TCP_EV_TIMEDOUT);
+
+	tp = agreed(0, 0, 5000);
+	t_send(tp, 100);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 101, .wnd = 0);
+	T_NOTHING(tp, 1);
+	for (ms = 2; tp->state != TCPS_CLOSED; ms = (tcp_poll_at(tp) - T_EPOCH_US + 999) / 1000) {
+		last = ms;
+		t_at(tp, ms);
+		if (tcp_output(tp, &t.v, t_us(ms), &seg) > 0)
+			T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = 101, .wnd = 0);
+	}
+	assert_int_equal(last, 5001);
+}
+
 /* It changes, and goes with the next segment that has room for it. */
 static void changes(void **state)
 {
@@ -174,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_longer_counts),
 		cmocka_unit_test(unless),
+		cmocka_unit_test(not_while_the_window_is_shut),
 		cmocka_unit_test(changes),
 		cmocka_unit_test(on_the_wire),
 		cmocka_unit_test(outlives_its_user),
