@@ -21,7 +21,7 @@
  */
 #include "stack/engine/tcp_var.h"
 
-#define CUBIC_T_MAX_MS	40000	/* (t - K) beyond which W_cubic(t) is not computed: 64 bits */
+#define CUBIC_T_MAX_MS	400000	/* (t - K) beyond which W_cubic(t) is not computed: 64 bits */
 
 const char *const tcp_cc_names[TCP_CC_N] = {
 	[TCP_CC_CUBIC] = "cubic", [TCP_CC_RENO] = "reno",
@@ -204,7 +204,7 @@ static uint32_t w_cubic(const struct tcpcb *tp, uint32_t t_ms)
 	uint64_t delta, w;
 
 	d = d < CUBIC_T_MAX_MS ? d : CUBIC_T_MAX_MS;
-	delta = d * d * d * tcp_eff_mss(tp) / 5 * 2 / 1000000000u;
+	delta = d * d * d / 1000 * tcp_eff_mss(tp) / 5 * 2 / 1000000;
 	if (is_below)
 		return delta < tp->cubic_w_max ? tp->cubic_w_max - (uint32_t)delta : 0;
 	w = tp->cubic_w_max + delta;
@@ -354,8 +354,11 @@ void tcp_cc_undo(struct tcpcb *tp)
 void tcp_cc_rto(struct tcpcb *tp)
 {
 	/* ssthresh is held when the same segment times out again. */
-	if (tp->n_rto <= 1)
+	if (tp->n_rto <= 1) {
 		reduce(tp);
+		/* RFC 9438, 4.8: afterwards K is 0, W_max the cwnd of then. */
+		tp->cubic_w_max = 0;
+	}
 	tp->snd_cwnd = tcp_eff_mss(tp);
 	tp->cwnd_acked = 0;
 }

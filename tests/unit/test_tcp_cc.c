@@ -125,6 +125,46 @@ static void cubic_of_any_size(void **state)
 	}
 }
 
+/* ... nor with windows of 200 MB, where K is almost a minute. */
+static void cubic_of_a_long_epoch(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	uint64_t now = T_EPOCH_US;
+
+	(void)state;
+	full(tp, 200 * 1000 * 1000);
+	tcp_cc_loss(tp);
+	/* K is 53.13 s: 10 s on, 0.4 (t - K)^3 is -32094 segments. */
+	while (now < T_EPOCH_US + 10000000)
+		now = round_trip(tp, now, 1000000, true);
+	assert_in_range(tp->snd_cwnd / 1000, 165500, 170500);
+}
+
+/* RFC 9438, 4.8: after RTO K is 0, and W_max what cwnd is when slow start ends; but
+ * not if it was spurious (4.9.1). */
+static void cubic_after_rto(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	uint64_t start, now = T_EPOCH_US;
+
+	(void)state;
+	full(tp, 1000 * 1000);
+	tcp_cc_rto(tp);
+	assert_int_equal(tp->snd_ssthresh, 700000);
+	assert_int_equal(tp->snd_cwnd, 1000);
+	while (tp->snd_cwnd < tp->snd_ssthresh)
+		now = round_trip(tp, now, 100000, true);
+	for (start = now; now < start + 10000000;)
+		now = round_trip(tp, now, 100000, true);
+	/* 700 + 0.4 * 10^3, and some for the round trip ahead */
+	assert_in_range(tp->snd_cwnd / 1000, 1095, 1120);
+
+	full(tp, 1000 * 1000);
+	tcp_cc_rto(tp);
+	tcp_cc_undo(tp);
+	assert_int_equal(tp->cubic_w_max, 1000000);
+}
+
 /* RFC 9438, 4.7 */
 static void fast_convergence(void **state)
 {
@@ -528,6 +568,8 @@ int main(void)
 		cmocka_unit_test(cubic_is_friendly_to_reno),
 		cmocka_unit_test(cubic_of_a_huge_cwnd),
 		cmocka_unit_test(cubic_of_any_size),
+		cmocka_unit_test(cubic_of_a_long_epoch),
+		cmocka_unit_test(cubic_after_rto),
 		cmocka_unit_test(fast_convergence),
 		cmocka_unit_test(unused_cwnd_does_not_grow),
 		cmocka_unit_test(reno_halves),
