@@ -71,11 +71,14 @@ static enum tcp_icmp too_big(struct stk *stk, uint32_t sock, struct so_txn *t,
 			     const struct cm_icmp *m, uint64_t now)
 {
 	bool v4 = is_v4(stk, sock);
-	uint32_t mtu = MAX(m->mtu, (uint32_t)(v4 ? MTU_MIN_V4 : MTU_MIN_V6));
+	uint32_t mtu = v4 ? MAX(m->mtu, (uint32_t)MTU_MIN_V4) : m->mtu;
 	enum tcp_icmp found;
 
 	if (!wants_mtu(t, v4))
 		return TCP_ICMP_SOFT;
+	/* RFC 8201, 4: it must be discarded. */
+	if (!v4 && m->mtu < MTU_MIN_V6)
+		return TCP_ICMP_IGNORED;
 	found = tcp_icmp_too_big(&t->tcb, m->seq, MIN(mtu, JS_TCPI_PMTU) - header_len(stk, sock),
 				 now);
 	if (found == TCP_ICMP_IGNORED || mtu == m->mtu || !v4)

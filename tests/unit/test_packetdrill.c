@@ -241,6 +241,56 @@ static void open_talk_close(void **state)
 	expect(&h, TH_RST, 0);
 }
 
+/* The peer's router: @mtu is too small for our segment with @seq. */
+static void too_big(const struct peer *p, uint32_t seq, uint32_t mtu)
+{
+	uint8_t pkt[40 + 8 + 40 + 20] = { 0x60, [6] = 58, [7] = 64 };
+	struct ip_pair ours;
+
+	memcpy(ours.src, p->pair.dst, 16);
+	memcpy(ours.dst, p->pair.src, 16);
+	memcpy(pkt + 8, p->pair.src, 32);
+	pkt[5] = sizeof(pkt) - 40;
+	pkt[40] = 2;
+	mtu = htonl(mtu);
+	memcpy(pkt + 44, &mtu, 4);
+	ip_build(pkt + 48, &ours, 20, 0, 0, 0);
+	tcp_seg_build(&(struct tcp_seg){ .sport = p->local, .dport = p->port, .seq = seq,
+					 .flags = TH_ACK, .wscale = TCP_WS_NONE }, pkt + 88);
+	assert_int_equal(i.netdev_send(i.user, pkt, sizeof(pkt)), 0);
+}
+
+/* RFC 8201, 4: an MTU below 1280 is no news, but a lie. */
+static void too_small_for_ipv6(void **state)
+{
+	struct tcp_seg big = { .flags = TH_SYN, .mss = 1400, .wscale = 7 };
+	int ls = listen_on(AF_INET6, 80), fd;
+	char text[3000] = { 0 };
+	struct peer p = { .port = 40000, .local = 80, .seq = PEER_ISS };
+	struct heard h;
+	uint32_t first;
+
+	(void)state;
+	v6(p.pair.src, "2001:db8::1");
+	v6(p.pair.dst, "fd3d:fa7b:d17d::2");
+	say(&p, big, NULL);
+	expect(&h, TH_SYN | TH_ACK, 0);
+	p.ack = h.seg.seq + 1;
+	say(&p, ack, NULL);
+	fd = i.accept(i.user, ls, NULL, NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(i.write(i.user, fd, text, 2800), 2800);
+	expect(&h, TH_ACK, 1400);
+	first = h.seg.seq;
+	expect(&h, TH_ACK | TH_PUSH, 1400);
+	too_big(&p, first, 1000);
+	/* What comes next is because of RTO, and as large as ever. */
+	expect(&h, TH_ACK, 1400);
+	too_big(&p, first, 1280);
+	expect(&h, TH_ACK, 1220);
+	assert_int_equal(h.seg.seq, first);
+}
+
 static void syn_is_repeated(void **state)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(PEER_PORT) };
@@ -681,6 +731,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open_talk_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(syn_is_repeated, setup, teardown),
 		cmocka_unit_test_setup_teardown(passive_v6, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_small_for_ipv6, setup, teardown),
 		cmocka_unit_test_setup_teardown(v4_at_a_v6_listener, setup, teardown),
 		cmocka_unit_test_setup_teardown(much_out_of_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_packet, setup, teardown),
