@@ -7,7 +7,8 @@ load helper
 # The installed tree in $TOP, the example in $TOP/pool_echo; once for all tests.
 setup_file() {
 	export TOP=$BATS_FILE_TMPDIR
-	make -C "$SRC" -s O="$O" DESTDIR="$TOP" PREFIX=/usr install >"$TOP/install.log" 2>&1
+	# What is built, with whatever flags.
+	make -s -o all -C "$SRC" O="$O" DESTDIR="$TOP" PREFIX=/usr install >"$TOP/install.log" 2>&1
 	cc -std=gnu11 -Wall -Wextra -Werror -I"$TOP/usr/include" "$SRC/docs/examples/pool_echo.c" \
 		-L"$TOP/usr/lib" -ljetpool -o "$TOP/pool_echo"
 }
