@@ -47,11 +47,11 @@ keep_logs() {
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	"$JET" status -n "$LAB" --json >status.json 2>&1
-	cp "/run/jetstream/$LAB/jetringd.log" . 2>/dev/null
+	cp "/run/jetstream/$LAB/"*.log . 2>/dev/null
 	for f in *; do
 		[ -f "$f" ] && [ "$(stat -c %s "$f")" -lt 100000000 ] && cp "$f" "$dir/"
 	done
-	for f in commands jetringd.log bg.*; do
+	for f in commands *.log bg.*; do
 		[ -s "$f" ] || continue
 		echo "--- $f (last lines)"
 		tail -n 30 "$f"
