@@ -428,6 +428,7 @@ void pd_port_sent(const uint8_t *pkt, size_t len)
 	memcpy(p->data, pkt, len);
 	*port.last = p;
 	port.last = &p->next;
+	pd_changed();
 }
 
 size_t pd_port_sniff(uint8_t *pkt, size_t max, uint64_t *at_us)

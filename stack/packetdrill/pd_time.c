@@ -179,10 +179,14 @@ static void real_wait(uint64_t end)
 
 bool pd_step(uint64_t limit)
 {
+	uint32_t seen = clk.changes;
 	uint64_t next;
 
 	if (!clk.is_real)
 		wait_for_quiet();
+	/* Somebody else has done something meanwhile, sent a packet perhaps. */
+	if (clk.changes != seen)
+		return true;
 	if (pd_settle()) {
 		pd_changed();
 		return true;
