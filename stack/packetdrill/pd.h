@@ -53,6 +53,7 @@ struct pd_flags {
 	bool real_time;
 	bool sysctl;
 	bool log;
+	const char *forget;	/* a file: when it is there, cookies of peers are forgotten, and it goes */
 	uint32_t mtu;
 	struct cm_addr local4, local6;
 };

@@ -394,6 +394,8 @@ static void take_flag(struct pd_flags *f, const char *flag)
 		f->sysctl = true;
 	} else if (!strcmp(flag, "log")) {
 		f->log = true;
+	} else if (!strncmp(flag, "forget=", 7)) {
+		f->forget = strdup(flag + 7);
 	} else if (!strncmp(flag, "mtu=", 4)) {
 		f->mtu = (uint32_t)strtoul(flag + 4, &end, 10);
 		if (*end || f->mtu < MTU_MIN || f->mtu > JS_MTU)

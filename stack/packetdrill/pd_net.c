@@ -180,10 +180,18 @@ static void on_resolve(int fd, const struct cm_msg *m)
 	cm_send(fd, &r, NULL, 0);
 }
 
+/* "ip tcp_metrics flush", as far as a script's commands can tell us. */
+static bool is_told_to_forget(void)
+{
+	return pd_flags()->forget && unlink(pd_flags()->forget) == 0;
+}
+
 static void on_fastopen(int fd, const struct cm_msg *m)
 {
 	struct cm_msg r;
 
+	if (is_told_to_forget())
+		memset(&fo_cache, 0, sizeof(fo_cache));
 	if (cm_fastopen(&fo_cache, m, pd_now(), &r))
 		cm_send(fd, &r, NULL, 0);
 }
