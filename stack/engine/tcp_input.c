@@ -33,7 +33,16 @@
  * again.  Text on SYN,ACK is: the ACK shows that it answers our SYN.
  *
  * As the one who opens: what the SYN,ACK does not acknowledge of the data in our
- * SYN was never sent, as far as SND.NXT and the congestion window go.
+ * SYN is lost, but not by congestion: it is sent again at once, by itself.
+ *
+ * DOC: a segment without timestamps, where they were agreed on
+ *
+ * Is taken, as Linux does.  RFC 7323, 3.2, would rather have it dropped (SHOULD):
+ * then whoever meets a middlebox that strips options, or a peer that leaves them
+ * out of some segments, hangs until it gives up.  PAWS loses nothing: the old
+ * duplicates it is about are copies of segments, with their timestamps.  Who
+ * guesses sequence numbers saves the guess of a TSval, which every second one
+ * would pass; RFC 5961 holds for both.
  */
 #include <string.h>
 
@@ -359,15 +368,8 @@ static bool check_paws(struct arrival *a)
 {
 	struct tcpcb *tp = a->tp;
 
-	if (!(tp->flags & TF_TS) || (a->flags & TH_RST))
+	if (!(tp->flags & TF_TS) || !a->seg->has_ts || (a->flags & TH_RST))
 		return true;
-	/* 3.2: without the option, and not RST: dropped.  The peer's SYN had it.  But
-	 * a SYN of a peer that began anew, without, is answered (RFC 5961, 4.2). */
-	if (!a->seg->has_ts) {
-		if ((a->flags & TH_SYN) && tcps_synchronized(tp->state))
-			challenge(a);
-		return drop(a);
-	}
 	/* SEG.TSval < TS.Recent, and TS.Recent is valid */
 	if (!(tp->flags & TF_TS_RECENT) || seq_geq(a->seg->tsval, tp->ts_recent))
 		return true;

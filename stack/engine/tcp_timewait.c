@@ -83,14 +83,10 @@ static enum tcp_tw_verdict judge(struct tcp_tw *tw, const struct tcp_seg *seg, u
 			return TCP_TW_OPEN;
 		return challenge(tw, now_us);
 	}
-	if (tw->has_ts) {
-		/* RFC 7323, 3.2: without the option it is not the peer's */
-		if (!seg->has_ts)
-			return TCP_TW_IGNORE;
-		/* 5.3, R1.  TS.Recent is minutes old at most: 5.5 does not apply. */
-		if (seq_lt(seg->tsval, tw->ts_recent))
-			return is_empty ? challenge(tw, now_us) : TCP_TW_ANSWER;
-	}
+	/* RFC 7323, 5.3, R1.  TS.Recent is minutes old at most: 5.5 does not apply.
+	 * Without the option: as in tcp_input.c. */
+	if (tw->has_ts && seg->has_ts && seq_lt(seg->tsval, tw->ts_recent))
+		return is_empty ? challenge(tw, now_us) : TCP_TW_ANSWER;
 	if (seg->seq + seg->len + fin != tw->rcv_nxt)
 		return is_empty ? challenge(tw, now_us) : TCP_TW_ANSWER;
 	/* RFC 7323, 4.3: its SEG.SEQ is not beyond Last.ACK.sent. */

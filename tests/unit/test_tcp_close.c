@@ -281,7 +281,8 @@ static void paws_expires(void **state)
 	T_TX(tp, 25 * days, .flags = TH_ACK, .seq = 1, .ack = 11);
 }
 
-/* RFC 7323, 3.2: a segment without timestamps, where there should be some */
+/* A segment without timestamps, where there should be some, is taken (not so RFC 7323,
+ * 3.2); PAWS stands for those that have them. */
 static void timestamps_missing(void **state)
 {
 	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 8192, .ts = true);
@@ -289,22 +290,65 @@ static void timestamps_missing(void **state)
 			       .wscale = TCP_WS_NONE };
 
 	(void)state;
-	tcp_input(tp, &t.v, &seg, t_us(0), &t.rx);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 10, .ack = 1, WND, .has_ts = true,
+	     .tsval = 2000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 11);
+	seg.seq += 10;
+	tcp_input(tp, &t.v, &seg, t_us(1), &t.rx);
+	assert_int_equal(t.rx.events, TCP_EV_DATA);
+	assert_int_equal(t.rx.advance, 10);
+	/* Ours have them, and echo the last that came. */
+	T_TX_EXACT(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 21, .wnd = 59980, .has_ts = true,
+		   .tsval = 5000001, .tsecr = 2000);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 21, .len = 10, .ack = 1, WND, .has_ts = true,
+	     .tsval = 1999);
 	assert_int_equal(t.rx.events, TCP_EV_DROP);
-	T_NOTHING(tp, 0);
-	/* But for the SYN of a peer that began anew without them: RFC 5961, 4.2 */
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 21);
+	/* An empty one: a keep-alive probe is answered, RFC 9293, 3.8.4. */
+	seg.seq = T_IRS + 20;
+	seg.len = 0;
+	tcp_input(tp, &t.v, &seg, t_us(3), &t.rx);
+	T_TX(tp, 3, .flags = TH_ACK, .seq = 1, .ack = 21);
+	T_NOTHING(tp, 3);
+	/* The SYN of a peer that began anew, without them: RFC 5961, 4.2 */
 	seg = (struct tcp_seg){ .flags = TH_SYN, .seq = 77, .wscale = TCP_WS_NONE };
-	tcp_input(tp, &t.v, &seg, t_us(0), &t.rx);
+	tcp_input(tp, &t.v, &seg, t_us(1000), &t.rx);
 	assert_int_equal(t.rx.events, TCP_EV_DROP);
-	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1);
-	T_NOTHING(tp, 0);
-	T_RX(tp, 1, .flags = TH_RST, .seq = 1);
-	T_EVENTS(TCP_EV_RESET | TCP_EV_CLOSED);
-	/* In SYN-RECEIVED it would not help. */
+	T_TX(tp, 1000, .flags = TH_ACK, .seq = 1, .ack = 21);
+	T_NOTHING(tp, 1000);
+	T_RX(tp, 1001, .flags = TH_RST, .seq = 21);
+	T_EVENTS(TCP_EV_DATA | TCP_EV_RESET | TCP_EV_CLOSED);
+	/* One that tries again without them is answered as before. */
 	tp = t_syn_received((struct t_opts){ .mss = 1000, .wnd = 8192, .ts = true });
 	seg.seq = T_IRS;
 	tcp_input(tp, &t.v, &seg, t_us(1), &t.rx);
+	T_TX(tp, 1, .flags = TH_SYN | TH_ACK, .ack = 1);
 	T_NOTHING(tp, 1);
+}
+
+/* The round trip is measured without their help, and what was sent again is not (Karn). */
+static void timestamps_missing_in_acks(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 8192, .ts = true);
+	struct tcp_seg seg = { .flags = TH_ACK, .seq = T_IRS + 1, .ack = T_ISS + 101, .wnd = 8192,
+			       .wscale = TCP_WS_NONE };
+	uint32_t srtt;
+
+	(void)state;
+	t_send(tp, 100);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 100, .ack = 1);
+	tcp_input(tp, &t.v, &seg, t_us(40), &t.rx);
+	assert_int_equal(t.rx.acked, 100);
+	t.v.snd_cc -= t.rx.acked;
+	srtt = tp->srtt_us;
+	assert_in_range(srtt, 1, 40000);
+	t_send(tp, 100);
+	T_TX(tp, 50, .flags = TH_ACK | TH_PUSH, .seq = 101, .len = 100, .ack = 1);
+	T_TX(tp, 5000, .flags = TH_ACK | TH_PUSH, .seq = 101, .len = 100, .ack = 1);
+	seg.ack = T_ISS + 201;
+	tcp_input(tp, &t.v, &seg, t_us(5001), &t.rx);
+	assert_int_equal(t.rx.acked, 100);
+	assert_int_equal(tp->srtt_us, srtt);
 }
 
 /* RFC 9293, 3.8.4 */
@@ -446,6 +490,7 @@ int main(void)
 		cmocka_unit_test(paws),
 		cmocka_unit_test(paws_expires),
 		cmocka_unit_test(timestamps_missing),
+		cmocka_unit_test(timestamps_missing_in_acks),
 		cmocka_unit_test(keep_alive),
 		cmocka_unit_test(keep_alive_and_user_timeout),
 		cmocka_unit_test(user_timeout_shortened),
