@@ -178,7 +178,8 @@ int tcp_user_send(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
  *
  * A window update goes out if the window opens by two full segments and an
  * eighth of the buffer, or half of it; or if what the peer sees is less than a segment, so that it
- * probably waits for just this.  And as Linux: when the last of a short
+ * probably waits for just this.  Not as long as the peer has the better part of
+ * what our SYN offered: the ACK of what it sends brings it more.  And as Linux: when the last of a short
  * segment was read and nobody seems to be about to answer, the peer need not
  * wait for the delayed ACK; its Nagle would hold the next short segment.
  */
@@ -192,6 +193,8 @@ int tcp_user_recv(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us)
 		return 0;
 	if ((tp->flags & (TF_SHORT | TF_PINGPONG)) == TF_SHORT && v->rcv_space >= tp->rcv_buf)
 		tp->flags |= TF_ACKNOW;
+	if (tp->rcv_nxt - tp->irs <= UINT16_MAX && tp->rcv_wnd > UINT16_MAX / 2)
+		return 0;
 	more = tcp_select_window(tp, v) - tp->rcv_wnd;
 	/* What the window field cannot express is no news. */
 	if (more >> tp->rcv_scale == 0)

@@ -270,6 +270,24 @@ static void data_of_a_syn_is_taken(void **state)
 	t_end(tp);
 }
 
+/* so_rcv is larger than a SYN can say: the peer, who has 64 KiB, learns that by the
+ * ACK of what it sends next. */
+static void first_read_says_nothing(void **state)
+{
+	struct tcpcb *tp = opened((struct t_opts){ USUAL, .scale = 3, .cfg.rcv_buf = 400000 },
+				  (struct tcp_fo){ .accept = true }, 1000);
+
+	(void)state;
+	T_TX_EXACT(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 1001, .wnd = 65535, .mss = 1000,
+		   .wscale = 3);
+	T_RX(tp, 20, .flags = TH_ACK, .seq = 1001, .ack = 1, .wnd = 8192);
+	t_recv(tp, 1000);
+	T_NOTHING(tp, 20);
+	T_RX(tp, 30, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1, .wnd = 8192);
+	T_TX_EXACT(tp, 30, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 399000 / 8,
+		   .wscale = TCP_WS_NONE);
+}
+
 /* 4.2.2: a bad one: the SYN alone is acknowledged, with a cookie; once. */
 static void data_of_a_syn_is_not_taken(void **state)
 {
@@ -435,6 +453,7 @@ int main(void)
 		cmocka_unit_test(text_and_fin_on_syn_ack),
 		cmocka_unit_test(simultaneous_open_with_data),
 		cmocka_unit_test(data_of_a_syn_is_taken),
+		cmocka_unit_test(first_read_says_nothing),
 		cmocka_unit_test(data_of_a_syn_is_not_taken),
 		cmocka_unit_test(syn_ack_is_sent_again),
 		cmocka_unit_test(reset_before_the_ack),
