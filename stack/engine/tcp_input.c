@@ -617,6 +617,12 @@ static bool check_ack(struct arrival *a)
 		/* SYN,ACK of a simultaneous open does not scale either. */
 		take_window(a, a->seg->flags & TH_SYN ? 0 : tp->snd_scale);
 		established(a);
+		/* The peer's SYN came twice; and if our SYN,ACK is lost, this does
+		 * for it. */
+		if (a->seg->flags & TH_SYN) {
+			tcp_reass_twice(tp, tp->irs, tp->irs + 1);
+			ack_now(a);
+		}
 		return true;
 	}
 	/* RFC 5961, 5.2: SND.UNA - MAX.SND.WND =< SEG.ACK, or it is a guess. */

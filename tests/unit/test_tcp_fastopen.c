@@ -233,6 +233,8 @@ static void simultaneous_open_with_data(void **state)
 	T_EVENTS(TCP_EV_CONNECTED | TCP_EV_ACKED);
 	assert_int_equal(t.v.snd_cc, 0);
 	T_STATE(tp, "ESTABLISHED");
+	T_TX(tp, 9, .flags = TH_ACK, .seq = 901, .ack = 1);
+	T_NOTHING(tp, 9);
 	t_end(tp);
 }
 

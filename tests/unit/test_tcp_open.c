@@ -107,6 +107,24 @@ static void simultaneous_open(void **state)
 	T_EVENTS(TCP_EV_CONNECTED);
 	/* Neither SYN nor SYN,ACK is scaled. */
 	assert_int_equal(tp->snd_wnd, 700);
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 1);
+	T_NOTHING(tp, 2);
+}
+
+/* The peer's SYN, for the second time, is answered as what comes twice: if our
+ * SYN,ACK is lost the peer is ESTABLISHED by that (RFC 9293, 3.10.7.4; RFC 2883). */
+static void simultaneous_open_acknowledges(void **state)
+{
+	struct tcpcb *tp = t_syn_sent((struct t_opts){ USUAL, .sack = true });
+
+	(void)state;
+	T_RX(tp, 1, .flags = TH_SYN, .wnd = 700, .mss = 1000, .sack_permitted = true,
+	     .wscale = TCP_WS_NONE);
+	T_TX(tp, 1, .flags = TH_SYN | TH_ACK, .ack = 1);
+	T_RX(tp, 2, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 700, .mss = 1000,
+	     .sack_permitted = true, .wscale = TCP_WS_NONE);
+	T_TX_EXACT(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 60000, .n_sack = 1,
+		   .sack = { { 0, 1 } });
 	T_NOTHING(tp, 2);
 }
 
@@ -401,6 +419,7 @@ int main(void)
 		cmocka_unit_test(passive_open),
 		cmocka_unit_test(passive_open_with_data_and_fin),
 		cmocka_unit_test(simultaneous_open),
+		cmocka_unit_test(simultaneous_open_acknowledges),
 		cmocka_unit_test(syn_is_sent_again),
 		cmocka_unit_test(rto_is_3s_after_syn_was_lost),
 		cmocka_unit_test(syn_ack_is_sent_again),
