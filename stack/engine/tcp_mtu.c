@@ -226,9 +226,13 @@ enum tcp_icmp tcp_icmp_too_big(struct tcpcb *tp, uint32_t seq, uint32_t mss, uin
 		return TCP_ICMP_SOFT;
 	tp->path_mss = (uint16_t)mss;
 	believe_until(tp, now_us);
-	/* A SYN with data: a plain one, now. */
-	if (tp->state == TCPS_SYN_SENT && (tp->uflags & TU_SYN_DATA))
-		tp->flags |= TF_SYN_DUE;
+	/* A SYN with data: a plain one, now.  The way back is likely to be as
+	 * narrow: our MSS says so, as Linux's. */
+	if (tp->state == TCPS_SYN_SENT) {
+		tp->rcv_mss = (uint16_t)min_u32(tp->rcv_mss, mss);
+		if (tp->uflags & TU_SYN_DATA)
+			tp->flags |= TF_SYN_DUE;
+	}
 	if (tcps_may_send(tp->state) && tcp_eff_mss(tp) < old &&
 	    tcp_flight_size(tp) > tcp_eff_mss(tp)) {
 		tcp_loss_all(tp);

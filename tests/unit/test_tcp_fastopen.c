@@ -179,7 +179,8 @@ static void plain_syn_when_too_big(void **state)
 	assert_int_equal(tcp_icmp_too_big(tp, T_ISS - 1, 800, t_us(4)), TCP_ICMP_IGNORED);
 	T_NOTHING(tp, 4);
 	assert_int_equal(tcp_icmp_too_big(tp, T_ISS, 800, t_us(5)), TCP_ICMP_SOFT);
-	T_TX(tp, 5, .flags = TH_SYN);
+	/* It tells the peer what the path takes. */
+	T_TX_EXACT(tp, 5, .flags = TH_SYN, .wnd = 60000, .mss = 800, .wscale = TCP_WS_NONE);
 	T_NOTHING(tp, 5);
 	T_RX(tp, 9, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 8192, .mss = 1000,
 	     .wscale = TCP_WS_NONE);
