@@ -188,7 +188,7 @@ static void take_window(struct arrival *a, unsigned int shift)
 	tp->max_sndwnd = max_u32(tp->max_sndwnd, tp->snd_wnd);
 }
 
-/* RFC 7413, 4.2.2: what of our SYN's data has arrived?  The rest is sent now. */
+/* RFC 7413, 4.2.2: what of our SYN's data has arrived? */
 static void syn_data_acked(struct arrival *a)
 {
 	struct tcpcb *tp = a->tp;
@@ -205,9 +205,9 @@ static void syn_data_acked(struct arrival *a)
 	tp->uflags |= TU_FO_REFUSED;
 	if (tp->flags & TF_SYN_REXMT)
 		tp->uflags |= TU_FO_LOST;
-	tp->n_rexmt_total++;
-	tp->snd_nxt = tp->snd_una;
-	tp->snd_max = tp->snd_una;
+	/* What the peer has no room for now goes when it has. */
+	tp->snd_nxt = seq_min(tp->snd_nxt, tp->snd_una + tp->snd_wnd);
+	tp->snd_max = tp->snd_nxt;
 }
 
 /* Our SYN is acknowledged and the peer's has come. */
@@ -226,6 +226,8 @@ static void established(struct arrival *a)
 	tcp_mtu_established(tp);
 	tcp_loss_init(tp);
 	tcp_cc_init(tp);
+	if (tp->snd_una != tp->snd_nxt)
+		tcp_loss_refused(tp, a->now_us);
 	tp->flags &= ~TF_SYN_DUE;
 	tcp_timer_acked(tp, a->now_us);
 	tcp_set_state(tp, TCPS_ESTABLISHED, a->now_us);

@@ -388,6 +388,14 @@ void tcp_loss_all(struct tcpcb *tp)
 	tp->rec_flags |= RF_LEAP;
 }
 
+/* Our SYN is acknowledged, but not all of its data: that is lost (RFC 7413, 4.2.2),
+ * not by congestion either.  Behind tcp_loss_init(). */
+void tcp_loss_refused(struct tcpcb *tp, uint64_t now_us)
+{
+	tcp_sb_sent(tp, tp->snd_nxt, now_us);
+	tcp_loss_all(tp);
+}
+
 /* RTO expired, for the n_rto'th time in a row. */
 void tcp_loss_rto(struct tcpcb *tp)
 {

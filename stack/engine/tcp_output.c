@@ -335,8 +335,9 @@ static int send_data(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 	out->off = seq - tp->snd_una;
 	if (fin)
 		out->flags |= TH_FIN;
-	/* Nothing follows in so_snd, nor soon. */
-	if (len && out->off + len == v->snd_cc && !(tp->uflags & TU_MORE))
+	/* Nothing follows in so_snd, nor soon; or nothing followed in our SYN. */
+	if (len && ((out->off + len == v->snd_cc && !(tp->uflags & TU_MORE)) ||
+		    ((tp->uflags & TU_FO_REFUSED) && seq + len == tp->iss + 1 + tp->syn_len)))
 		out->flags |= TH_PUSH;
 	fill_urg(tp, out);
 	fill_ack(tp, v, now_us, out);
@@ -540,9 +541,7 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 		tp->cwnd_full_end = tp->snd_nxt;
 	if (fin)
 		tp->flags |= TF_SENTFIN;
-	/* What the peer has refused in our SYN was cut there, not by the user. */
-	if (len && len < tcp_eff_mss(tp) &&
-	    (!(tp->uflags & TU_FO_REFUSED) || seq_gt(tp->snd_nxt, tp->iss + 1 + tp->syn_len)))
+	if (len && len < tcp_eff_mss(tp))
 		tp->snd_sml = tp->snd_nxt;
 
 	if (len && now_us - tp->heard_us < TCP_DELACK_US)

@@ -203,6 +203,7 @@ void tcp_loss_ecn(struct tcpcb *tp);
 void tcp_loss_reordering(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us);
 void tcp_loss_rto(struct tcpcb *tp);
 void tcp_loss_all(struct tcpcb *tp);
+void tcp_loss_refused(struct tcpcb *tp, uint64_t now_us);
 void tcp_loss_tlp_acked(struct tcpcb *tp, const struct tcp_ack *ack, bool advanced);
 bool tcp_loss_rescue(struct tcpcb *tp, uint32_t *start, uint32_t *end);
 

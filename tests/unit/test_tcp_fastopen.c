@@ -88,12 +88,63 @@ static void data_is_refused(void **state)
 	T_TX(tp, 30, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 900, .ack = 1);
 	T_NOTHING(tp, 30);
 	assert_int_equal(tp->snd_cwnd, cwnd);
+	assert_int_equal(tp->n_rexmt_total, 1);
 	assert_int_equal(tcp_fastopen_fail(tp), TCP_FO_FAIL_REFUSED);
 	assert_false(tp->uflags & TU_SYN_DATA_OK);
 	T_RX(tp, 60, .flags = TH_ACK, .seq = 1, .ack = 901, .wnd = 8192);
 	T_EVENTS(TCP_EV_ACKED);
 	assert_int_equal(t.v.snd_cc, 0);
 	T_NOTHING(tp, 60);
+}
+
+/* By itself, with PSH as in the SYN; what else there is follows, and if it is lost
+ * again its neighbours' SACK tells. */
+static void refused_data_goes_alone(void **state)
+{
+	struct tcpcb *tp = opening((struct t_opts){ .mss = 1000, .wnd = 60000, .sack = true },
+				   FO(.room = 960), 5000);
+
+	(void)state;
+	T_TX(tp, 0, .flags = TH_SYN, .len = 960);
+	T_RX(tp, 30, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 60000, .mss = 1000,
+	     .sack_permitted = true, .wscale = TCP_WS_NONE);
+	T_TX_EXACT(tp, 30, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 960, .ack = 1, .wnd = 60000);
+	for (uint32_t seq = 961; seq < 4000; seq += 1000)
+		T_TX(tp, 30, .flags = TH_ACK, .seq = seq, .len = 1000, .ack = 1);
+	T_TX(tp, 30, .flags = TH_ACK | TH_PUSH, .seq = 4961, .len = 40, .ack = 1);
+	T_NOTHING(tp, 30);
+	assert_int_equal(tp->n_rexmt_total, 1);
+	T_RX(tp, 60, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 60000, .n_sack = 1,
+	     .sack = { { 961, 5001 } });
+	T_TX_EXACT(tp, 60, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 960, .ack = 1, .wnd = 60000);
+	T_NOTHING(tp, 60);
+	T_RX(tp, 90, .flags = TH_ACK, .seq = 1, .ack = 5001, .wnd = 60000);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_int_equal(t.v.snd_cc, 0);
+}
+
+/* The peer has no room for all of it, or for none: nothing is in flight that it
+ * did not ask for, and a shut window is probed. */
+static void refused_data_keeps_to_the_window(void **state)
+{
+	struct tcpcb *tp;
+	uint32_t wnd;
+
+	(void)state;
+	for (wnd = 0; wnd <= 500; wnd += 500) {
+		tp = opening((struct t_opts){ USUAL }, FO(.room = 900), 900);
+		T_TX(tp, 0, .flags = TH_SYN, .len = 900);
+		T_RX(tp, 30, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = (uint16_t)wnd, .mss = 1000,
+		     .wscale = TCP_WS_NONE);
+		if (wnd)
+			T_TX(tp, 30, .flags = TH_ACK, .seq = 1, .len = 500, .ack = 1);
+		else
+			T_TX(tp, 30, .flags = TH_ACK, .seq = 1, .ack = 1);
+		T_NOTHING(tp, 30);
+		T_RX(tp, 60, .flags = TH_ACK, .seq = 1, .ack = 1 + wnd, .wnd = 8192);
+		T_TX(tp, 60, .flags = TH_ACK | TH_PUSH, .seq = 1 + wnd, .len = 900 - wnd, .ack = 1);
+		T_NOTHING(tp, 60);
+	}
 }
 
 /* The SYN had no room for more: its data is no short segment that Nagle waits for. */
@@ -447,6 +498,8 @@ int main(void)
 		cmocka_unit_test(data_goes_with_the_syn),
 		cmocka_unit_test(cookie_is_asked_for),
 		cmocka_unit_test(data_is_refused),
+		cmocka_unit_test(refused_data_goes_alone),
+		cmocka_unit_test(refused_data_keeps_to_the_window),
 		cmocka_unit_test(refused_data_is_not_short),
 		cmocka_unit_test(data_is_taken_in_part),
 		cmocka_unit_test(impossible_acks),
