@@ -515,16 +515,22 @@ static int reattach(struct stk *stk)
 	int r = 0;
 
 	take(&h);
-	/* Another thread may have been here first. */
-	if (link_.state != LINK_UP)
-		r = -ENETDOWN;
-	else if (atomic_load(&stk->lost))
+	/* Another thread may have been here first.  -ESTALE: all of us were stopped
+	 * again, one that only wanted to look had the lock, and the new queue is
+	 * gone, too. */
+	for (int tries = 0; tries < REATTACH_TRIES; tries++) {
+		r = link_.state == LINK_UP ? 0 : -ENETDOWN;
+		if (r || !atomic_load(&stk->lost))
+			break;
 		r = new_queue(&queue);
-	if (!r && queue) {
-		r = stk_reattach(stk, queue);
-		done.id = ++link_.next_id;
 		if (!r)
+			r = stk_reattach(stk, queue);
+		if (!r) {
+			done.id = ++link_.next_id;
 			cm_send(link_.channel, &done, NULL, 0);
+		}
+		if (r != -ESTALE)
+			break;
 	}
 	release(&h);
 	return r ? -ENETDOWN : 0;
