@@ -34,7 +34,6 @@ const char *const tcp_cc_names[TCP_CC_N] = {
 #define HS_SAMPLES	8	/* N_RTT_SAMPLE */
 #define HS_CSS_DIVISOR	4	/* CSS_GROWTH_DIVISOR */
 #define HS_CSS_ROUNDS	5	/* CSS_ROUNDS */
-#define HS_LIMIT	8	/* L, without pacing */
 #define HS_NONE		UINT32_MAX
 
 /* IW; one segment if the SYN had to be sent again (RFC 5681, 3.1). */
@@ -45,8 +44,10 @@ static uint32_t initial_window(const struct tcpcb *tp)
 	return tp->flags & TF_SYN_REXMT ? smss : 10 * smss;
 }
 
-static void hystart_round(struct tcpcb *tp)
+/* A round begins, with @flight octets outstanding. */
+static void hystart_round(struct tcpcb *tp, uint32_t flight)
 {
+	tp->hs_flight = flight;
 	tp->hs_last_min_us = tp->hs_min_us;
 	tp->hs_min_us = HS_NONE;
 	tp->hs_samples = 0;
@@ -63,7 +64,7 @@ void tcp_cc_init(struct tcpcb *tp)
 	tp->hs_css_rounds = 0;
 	tp->hs_min_us = HS_NONE;
 	tp->hs_baseline_us = HS_NONE;
-	hystart_round(tp);
+	hystart_round(tp, 0);
 }
 
 /* The first slow start: nothing is known of the path. */
@@ -118,29 +119,32 @@ void tcp_cc_rtt(struct tcpcb *tp, uint32_t rtt_us)
 		tp->hs_baseline_us = tp->hs_min_us;
 }
 
+/* A round is over.  Return: so is the first slow start */
+static bool round_over(struct tcpcb *tp, uint32_t acked)
+{
+	if (tp->hs_baseline_us != HS_NONE && ++tp->hs_css_rounds >= HS_CSS_ROUNDS) {
+		end_first_slow_start(tp);
+		tp->snd_ssthresh = tp->snd_cwnd;
+		return true;
+	}
+	hystart_round(tp, tcp_flight_size(tp) + acked);
+	return false;
+}
+
+/* cwnd grows by all that was acknowledged, however few ACKs said so: L of RFC 9406
+ * is infinite, as if we paced. */
 static void slow_start(struct tcpcb *tp, uint32_t acked)
 {
-	uint32_t smss = tcp_eff_mss(tp);
-
 	/* RFC 3465: L is 1 after a time-out. */
-	acked = min_u32(acked, tp->ca_state == TCP_CA_LOSS ? smss : HS_LIMIT * smss);
-	if (is_first_slow_start(tp)) {
-		if (seq_geq(tp->snd_una, tp->hs_end)) {
-			if (tp->hs_baseline_us != HS_NONE && ++tp->hs_css_rounds >= HS_CSS_ROUNDS) {
-				end_first_slow_start(tp);
-				tp->snd_ssthresh = tp->snd_cwnd;
-				return;
-			}
-			hystart_round(tp);
-		}
-		if (tp->hs_baseline_us != HS_NONE) {
-			/* A quarter of little segments may be nothing: keep the rest. */
-			tp->cwnd_acked += acked;
-			acked = tp->cwnd_acked / HS_CSS_DIVISOR;
-			tp->cwnd_acked %= HS_CSS_DIVISOR;
-		}
+	if (tp->ca_state == TCP_CA_LOSS)
+		acked = min_u32(acked, tcp_eff_mss(tp));
+	if (is_first_slow_start(tp) && tp->hs_baseline_us != HS_NONE) {
+		/* A quarter of little segments may be nothing: keep the rest. */
+		tp->cwnd_acked += acked;
+		acked = tp->cwnd_acked / HS_CSS_DIVISOR;
+		tp->cwnd_acked %= HS_CSS_DIVISOR;
 	}
-	tp->snd_cwnd += acked;
+	tp->snd_cwnd += min_u32(acked, tp->snd_ssthresh - tp->snd_cwnd);
 }
 
 /* --- congestion avoidance --------------------------------------------------------- */
@@ -269,13 +273,23 @@ static void cubic_pause(struct tcpcb *tp)
 }
 
 /* Was cwnd full while what is acknowledged now was in flight?  In slow start,
- * half of it is enough, as Linux. */
+ * half of it is enough, as Linux: in the first, at any time of the round. */
 static bool is_cwnd_limited(const struct tcpcb *tp, uint32_t acked)
 {
+	uint32_t most = tcp_flight_size(tp) + acked;
+
 	if (seq_lt(tp->snd_una - acked, tp->cwnd_full_end))
 		return true;
-	return tp->snd_cwnd < tp->snd_ssthresh &&
-		tp->snd_cwnd / 2 < tcp_flight_size(tp) + acked;
+	if (is_first_slow_start(tp))
+		most = max_u32(most, tp->hs_flight);
+	return tp->snd_cwnd < tp->snd_ssthresh && tp->snd_cwnd / 2 < most;
+}
+
+/* New octets were sent. */
+void tcp_cc_sent(struct tcpcb *tp)
+{
+	if (is_first_slow_start(tp))
+		tp->hs_flight = max_u32(tp->hs_flight, tcp_flight_size(tp));
 }
 
 /**
@@ -288,6 +302,8 @@ void tcp_cc_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us)
 
 	/* So that it does not fall behind by half of the sequence space. */
 	tp->cwnd_full_end = seq_max(tp->cwnd_full_end, tp->snd_una);
+	if (is_first_slow_start(tp) && seq_geq(tp->snd_una, tp->hs_end) && round_over(tp, acked))
+		return;
 	if (!is_limited) {
 		cubic_pause(tp);
 		return;
@@ -343,7 +359,7 @@ void tcp_cc_undo(struct tcpcb *tp)
 		tp->hs_css_rounds = 0;
 		tp->hs_min_us = HS_NONE;
 		tp->hs_baseline_us = HS_NONE;
-		hystart_round(tp);
+		hystart_round(tp, tcp_flight_size(tp));
 		return;
 	}
 	tp->cubic_w_max = max_u32(tp->cubic_w_max, tp->cubic_prior);

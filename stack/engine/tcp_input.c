@@ -599,6 +599,26 @@ static void process_ack(struct arrival *a)
 		tcp_loss_ecn(tp);
 }
 
+/* SND.UNA - MAX.SND.WND =< SEG.ACK < SND.UNA: the ACK was overtaken.  What it SACKs
+ * may be news all the same (RFC 6675, 5, has any ACK with SACK update the
+ * scoreboard). */
+static void process_old_ack(struct arrival *a)
+{
+	struct tcpcb *tp = a->tp;
+	struct tcp_ack ack = { .seg = a->seg, .now_us = a->now_us };
+
+	if (!a->seg->n_sack || !tcps_may_send(tp->state))
+		return;
+	tcp_loss_ack_begin(tp, &ack);
+	tcp_sb_sack(tp, &ack);
+	if (!ack.sacked && !ack.dsack)
+		return;
+	if (ack.sacked)
+		tcp_loss_dupack(tp, &ack);
+	count_delivered(tp, ack.delivered);
+	tcp_loss_detect(tp, a->v, &ack);
+}
+
 /* Fifth, check the ACK field */
 static bool check_ack(struct arrival *a)
 {
@@ -640,6 +660,8 @@ static bool check_ack(struct arrival *a)
 	/* SEG.ACK < SND.UNA: an old one; its text may still be new. */
 	if (seq_geq(ack, tp->snd_una))
 		process_ack(a);
+	else
+		process_old_ack(a);
 	return tp->state != TCPS_CLOSED;
 }
 

@@ -537,6 +537,7 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	tcp_loss_sent(tp, tp->snd_nxt, tp->snd_nxt + len + fin, false, now_us);
 	tp->snd_nxt += len + fin;
 	tp->snd_max = seq_max(tp->snd_max, tp->snd_nxt);
+	tcp_cc_sent(tp);
 	if (tcp_pipe(tp) >= tp->snd_cwnd)
 		tp->cwnd_full_end = tp->snd_nxt;
 	if (fin)

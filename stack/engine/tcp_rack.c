@@ -81,12 +81,14 @@ void tcp_rack_arrived(struct tcpcb *tp, struct tcp_ack *ack, const struct tcp_ru
 		ack->has_rtt = true;
 		min_rtt(tp, rtt_us, ack->now_us);
 	}
+	/* Of what arrived last, whenever it was sent: what comes late shows how
+	 * late others may. */
+	tp->rack_rtt_us = rtt_us;
 	if ((tp->rec_flags & RF_RACK) && !sent_after(run->sent, end, tp->rack_sent, tp->rack_end))
 		return;
 	tp->rec_flags |= RF_RACK;
 	tp->rack_sent = run->sent;
 	tp->rack_end = end;
-	tp->rack_rtt_us = rtt_us;
 }
 
 /* So many SACKed segments are enough where nothing is ever reordered. */

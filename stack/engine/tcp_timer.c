@@ -268,7 +268,7 @@ static void loss_timer_set(struct tcpcb *tp, uint64_t now_us)
 		return;
 	pto = 2ull * tp->srtt_us;
 	if (tcp_flight_size(tp) <= tcp_eff_mss(tp))
-		pto += TCP_PTO_DELACK_US;
+		pto += tp->srtt_us > TCP_PTO_DELACK_US ? TCP_PTO_FAR_US : TCP_PTO_DELACK_US;
 	if (pto < TCP_PTO_MIN_US)
 		pto = TCP_PTO_MIN_US;
 	tp->t_loss_us = now_us + pto;

@@ -47,7 +47,8 @@ static_assert(TCP_SSTHRESH_INF == TCP_CWND_MAX, "no loss yet");
 #define TCP_OOW_US		500000u		/* RFC 5961, 7: at most two answers a second */
 #define TCP_PAWS_IDLE_US	(24ull * 86400 * 1000000)	/* RFC 7323, 5.5 */
 #define TCP_PTO_MIN_US		10000u		/* RFC 8985, 7.2; below it we measure the scheduler */
-#define TCP_PTO_DELACK_US	50000u		/* WCDelAckT: ours and Linux's 40 ms, and some */
+#define TCP_PTO_DELACK_US	50000u		/* TLP.max_ack_delay: ours and Linux's 40 ms, and some; */
+#define TCP_PTO_FAR_US		200000u		/* as Linux: who is far away may be any TCP */
 #define TCP_REO_MIN_US		1000u		/* least reordering window */
 #define TCP_TIME_MAX_US		1000000000u	/* bound on every configured duration */
 
@@ -153,6 +154,7 @@ void tcp_rtt_backoff(struct tcpcb *tp);
 /* --- tcp_cc.c ---------------------------------------------------------------- */
 
 void tcp_cc_init(struct tcpcb *tp);
+void tcp_cc_sent(struct tcpcb *tp);
 void tcp_cc_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us);
 void tcp_cc_rtt(struct tcpcb *tp, uint32_t rtt_us);
 void tcp_cc_loss(struct tcpcb *tp);

@@ -204,6 +204,7 @@ struct tcpcb {
 			uint32_t hs_min_us;		/* currentRoundMinRTT */
 			uint32_t hs_last_min_us;	/* lastRoundMinRTT */
 			uint32_t hs_baseline_us;	/* cssBaselineMinRtt; UINT32_MAX: not in CSS */
+			uint32_t hs_flight;		/* most octets outstanding in this round */
 			uint8_t hs_samples;		/* rttSampleCount, up to what is needed */
 			uint8_t hs_css_rounds;		/* rounds of CSS */
 		};

@@ -220,6 +220,49 @@ static void reno_halves(void **state)
 	assert_in_range(tp->snd_cwnd, 29000, 30000);
 }
 
+/* Slow start counts octets, however few ACKs tell (RFC 3465), up to ssthresh. */
+static void one_ack_for_a_window(void **state)
+{
+	struct tcpcb *tp = full(T_ESTABLISHED(.mss = 1000, .wnd = 60000), 20000);
+
+	(void)state;
+	tp->snd_una += 20000;
+	tcp_cc_acked(tp, 20000, T_EPOCH_US);
+	assert_int_equal(tp->snd_cwnd, 40000);
+
+	full(tp, 20000);
+	tp->snd_ssthresh = 30000;
+	tp->snd_una += 20000;
+	tcp_cc_acked(tp, 20000, T_EPOCH_US);
+	assert_int_equal(tp->snd_cwnd, 30000);
+}
+
+/* Nine of ten segments are used: cwnd grows to twice as many, whenever in the round
+ * they are acknowledged; one at a time, it does not grow. */
+static void cwnd_by_what_the_round_had(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+	uint32_t seq = 1;
+
+	(void)state;
+	t_send(tp, 9000);
+	for (; seq < 9001; seq += 1000)
+		T_TX(tp, 0, .flags = TH_ACK | (seq == 8001 ? TH_PUSH : 0), .seq = seq, .len = 1000,
+		     .ack = 1);
+	for (seq = 2001; seq <= 8001; seq += 2000) {
+		T_RX(tp, 50, .flags = TH_ACK, .seq = 1, .ack = seq, .wnd = 60000);
+		assert_int_equal(tp->snd_cwnd, 10000 + seq - 1);
+	}
+	T_RX(tp, 51, .flags = TH_ACK, .seq = 1, .ack = 9001, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 18000);
+	for (seq = 9001; seq < 29001; seq += 1000) {
+		t_send(tp, 1000);
+		T_TX(tp, 51, .flags = TH_ACK | TH_PUSH, .seq = seq, .len = 1000, .ack = 1);
+		T_RX(tp, 52, .flags = TH_ACK, .seq = 1, .ack = seq + 1000, .wnd = 60000);
+		assert_int_equal(tp->snd_cwnd, 18000);
+	}
+}
+
 /* A round of slow start in which every round trip takes @rtt_us. */
 static void hystart_round_of(struct tcpcb *tp, uint32_t rtt_us)
 {
@@ -573,6 +616,8 @@ int main(void)
 		cmocka_unit_test(fast_convergence),
 		cmocka_unit_test(unused_cwnd_does_not_grow),
 		cmocka_unit_test(reno_halves),
+		cmocka_unit_test(one_ack_for_a_window),
+		cmocka_unit_test(cwnd_by_what_the_round_had),
 		cmocka_unit_test(hystart_leaves_slow_start),
 		cmocka_unit_test(hystart_goes_back),
 		cmocka_unit_test(algorithms_change),

@@ -958,6 +958,78 @@ static void reordering_is_measured(void **state)
 	T_NOTHING(tp, 10);
 }
 
+/* RFC 8985, 6.2, step 2: RACK.rtt is that of what arrived last, also if it was sent
+ * before RACK.segment: what is late shows that others may be. */
+static void late_arrival(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .cfg.cc = TCP_CC_RENO,
+					 .sack = true);
+
+	(void)state;
+	t_send(tp, 10000);
+	tx_burst(tp, 0, 1, 10001);
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 60000, .n_sack = 2,
+	     .sack = { { 8001, 9001 }, { 1001, 3001 } });
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	assert_int_equal(tp->lost_out, 5000);
+	/* What was sent again has come, and [3001, 4001), which was not lost: so
+	 * [9001, 10001) has the same 22 ms, and some. */
+	T_RX(tp, 22, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 60000, .n_sack = 1,
+	     .sack = { { 8001, 9001 } });
+	assert_int_equal(tp->rack_rtt_us, 22000);
+	assert_int_equal(tp->lost_out, 4000);
+	t_at(tp, 23);
+	assert_int_equal(tp->lost_out, 5000);
+}
+
+/* An ACK that was overtaken still tells what has arrived. */
+static void sack_of_an_old_ack(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 6000);
+	tx_burst(tp, 0, 1, 6001);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	T_NOTHING(tp, 1);
+	/* Its window is not believed. */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 100, .n_sack = 1,
+	     .sack = { { 3001, 6001 } });
+	assert_int_equal(tp->snd_wnd, 8192);
+	assert_int_equal(tp->snd_una, T_ISS + 2001);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1);
+	/* Without news it is nothing. */
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 100, .n_sack = 1,
+	     .sack = { { 3001, 6001 } });
+	assert_int_equal(tp->dupacks, 1);
+	T_NOTHING(tp, 1);
+}
+
+/* RFC 8985, 7.2: a lone segment may be acknowledged late, by somebody far away by
+ * 200 ms; but no probe is later than RTO, whose place it takes. */
+static void probe_in_place_of_rto(void **state)
+{
+	struct t_opts o = { USUAL, .sack = true };
+	struct tcpcb *tp = t_syn_sent(o);
+
+	(void)state;
+	t_rx(tp, 100, t_peer_syn(o, TH_SYN | TH_ACK));
+	T_TX(tp, 100, .flags = TH_ACK, .seq = 1, .ack = 1);
+	t_send(tp, 1000);
+	T_TX(tp, 100, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 1000, .ack = 1);
+	T_RX(tp, 200, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	t_send(tp, 1000);
+	T_TX(tp, 200, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 499);
+	T_TX(tp, 500, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+	assert_int_equal(tp->n_rto_total, 0);
+	/* RTO begins anew, not twice as long. */
+	T_NOTHING(tp, 799);
+	T_TX(tp, 800, .flags = TH_ACK | TH_PUSH, .seq = 1001, .len = 1000, .ack = 1);
+	assert_int_equal(tp->n_rto_total, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -997,6 +1069,9 @@ int main(void)
 		cmocka_unit_test(recover_fs),
 		cmocka_unit_test(reordering_is_measured),
 		cmocka_unit_test(rescue),
+		cmocka_unit_test(late_arrival),
+		cmocka_unit_test(sack_of_an_old_ack),
+		cmocka_unit_test(probe_in_place_of_rto),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
