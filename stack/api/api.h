@@ -348,6 +348,7 @@ int addr_in(struct cm_addr *a, int family, const struct sockaddr *sa, socklen_t 
 
 int usock_setopt(struct usock *u, int level, int name, const void *val, socklen_t len);
 int usock_getopt(struct usock *u, int level, int name, void *val, socklen_t *len);
+int usock_peername(struct usock *u, struct sockaddr *sa, socklen_t *len);	/* getpeername() */
 /* Set on kernel socket @fd what was set on @rec's. */
 /* call.c, for sendto() with MSG_FASTOPEN.
  * usock_connect_fast() - 0: the SYN waits for data (so_send_syn(), then

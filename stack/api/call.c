@@ -493,6 +493,11 @@ static int names(struct usock *u, bool peer, struct sockaddr *sa, socklen_t *len
 	return 0;
 }
 
+int usock_peername(struct usock *u, struct sockaddr *sa, socklen_t *len)
+{
+	return names(u, true, sa, len);
+}
+
 int jet_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	struct usock u;

@@ -10,6 +10,7 @@
  * connect() leads out of our network.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 
 #include "common/util.h"
@@ -25,6 +27,11 @@
 #define RCVBUF_MIN	4608		/* octets */
 #define SNDBUF_MIN	2304		/* octets: half of Linux's SOCK_MIN_SNDBUF */
 #define US_MAX		(UINT64_MAX / 4)
+#define US_NOT		1		/* of a time-out: not at all; reads 0 */
+
+/* Linux's TCP-AO (RFC 5925), newer than our headers: keys, and what is known of them */
+#define TCP_AO_FIRST	38
+#define TCP_AO_LAST	42
 
 /* --- what was set ------------------------------------------------------------------- */
 
@@ -38,7 +45,7 @@ static struct opt_val *opt_find(const struct sockrec *rec, int level, int name)
 	return NULL;
 }
 
-/* Keep it, if there is room and it is small. */
+/* Keep it, if there is room. */
 static void opt_keep(struct sockrec *rec, int level, int name, const void *val, socklen_t len)
 {
 	struct opt_val *o = opt_find(rec, level, name);
@@ -78,10 +85,15 @@ static int shadow(const struct sockrec *rec)
 static int shadow_set(struct usock *u, int level, int name, const void *val, socklen_t len)
 {
 	int fd = shadow(u->rec), r;
+	uint8_t back[OPT_VAL_MAX];
+	socklen_t said = sizeof(back);
 
 	if (fd < 0)
 		return fd;
 	r = (int)api_err(libc()->setsockopt(fd, level, name, val, len));
+	/* Longer than it need be?  What counts is as long as what is read back. */
+	if (!r && len > said && libc()->getsockopt(fd, level, name, back, &said) == 0)
+		len = said;
 	libc()->close(fd);
 	if (!r)
 		opt_keep(u->rec, level, name, val, len);
@@ -113,9 +125,11 @@ static int timeo_set(struct usock *u, int name, const void *val, socklen_t len)
 		return -EDOM;
 	/* Negative: do not wait at all; here, for the shortest time. */
 	if (tv.tv_sec < 0)
-		us = 1;
+		us = US_NOT;
 	else if ((uint64_t)tv.tv_sec < US_MAX / 1000000)
 		us = (uint64_t)tv.tv_sec * 1000000 + (uint64_t)tv.tv_usec;
+	if (us == US_NOT && tv.tv_sec >= 0)
+		us++;
 	atomic_store(name == SO_RCVTIMEO ? &u->js->rcvtimeo_us : &u->js->sndtimeo_us, us);
 	/* accept() is the kernel's recvmsg() on the anchor. */
 	if (name == SO_RCVTIMEO)
@@ -332,6 +346,46 @@ static int set_ours(struct usock *u, int level, int name, int v)
 	}
 }
 
+/* Linux's TCP_*: TCP_CLOSE of a new socket. */
+static int tcp_state_of(struct usock *u)
+{
+	struct so_tcp_info ti;
+
+	if (usock_is_listener(u))
+		return TCP_LISTEN;
+	return so_tcp_info(u->stk, u->sock, u->gen, &ti) ? TCP_CLOSE : ti.base.tcpi_state;
+}
+
+/* Options of which the kernel would tell the shadow something else than a socket in
+ * this state; and those that change what goes over the wire, or what recv() gives: who
+ * sets them relies on that, and we do not do it.  0: ask the kernel. */
+static int refuse(struct usock *u, int level, int name, int v)
+{
+	if (level == SOL_SOCKET)
+		return name == SO_PEEK_OFF ? -EOPNOTSUPP : 0;
+	if (level != IPPROTO_TCP)
+		return 0;
+	switch (name) {
+	case TCP_REPAIR:
+		return -EPERM;
+	case TCP_QUEUE_SEQ:
+		return tcp_state_of(u) == TCP_CLOSE ? 0 : -EPERM;
+	case TCP_FASTOPEN_CONNECT:
+		return tcp_state_of(u) == TCP_CLOSE ? 0 : -EINVAL;
+	case TCP_FASTOPEN:
+	case TCP_FASTOPEN_NO_COOKIE:
+		return usock_is_listener(u) || tcp_state_of(u) == TCP_CLOSE ? 0 : -EINVAL;
+	case TCP_WINDOW_CLAMP:
+		return v || tcp_state_of(u) == TCP_CLOSE ? 0 : -EINVAL;
+	case TCP_MD5SIG:
+	case TCP_MD5SIG_EXT:
+	case TCP_TX_DELAY:
+		return -ENOPROTOOPT;
+	default:
+		return name >= TCP_AO_FIRST && name <= TCP_AO_LAST ? -ENOPROTOOPT : 0;
+	}
+}
+
 /* On or off, any int will do: no need to ask the kernel.  Programs set these
  * on every connection. */
 static bool is_plain_bool(int level, int name)
@@ -350,7 +404,7 @@ int usock_setopt(struct usock *u, int level, int name, const void *val, socklen_
 		return -EFAULT;
 	/* ipv6_setsockopt(): not any more. */
 	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && u->rec->family == AF_INET6 &&
-	    u->rec->bound)
+	    (u->rec->bound || u->rec->connecting || u->rec->was_connected))
 		return -EINVAL;
 	if (level == SOL_SOCKET) {
 		switch (name) {
@@ -377,10 +431,17 @@ other:
 			opt_keep(u->rec, level, name, val, len);
 		return r;
 	}
+	/* As if there were no module for it: TLS says so, and does without the kernel. */
+	if (level == IPPROTO_TCP && name == TCP_ULP && len)
+		return -ENOENT;
 	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY)
 		return fastopen_key_set(u, val, len);
-	if (len >= sizeof(v))
+	if (len >= sizeof(v)) {
 		memcpy(&v, val, sizeof(v));
+		r = refuse(u, level, name, v);
+		if (r)
+			return r;
+	}
 	if (is_plain_bool(level, name)) {
 		if (len < sizeof(v))
 			return -EINVAL;
@@ -435,6 +496,8 @@ static int timeo_get(uint64_t us, void *val, socklen_t *len)
 {
 	struct timeval tv = { (time_t)(us / 1000000), (suseconds_t)(us % 1000000) };
 
+	if (us == US_NOT)
+		tv.tv_usec = 0;
 	return put(val, len, &tv, sizeof(tv));
 }
 
@@ -459,6 +522,48 @@ static int bufs_get(struct usock *u, bool tx, void *val, socklen_t *len)
 	octets = tx ? info.snd_hiwat : info.rcv_hiwat;
 	/* Doubled as Linux, which counts its overhead in. */
 	return put_int(val, len, (int)(2 * (octets ? octets : JS_BUF_DEFAULT)));
+}
+
+/* sk_get_meminfo(): what it is charged for; here, the octets. */
+static int meminfo_get(struct usock *u, void *val, socklen_t *len)
+{
+	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
+	struct so_info info;
+	int r = so_info(u->stk, u->sock, u->gen, &info);
+
+	if (r)
+		return r;
+	mem[SK_MEMINFO_RMEM_ALLOC] = info.rcv_cc;
+	mem[SK_MEMINFO_RCVBUF] = 2 * (info.rcv_hiwat ? info.rcv_hiwat : JS_BUF_DEFAULT);
+	mem[SK_MEMINFO_WMEM_ALLOC] = info.snd_cc - MIN(info.unsent, info.snd_cc);
+	mem[SK_MEMINFO_SNDBUF] = 2 * (info.snd_hiwat ? info.snd_hiwat : JS_BUF_DEFAULT);
+	mem[SK_MEMINFO_WMEM_QUEUED] = info.snd_cc;
+	return put(val, len, mem, sizeof(mem));
+}
+
+/* As sk_getsockopt(): all of *@len, or EINVAL. */
+static int peername_get(struct usock *u, void *val, socklen_t *len)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t n = sizeof(ss);
+	int r = usock_peername(u, (struct sockaddr *)&ss, &n);
+
+	if (r || n < *len)
+		return r ? -ENOTCONN : -EINVAL;
+	return put(val, len, &ss, n);
+}
+
+/* Where what comes is processed: in the thread that waits for it, mostly. */
+static int cpu_get(struct usock *u, void *val, socklen_t *len)
+{
+	const struct opt_val *o = opt_find(u->rec, SOL_SOCKET, SO_INCOMING_CPU);
+	int cpu = -1;
+
+	if (o)
+		memcpy(&cpu, o->val, sizeof(cpu));
+	else if (tcp_state_of(u) != TCP_CLOSE && !usock_is_listener(u))
+		cpu = sched_getcpu();
+	return put_int(val, len, cpu);
 }
 
 /* 1: not one of ours. */
@@ -494,6 +599,14 @@ static int get_socket(struct usock *u, int name, void *val, socklen_t *len)
 		return bufs_get(u, true, val, len);
 	case SO_RCVBUF:
 		return bufs_get(u, false, val, len);
+	case SO_MEMINFO:
+		return meminfo_get(u, val, len);
+	case SO_PEERNAME:
+		return peername_get(u, val, len);
+	case SO_INCOMING_CPU:
+		return cpu_get(u, val, len);
+	case SO_PEEK_OFF:
+		return -EOPNOTSUPP;
 	default:
 		return 1;
 	}
@@ -522,6 +635,10 @@ static int get_tcp(struct usock *u, int name, void *val, socklen_t *len)
 		    ti.base.tcpi_state == TCP_CLOSE)
 			return 1;
 		return put_int(val, len, (int)ti.base.tcpi_snd_mss);
+	case TCP_CC_INFO:
+		/* Neither of ours says anything in Linux. */
+		*len = 0;
+		return 0;
 	case TCP_CONGESTION:
 		/* Linux fills all of TCP_CA_NAME_MAX octets. */
 		memset(cc, 0, sizeof(cc));
@@ -558,7 +675,7 @@ int usock_getopt(struct usock *u, int level, int name, void *val, socklen_t *len
 	else if (level == IPPROTO_TCP)
 		r = get_tcp(u, name, val, len);
 	else if ((level == IPPROTO_IP && name == IP_MTU) ||
-		 (level == IPPROTO_IPV6 && name == IPV6_MTU))
+		 (level == IPPROTO_IPV6 && name == IPV6_MTU && u->rec->family == AF_INET6))
 		r = get_mtu(u, val, len);
 	return r == 1 ? shadow_get(u, level, name, val, len) : r;
 }

@@ -65,6 +65,26 @@ try() {
 	all_passed api_calls
 }
 
+@test "options: each number, value and length as with the kernel's TCP" {
+	peer on
+	on n1 "$PROGS/sockopts" 10.74.0.2 "$PORT" >kernel
+	with n1 "$PROGS/sockopts" 10.74.0.2 "$PORT" >user
+	[ "$(wc -l <kernel)" -gt 20000 ]
+	diff kernel user
+}
+
+@test "options: what is not done is refused" {
+	# SO_PEEK_OFF; TCP_MD5SIG, TCP_REPAIR, TCP_MD5SIG_EXT, TCP_TX_DELAY, TCP_AO_*
+	run -0 with n1 "$PROGS/sockopts" others
+	for refused in '1 42: EOPNOTSUPP' '6 14: ENOPROTOOPT' '6 19: EPERM' '6 32: ENOPROTOOPT' \
+		'6 37: ENOPROTOOPT' '6 38: ENOPROTOOPT' '6 41: ENOPROTOOPT'; do
+		grep -qx "$refused" <<<"$output"
+	done
+	# TLS asks for the kernel's, and does without.
+	run -1 with n1 python3 -c 'import socket; socket.socket().setsockopt(6, 31, b"tls")'
+	[[ $output == *FileNotFoundError* ]]
+}
+
 @test "no connection server: ENETDOWN, or kernel sockets and one warning" {
 	local try='import socket; socket.socket(); socket.socket(socket.AF_UNIX)'
 	run -1 --separate-stderr env LD_PRELOAD="$O/lib/libjetstream-preload.so" python3 -c "$try"
