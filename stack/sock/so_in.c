@@ -346,6 +346,16 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 	return err;
 }
 
+/* Not for this connection.  Committed, as who does this may be killed before the
+ * event is consumed: the buffers are given back once.  0, -ESTALE. */
+static int refuse(struct stk *stk, uint32_t sock, struct so_txn *t, const struct packet *p)
+{
+	t->s.ev_seq = p->ev.seq;
+	stk_free(stk, p->ev.buf, p->ev.n_buf);
+	return so_finish(stk, sock, t, poolc_tail(&stk->q), 0);
+}
+
+/* The child's, which is not killed but with its stack. */
 static void drop_packet(struct stk *stk, const struct packet *p)
 {
 	stk_free(stk, p->ev.buf, p->ev.n_buf);
@@ -404,24 +414,26 @@ static int input(struct stk *stk, struct packet *p)
 		drop_packet(stk, p);
 		return 1;
 	}
-	if (parse(stk, p) || !is_ours(&stk->guard->sock[idx], p)) {
-		drop_packet(stk, p);
-		return 1;
-	}
-	syn = p->seg.flags & TH_SYN || p->ev.uucpi & JS_UUCPI_RXVCI;
-	if (syn && !stk->is_child)
-		return 0;
 	atomic_store_explicit(&stk->hdr->lock_sock, idx, memory_order_relaxed);
 	err = so_begin(&stk->socks[idx], &t);
 	if (!err && stk_is_robbed(stk))
 		err = -ESTALE;	/* see so_txn_begin() */
 	if (err)
 		return err;
+	/* Before a look at it: its buffers may have been given back then, and be
+	 * another's. */
 	if (is_seen(stk, &t, p)) {
 		/* What so_rcv has not taken of it was to be given back. */
 		atomic_fetch_or(&stk->hdr->child_work, JS_WORK_SWEEP);
 		return 1;
 	}
+	if (parse(stk, p) || !is_ours(&stk->guard->sock[idx], p)) {
+		err = refuse(stk, idx, &t, p);
+		return err ? err : 1;
+	}
+	syn = p->seg.flags & TH_SYN || p->ev.uucpi & JS_UUCPI_RXVCI;
+	if (syn && !stk->is_child)
+		return 0;
 	if (syn && stk->on_rxvci) {
 		uint16_t rxvci = p->ev.uucpi & JS_UUCPI_RXVCI ?
 			p->ev.uucpi & (uint16_t)~JS_UUCPI_RXVCI : 0;

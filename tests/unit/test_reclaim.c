@@ -234,6 +234,21 @@ static ssize_t recv_some(struct stk *stk, struct half *h, uint8_t *to, size_t le
 	return so_recv(stk, h->sock, h->gen, &iov, 1, 0);
 }
 
+static void read_all(size_t len)
+{
+	size_t n = 0;
+
+	while (n < len) {
+		ssize_t k;
+
+		TURN_UNTIL(info_of(&b).rcv_cc);
+		k = recv_some(&b.app.stk, &b, got + n, len - n);
+		assert_true(k > 0);
+		n += (size_t)k;
+	}
+	assert_memory_equal(got, data, len);
+}
+
 /* --- processes -------------------------------------------------------------------- */
 
 /* A process that does @what with its view of @h, and meets @fault there. */
@@ -261,6 +276,15 @@ static void do_send(struct half *h, struct app *app)
 	struct iovec iov = { data, 50000 };
 
 	so_send(&app->stk, h->sock, h->gen, &iov, 1, 0);
+}
+
+static void do_input(struct half *h, struct app *app)
+{
+	(void)h;
+	if (stk_lock(&app->stk))
+		return;
+	so_input_events(&app->stk, 64);
+	stk_unlock(&app->stk);
 }
 
 static void was_killed(pid_t pid)
@@ -342,6 +366,42 @@ static void unread_events_are_kept(void **state)
 	TURN_UNTIL(info_of(&b).rcv_cc == 60000);
 	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 60000);
 	assert_memory_equal(got, data, 60000);
+}
+
+/* Killed when it had given a packet's buffer back, but not consumed its event.  The
+ * buffer is another packet's by then. */
+static void seen_event_of_a_buffer_reused(void **state)
+{
+	const size_t small = 500, large = 3000;
+	struct app reader;
+	struct js_event first, again;
+	size_t at = 2 * small;
+
+	(void)state;
+	connect_both(0);
+	attach(&b, &reader);
+	atomic_fetch_or(&a.c.stk.socks[a.sock].opts, JS_SO_NODELAY);
+	assert_int_equal(so_opts_changed(&a.app.stk, a.sock, a.gen), 0);
+	send_all(&a, data, small);
+	TURN_UNTIL(info_of(&b).rcv_cc == small && !info_of(&a).snd_cc);
+	/* This is copied behind that. */
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+				 &(struct iovec){ data + small, small }, 1, 0), small);
+	RIG_UNTIL(poolc_event_peek(&b.c.stk.pc, &first));
+	was_killed(process(&b, &reader, "after-publish", do_input));
+	RIG_UNTIL(owned(&b, BUF_RX) == 1);
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+				 &(struct iovec){ data + at, large }, 1, 0), large);
+	RIG_UNTIL(poolc_event_look(&b.c.stk.pc, 1, &again));
+	assert_int_equal(again.buf[0], first.buf[0]);
+	detach(&reader);
+	for (at += large; at < 60000; at += large) {
+		TURN_UNTIL(info_of(&b).rcv_cc == at);
+		send_all(&a, data + at, large);
+	}
+	TURN_UNTIL(info_of(&b).rcv_cc == at && !b.c.want_sweep);
+	read_all(at);
+	TURN_UNTIL(!owned(&b, BUF_RX));
 }
 
 /* The script queue of @stk, of @h, has no room: the ring keeps what it sends. */
@@ -536,30 +596,6 @@ static void do_send_other(struct half *h, struct app *app)
 	bufcache_put(&app->stk.bc, &id, 1);
 	stk_unlock(&app->stk);
 	so_send(&app->stk, h->sock, h->gen, &iov, 1, 0);
-}
-
-static void do_input(struct half *h, struct app *app)
-{
-	(void)h;
-	if (stk_lock(&app->stk))
-		return;
-	so_input_events(&app->stk, 64);
-	stk_unlock(&app->stk);
-}
-
-static void read_all(size_t len)
-{
-	size_t n = 0;
-
-	while (n < len) {
-		ssize_t k;
-
-		TURN_UNTIL(info_of(&b).rcv_cc);
-		k = recv_some(&b.app.stk, &b, got + n, len - n);
-		assert_true(k > 0);
-		n += (size_t)k;
-	}
-	assert_memory_equal(got, data, len);
 }
 
 /* What it writes late into so_snd does not count: into the ring, or behind the
@@ -933,6 +969,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(rx_buffers_of_a_dead_reader),
 		CASE(unread_events_are_kept),
+		CASE(seen_event_of_a_buffer_reused),
 		CASE(freed_although_the_queue_is_full),
 		CASE(cut_short_in_the_childs_queue),
 		CASE(thousands_in_one_call),
