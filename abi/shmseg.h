@@ -124,6 +124,8 @@ struct js_so {
 #define JS_SOF_ANNOUNCE		0x0800	/* the peer does not use our RxVCI yet: announce it */
 #define JS_SOF_FASTOPEN		0x10000	/* connect() was put off: the SYN waits for data (RFC 7413) */
 #define JS_SOF_RESET		0x20000	/* the peer has reset it; read or not */
+#define JS_SOF_RECORDS		0x40000	/* MSG_EOR: a piece of so_snd that is not full ends a record */
+#define JS_SOF_EOR		0x80000	/* ... and so does snd_last: what follows begins a buffer of its own */
 #define JS_SOF_SMALL_MTU	0x1000	/* the path's MTU is below our floor: routers may fragment */
 
 static_assert(sizeof(struct js_so) <= JS_BLOCK_SIZE - JS_TCPCB_SIZE, "js_so fits");

@@ -131,7 +131,7 @@ static ssize_t send_pos(struct usock *u, struct pos *p, ssize_t done, int flags)
 		uint32_t seq = so_seq(u->stk, u->sock, JS_WAIT_TX);
 		int n_win = pos_window(p, win);
 		/* What does not fit in win follows at once. */
-		int more = (size_t)n_win < p->n_iov ? MSG_MORE : flags & MSG_MORE;
+		int more = (size_t)n_win < p->n_iov ? MSG_MORE : flags & (MSG_MORE | MSG_EOR);
 
 		n = so_send(u->stk, u->sock, u->gen, win, n_win, more | (flags & MSG_OOB));
 		if (n >= 0) {

@@ -187,6 +187,10 @@ struct tcp_view {
 	uint32_t rcv_space;	/* so_rcv could take this many more, before what is out of order */
 	uint32_t ooo_room;	/* out-of-order segments the owner could still keep; 0: drop them */
 	bool closed;		/* no descriptor is left: FIN-WAIT-2 times out, data gets RST */
+	/* Records in so_snd (MSG_EOR), or NULL: octets from so_snd[@off] to where a
+	 * record ends, 1 at least; UINT32_MAX if none does.  No segment goes beyond. */
+	uint32_t (*record)(const void *owner, uint32_t off);
+	const void *owner;
 };
 
 /* --- what tcp_input() and tcp_timers() found -------------------------------- */

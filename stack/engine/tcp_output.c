@@ -69,6 +69,12 @@ static uint32_t usable_window(const struct tcpcb *tp)
 	return seq_diff(tp->snd_nxt, tcp_wnd_end(tp));
 }
 
+/* Octets from @seq to the end of a record; UINT32_MAX: there is none. */
+static uint32_t record(const struct tcpcb *tp, const struct tcp_view *v, uint32_t seq)
+{
+	return v->record ? max_u32(v->record(v->owner, seq - tp->snd_una), 1) : UINT32_MAX;
+}
+
 /* May @len new octets go, as far as cwnd is concerned? */
 static bool cwnd_allows(const struct tcpcb *tp, uint32_t len, uint32_t cwnd)
 {
@@ -82,8 +88,9 @@ static uint32_t sendable(const struct tcpcb *tp, const struct tcp_view *v, uint3
 {
 	uint32_t avail = unsent(tp, v);
 	uint32_t usable = usable_window(tp);
+	uint32_t rec = record(tp, v, tp->snd_nxt);
 	uint32_t mss = tcp_eff_mss(tp);
-	uint32_t len = min_u32(min_u32(avail, usable), mss);
+	uint32_t len = min_u32(min_u32(avail, usable), min_u32(mss, rec));
 
 	/* FIN needs no room at the receiver: it goes even if the window is shut. */
 	*fin = tcps_fin_pending(tp->state) && !(tp->flags & TF_SENTFIN) && len == avail;
@@ -92,8 +99,9 @@ static uint32_t sendable(const struct tcpcb *tp, const struct tcp_view *v, uint3
 		*fin = *fin && !len;
 		return 0;
 	}
-	/* RFC 9293, 3.8.6.2.1: (1) a full segment, */
-	if (len == mss || *fin)
+	/* RFC 9293, 3.8.6.2.1: (1) a full segment, or one that nothing can fill
+	 * because a record ends and more follows; */
+	if (len == mss || (len == rec && len < avail) || *fin)
 		return len;
 	/* (2) all there is, unless cork or Nagle say otherwise, */
 	if (len == avail) {
@@ -117,6 +125,7 @@ static void note_cwnd_full(struct tcpcb *tp, const struct tcp_view *v, uint32_t 
 {
 	uint32_t len = min_u32(min_u32(unsent(tp, v), usable_window(tp)), tcp_eff_mss(tp));
 
+	len = min_u32(len, record(tp, v, tp->snd_nxt));
 	if (len && !cwnd_allows(tp, len, cwnd))
 		tp->cwnd_full_end = tp->snd_nxt;
 }
@@ -335,8 +344,9 @@ static int send_data(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 	out->off = seq - tp->snd_una;
 	if (fin)
 		out->flags |= TH_FIN;
-	/* Nothing follows in so_snd, nor soon; or nothing followed in our SYN. */
-	if (len && ((out->off + len == v->snd_cc && !(tp->uflags & TU_MORE)) ||
+	/* Nothing follows in so_snd, nor soon; or nothing followed in our SYN; or
+	 * a record ends. */
+	if (len && (record(tp, v, seq) == len || (out->off + len == v->snd_cc && !(tp->uflags & TU_MORE)) ||
 		    ((tp->uflags & TU_FO_REFUSED) && seq + len == tp->iss + 1 + tp->syn_len)))
 		out->flags |= TH_PUSH;
 	fill_urg(tp, out);
@@ -457,7 +467,7 @@ static void train_push(const struct tcpcb *tp, struct tcp_seg *out)
 static int send_again(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			   struct tcp_seg *out, uint32_t start, uint32_t end)
 {
-	uint32_t len = min_u32(end - start, tcp_eff_mss(tp));
+	uint32_t len = min_u32(min_u32(end - start, tcp_eff_mss(tp)), record(tp, v, start));
 	uint32_t data_end = tp->snd_nxt - tcp_fin_outstanding(tp);
 	uint32_t data, room;
 	bool fin;
@@ -494,7 +504,7 @@ static int output_lost(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_
 	if (tp->frto == FRTO_NEW || !tcp_sb_next(tp, &start, &end))
 		return 0;
 	/* After a partial ACK the first one does not ask cwnd (RFC 6582, 3.2, (3)). */
-	n = min_u32(end - start, tcp_eff_mss(tp));
+	n = min_u32(min_u32(end - start, tcp_eff_mss(tp)), record(tp, v, start));
 	if (!cwnd_allows(tp, n, tp->snd_cwnd) &&
 	    (tp->ca_state != TCP_CA_RECOVERY || (tp->flags & TF_SACK) || start != tp->snd_una))
 		return 0;
@@ -506,13 +516,13 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 		      struct tcp_seg *out, uint32_t cwnd)
 {
 	uint32_t len, more, probe = 0;
-	bool fin, more_fin;
+	bool fin, more_fin, ends_record;
 
 	/* As mostly when an ACK comes */
 	if (!unsent(tp, v) && !tcps_fin_pending(tp->state))
 		return 0;
 	len = sendable(tp, v, cwnd, &fin);
-	if (len && (tp->uflags & TU_SEARCH) && cwnd != NO_CWND)
+	if (len && (tp->uflags & TU_SEARCH) && cwnd != NO_CWND && !v->record)
 		probe = tcp_mtu_probe(tp, unsent(tp, v), usable_window(tp));
 	if (probe == TCP_MTU_WAIT)
 		return 0;
@@ -531,6 +541,7 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	    now_us - tp->sent_us > tp->rto_us)
 		tcp_cc_idle(tp, now_us - tp->sent_us);
 	tcp_timer_window_open(tp);
+	ends_record = record(tp, v, tp->snd_nxt) == len;
 	train_goes_on(tp, tp->snd_nxt, tp->snd_nxt + len);
 	send_data(tp, v, now_us, out, tp->snd_nxt, len, fin);
 
@@ -550,6 +561,8 @@ static int output_new(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_u
 	more = tcp_sendable(tp, v, &more_fin);
 	if (train_ends(tp) || (more < tcp_eff_mss(tp) && (more || !more_fin)))
 		train_push(tp, out);
+	if (ends_record)
+		tp->train_left = 0;
 	tcp_timer_data_sent(tp, out, now_us);
 	return 1;
 }
@@ -563,6 +576,7 @@ static int output_window_probe(struct tcpcb *tp, const struct tcp_view *v, uint6
 	uint32_t usable = usable_window(tp);
 	uint32_t len = min_u32(unsent(tp, v), tcp_eff_mss(tp));
 
+	len = min_u32(len, record(tp, v, tp->snd_nxt));
 	tp->flags &= ~TF_PROBE_DUE;
 	if (!len || tp->snd_nxt != tp->snd_una)
 		return 0;
@@ -583,6 +597,18 @@ static int output_window_probe(struct tcpcb *tp, const struct tcp_view *v, uint6
 	return 1;
 }
 
+/* Where the last segment of [@start, @end) begins. */
+static uint32_t last_segment(const struct tcpcb *tp, const struct tcp_view *v, uint32_t start,
+			     uint32_t end)
+{
+	uint32_t n;
+
+	start = seq_max(start, end - tcp_eff_mss(tp));
+	while (seq_lt(start, end) && (n = record(tp, v, start)) < end - start)
+		start += n;
+	return start;
+}
+
 /* In recovery: the last segment in flight again, whatever cwnd says. */
 static int output_rescue(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 			 struct tcp_seg *out)
@@ -591,7 +617,7 @@ static int output_rescue(struct tcpcb *tp, const struct tcp_view *v, uint64_t no
 
 	if (!tcp_loss_rescue(tp, &start, &end))
 		return 0;
-	return send_again(tp, v, now_us, out, start, end);
+	return send_again(tp, v, now_us, out, last_segment(tp, v, start, end), end);
 }
 
 /* RFC 8985, 7.3: a new segment if there is one, else the last again. */
@@ -614,7 +640,7 @@ static int output_tail_probe(struct tcpcb *tp, const struct tcp_view *v, uint64_
 	}
 	tp->flags |= TF_TLP_REXMT;
 	tp->tlp_end = tp->snd_nxt;
-	start = seq_max(tp->snd_una, tp->snd_nxt - tcp_eff_mss(tp));
+	start = last_segment(tp, v, tp->snd_una, tp->snd_nxt);
 	if (send_again(tp, v, now_us, out, start, tp->snd_nxt))
 		return 1;
 	tp->flags &= ~TF_TLP_OUT;

@@ -126,11 +126,28 @@ static int fresh_last(struct stk *stk, struct so_txn *t)
 	return 0;
 }
 
+/* Octets that may go into the last buffer, of @room: where they end a record it
+ * must not become full. */
+static uint32_t fill_limit(const struct js_piece *piece, const struct cursor *c, uint32_t room,
+			   bool eor)
+{
+	return eor && c->left <= room && c->left == JS_BUF_SIZE - (uint32_t)piece->len ?
+		(uint32_t)c->left - 1 : room;
+}
+
+/* All of a record was copied. */
+static void end_record(struct so_txn *t)
+{
+	t->s.flags |= JS_SOF_RECORDS | JS_SOF_EOR;
+}
+
 /*
- * Append up to @room octets to so_snd.
+ * Append up to @room octets to so_snd; @eor: the last that the cursor has ends a
+ * record.
  * Return: octets; -EAGAIN no buffer now; -ENOBUFS and others of the cache
  */
-static ssize_t append(struct stk *stk, struct so_txn *t, struct cursor *c, uint32_t room)
+static ssize_t append(struct stk *stk, struct so_txn *t, struct cursor *c, uint32_t room,
+		      bool eor)
 {
 	uint16_t ids[64];
 	int n_ids = 0, at = 0, err;
@@ -139,8 +156,10 @@ static ssize_t append(struct stk *stk, struct so_txn *t, struct cursor *c, uint3
 	err = fresh_last(stk, t);
 	if (err)
 		return err;
-	if (t->s.snd_head != t->s.snd_tail && t->s.snd_last.len < JS_BUF_SIZE)
-		done = fill(stk, &t->s.snd_last, c, room);
+	if (t->s.snd_head == t->s.snd_tail)
+		t->s.flags &= ~(uint32_t)(JS_SOF_RECORDS | JS_SOF_EOR);
+	else if (t->s.snd_last.len < JS_BUF_SIZE && !(t->s.flags & JS_SOF_EOR))
+		done = fill(stk, &t->s.snd_last, c, fill_limit(&t->s.snd_last, c, room, eor));
 	while (done < room && c->left) {
 		struct js_piece piece = { 0 };
 
@@ -159,11 +178,14 @@ static ssize_t append(struct stk *stk, struct so_txn *t, struct cursor *c, uint3
 				break;	/* what was copied is enough for now */
 		}
 		piece.buf = ids[at++];
-		done += fill(stk, &piece, c, room - done);
+		done += fill(stk, &piece, c, fill_limit(&piece, c, room - done, eor));
+		t->s.flags &= ~(uint32_t)JS_SOF_EOR;
 		snd_push(t, piece);
 	}
 	if (at < n_ids)
 		bufcache_put(&stk->bc, ids + at, (unsigned int)(n_ids - at));
+	if (eor && done && !c->left)
+		end_record(t);
 	t->s.snd_cc += done;
 	t->s.snd_bytes += done;
 	t->s.snd_copied += done;
@@ -230,7 +252,7 @@ static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 	do {
 		uint32_t room = so_snd_room(&t);
 
-		n = room ? append(stk, &t, c, room) : -EAGAIN;
+		n = room ? append(stk, &t, c, room, flags & MSG_EOR) : -EAGAIN;
 		if (n <= 0)
 			break;
 		done += n;
@@ -299,7 +321,7 @@ static ssize_t send_syn_locked(struct stk *stk, uint32_t sock, uint32_t gen, str
 		return -EALREADY;
 	room = more ? t.s.snd_hiwat : MIN(t.s.fo_room, t.s.snd_hiwat);
 	room = room > t.s.snd_cc ? room - t.s.snd_cc : 0;
-	n = room ? append(stk, &t, c, room) : 0;
+	n = room ? append(stk, &t, c, room, false) : 0;
 	if (n <= 0)
 		return n ? n : -EAGAIN;
 	err = so_finish(stk, sock, &t, poolc_tail(&stk->q), 0);

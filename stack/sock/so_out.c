@@ -22,6 +22,57 @@
 
 #define RESERVE_OPS	8	/* slots kept for FREE and ALLOC */
 
+/* Piece @i (free-running) of so_snd as it is now. */
+static struct js_piece snd_piece(const struct so_txn *t, uint32_t i)
+{
+	struct js_piece p = i == t->s.snd_tail - 1 ? t->s.snd_last :
+			    so_piece(&t->so->snd[i % JS_SND_ENTRIES]);
+	return p;
+}
+
+/*
+ * The piece of so_snd that octet @off lies in.  All pieces but the last fill their
+ * buffers, so it is found without looking; where there are records, the
+ * pieces before it are looked at.
+ * @from:	Set: octets of the piece that lie before it
+ * Return: piece, free-running; it may be snd_tail, or beyond
+ */
+static uint32_t find_piece(const struct so_txn *t, uint32_t off, uint32_t *from)
+{
+	uint32_t i = t->s.snd_head;
+
+	*from = t->s.snd_head_off + off;
+	if (!(t->s.flags & JS_SOF_RECORDS)) {
+		i += *from / JS_BUF_SIZE;
+		*from %= JS_BUF_SIZE;
+		return i;
+	}
+	for (; i != t->s.snd_tail; i++) {
+		uint32_t len = snd_piece(t, i).len;
+
+		if (*from < len)
+			break;
+		*from -= len;
+	}
+	return i;
+}
+
+/* tcp_view.record: a record ends with a buffer that is not full. */
+static uint32_t to_record_end(const void *owner, uint32_t off)
+{
+	const struct so_txn *t = owner;
+	uint32_t from, n = 0;
+
+	for (uint32_t i = find_piece(t, off, &from); i != t->s.snd_tail; i++, from = 0) {
+		uint32_t len = snd_piece(t, i).len;
+
+		n += len > from ? len - from : 0;
+		if (len < JS_BUF_SIZE && (i != t->s.snd_tail - 1 || t->s.flags & JS_SOF_EOR))
+			return n;
+	}
+	return UINT32_MAX;
+}
+
 void so_view(const struct so_txn *t, struct tcp_view *v)
 {
 	uint32_t pieces = t->s.rcv_tail - t->s.rcv_head;
@@ -32,6 +83,8 @@ void so_view(const struct so_txn *t, struct tcp_view *v)
 		.ooo_room = JS_OOO_ENTRIES - so_n_ooo(&t->s,
 			atomic_load_explicit(&t->so->ooo_retired, memory_order_relaxed)),
 		.closed = t->s.flags & JS_SOF_ORPHAN,
+		.record = t->s.flags & JS_SOF_RECORDS ? to_record_end : NULL,
+		.owner = t,
 	};
 	/* Room in the ring for one more segment and all that is out of order. */
 	if (pieces + JS_SDU_BUFS * (2 + JS_OOO_ENTRIES - v->ooo_room) > JS_RCV_ENTRIES) {
@@ -78,14 +131,22 @@ static uint32_t snd_limit(const struct so_txn *t)
 		MIN(2 * t->s.snd_hiwat, (uint32_t)(JS_SND_ENTRIES * JS_BUF_SIZE)) : t->s.snd_hiwat;
 }
 
+/* What so_snd holds, octets; buffers that records have not filled as whole ones. */
+static uint32_t snd_held(const struct so_txn *t)
+{
+	if (t->s.flags & JS_SOF_RECORDS)
+		return MAX(t->s.snd_cc, (t->s.snd_tail - t->s.snd_head) * JS_BUF_SIZE);
+	return t->s.snd_cc;
+}
+
 static uint32_t snd_charge(const struct so_txn *t)
 {
-	uint32_t size;
+	uint32_t size, held = snd_held(t);
 
 	if (!(t->s.flags & JS_SOF_SNDBUF))
-		return t->s.snd_cc;
+		return held;
 	size = packet_size(t);
-	return t->s.snd_cc + (t->s.snd_cc + size - 1) / size * PACKET_COST;
+	return held + (t->s.snd_cc + size - 1) / size * PACKET_COST;
 }
 
 bool so_sends_in_packets(const struct so_txn *t)
@@ -98,7 +159,7 @@ uint32_t so_snd_room(const struct so_txn *t)
 	uint32_t lowat = so_topt(t->so, JS_TOPT_NOTSENT_LOWAT), size, part;
 
 	if (!so_sends_in_packets(t))
-		return t->s.snd_hiwat > t->s.snd_cc ? t->s.snd_hiwat - t->s.snd_cc : 0;
+		return t->s.snd_hiwat > snd_held(t) ? t->s.snd_hiwat - snd_held(t) : 0;
 	size = packet_size(t);
 	part = so_unsent(t) % size;
 	if (!part && (snd_charge(t) >= snd_limit(t) || (lowat && so_unsent(t) >= lowat)))
@@ -114,30 +175,20 @@ bool so_is_writable(const struct so_txn *t)
 	return snd_charge(t) <= limit - limit / 3 && (!lowat || so_unsent(t) < lowat);
 }
 
-/* Piece @i (free-running) of so_snd as it is now. */
-static struct js_piece snd_piece(const struct so_txn *t, uint32_t i)
-{
-	struct js_piece p = i == t->s.snd_tail - 1 ? t->s.snd_last :
-			    so_piece(&t->so->snd[i % JS_SND_ENTRIES]);
-	return p;
-}
-
 /*
- * Pieces for so_snd[off, off + len) and their partial checksum.  All pieces
- * but the last fill their buffers, so the first one is found without looking.
+ * Pieces for so_snd[off, off + len) and their partial checksum.
  * Return: pieces, or -EUCLEAN if the queue does not hold that.
  */
 static int gather(const struct stk *stk, const struct so_txn *t, uint32_t off,
 		  uint32_t len, struct js_seg seg[JS_SDU_BUFS], uint64_t *sum)
 {
-	uint32_t from = (t->s.snd_head_off + off) % JS_BUF_SIZE;
-	uint32_t first = (t->s.snd_head_off + off) / JS_BUF_SIZE;
-	uint32_t left = len, at = 0;
+	uint32_t left = len, at = 0, from;
+	uint32_t first = find_piece(t, off, &from);
 	int n = 0;
 
-	if (first > t->s.snd_tail - t->s.snd_head)
+	if (first - t->s.snd_head > t->s.snd_tail - t->s.snd_head)
 		return -EUCLEAN;
-	for (uint32_t i = t->s.snd_head + first; left && i != t->s.snd_tail; i++, from = 0) {
+	for (uint32_t i = first; left && i != t->s.snd_tail; i++, from = 0) {
 		struct js_piece p = snd_piece(t, i);
 		const uint8_t *mem = poolc_buf(&stk->pc, p.buf);
 		uint64_t part;
@@ -145,7 +196,8 @@ static int gather(const struct stk *stk, const struct so_txn *t, uint32_t off,
 
 		if (!mem || p.off + p.len > JS_BUF_SIZE || from >= p.len)
 			return -EUCLEAN;
-		if (p.len != JS_BUF_SIZE && i != t->s.snd_tail - 1)
+		if (p.len != JS_BUF_SIZE && i != t->s.snd_tail - 1 &&
+		    !(t->s.flags & JS_SOF_RECORDS))
 			return -EUCLEAN;
 		k = MIN(p.len - from, left);
 		if (n == JS_SDU_BUFS)

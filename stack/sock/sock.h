@@ -118,7 +118,7 @@ bool stk_busy(void);
 
 /**
  * so_send() - Append octets to so_snd and send what may be sent
- * @flags:	MSG_MORE, MSG_OOB; others do not matter here
+ * @flags:	MSG_MORE, MSG_OOB, MSG_EOR; others do not matter here
  * Copies what fits; one copy, checksummed as it is made.
  * Return: octets taken, > 0; -EAGAIN no room; -EPIPE; -ENOTCONN; so_error;
  *	-EINPROGRESS the SYN waits for them: so_send_syn()

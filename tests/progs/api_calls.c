@@ -507,6 +507,8 @@ static uint64_t tcp_info_at(int fd, size_t off)
 	return v;
 }
 
+#define TI_TOTAL_RETRANS	100	/* tcpi_total_retrans: low half */
+#define TI_DATA_SEGS_OUT	156	/* tcpi_data_segs_out: low half */
 #define TI_BUSY		168	/* tcpi_busy_time, microseconds */
 #define TI_RWND		176	/* tcpi_rwnd_limited */
 
@@ -647,6 +649,44 @@ static void held_back(void)
 	CHECK(send(fd, "78", 2, MSG_MORE) == 2);
 	t_recv_all(fd, buf, 2);
 	CHECK(!memcmp(buf, "78", 2));
+	close(fd);
+}
+
+/* Segments with data that @fd has sent; not those that were sent again, as on a
+ * loaded machine. */
+static uint32_t data_segs_out(int fd)
+{
+	return (uint32_t)tcp_info_at(fd, TI_DATA_SEGS_OUT) -
+	       (uint32_t)tcp_info_at(fd, TI_TOTAL_RETRANS);
+}
+
+/* MSG_EOR: nothing that is written later goes into the same segment; and what was
+ * written arrives, however its ends lie in buffers. */
+static void records(void)
+{
+	static const size_t size[] = { 1, 4095, 4096, 1, 100000, 8192, 4095, 1, 61440, 300 };
+	int fd = t_connect("echo");
+	uint8_t *buf = malloc(100000), *got = malloc(100000);
+	uint32_t n = data_segs_out(fd);
+	size_t i;
+
+	set_int(fd, IPPROTO_TCP, TCP_CORK, 1);
+	for (i = 0; i < 5; i++)
+		CHECK(send(fd, "12", 2, MSG_EOR) == 2);
+	set_int(fd, IPPROTO_TCP, TCP_CORK, 0);
+	t_recv_all(fd, got, 10);
+	CHECK(!memcmp(got, "1212121212", 10));
+	CHECK(data_segs_out(fd) - n == 5);
+	for (i = 0; i < 3 * sizeof(size) / sizeof(*size); i++) {
+		size_t len = size[i % (sizeof(size) / sizeof(*size))];
+
+		t_fill(buf, len, (uint32_t)i);
+		CHECK(send(fd, buf, len, i % 3 ? MSG_EOR : 0) == (ssize_t)len);
+		t_recv_all(fd, got, len);
+		CHECK(!memcmp(buf, got, len));
+	}
+	free(buf);
+	free(got);
 	close(fd);
 }
 
@@ -1042,6 +1082,7 @@ static const struct t_case cases[] = {
 	{ "last_words", last_words },
 	{ "deferred", deferred },
 	{ "held_back", held_back },
+	{ "records", records },
 	{ "zerocopy", zerocopy },
 	{ "what_is_left", what_is_left },
 	{ "tuned", tuned },

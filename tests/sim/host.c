@@ -117,6 +117,15 @@ static uint64_t clock_us(const struct host *h)
 
 /* --- the view -------------------------------------------------------------------------- */
 
+/* tcp_view.record: so many octets are one, from the first that was written. */
+static uint32_t to_record_end(const void *owner, uint32_t off)
+{
+	const struct host *h = owner;
+	uint64_t at = h->n_written - h->so_snd.cc + off;
+
+	return h->plan.record - (uint32_t)(at % h->plan.record);
+}
+
 static struct tcp_view view(const struct host *h)
 {
 	uint32_t used = h->so_rcv.cc;
@@ -126,6 +135,8 @@ static struct tcp_view view(const struct host *h)
 		.rcv_space = used < h->cfg.rcv_buf ? h->cfg.rcv_buf - used : 0,
 		.ooo_room = h->n_ooo < h->plan.max_ooo ? h->plan.max_ooo - h->n_ooo : 0,
 		.closed = h->closed,
+		.record = h->plan.record ? to_record_end : NULL,
+		.owner = h,
 	};
 }
 
@@ -354,6 +365,9 @@ static void flush(struct host *h, const char *where)
 	while (tcp_output(&h->tp, &v, clock_us(h), &seg) > 0) {
 		if (++n > 100000)
 			sim_fail(h->sim, "%c: tcp_output() does not end", "AB"[h->idx]);
+		if (seg.len && h->plan.record && !(seg.flags & TH_SYN) &&
+		    seg.len > to_record_end(h, seg.off))
+			sim_fail(h->sim, "%c: a segment goes beyond a record", "AB"[h->idx]);
 		watch_sack(h, &seg);
 		watch_window(h, &seg);
 		watch_backoff(h, &seg);
@@ -733,6 +747,9 @@ static void plan_one(struct host *h, uint16_t mss)
 		.snd_buf = (uint32_t)prng_log(r, 1000, 1000000),
 		.max_ooo = 24,
 	};
+	/* Not from the generator: seeds mean what they meant before. */
+	if (h->sim->seed % 8 == 5)
+		h->plan.record = 50 + (uint32_t)(h->sim->seed * 2654435761u % (2 * mss));
 }
 
 /* Fast Open, both sides: each form, cookies good and bad, none asked for and

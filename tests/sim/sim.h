@@ -129,6 +129,7 @@ struct plan {
 	uint32_t stop_ppm;	/* of a call: its clock leaps, as if it had been stopped */
 	uint32_t inherit_ppm;	/* of a call: the owner dies and another inherits */
 	uint32_t snd_buf;
+	uint32_t record;	/* octets: where segments must end; 0: nowhere */
 	uint32_t max_ooo;	/* segments kept out of order, at most */
 	struct tcp_fo fo;	/* Fast Open: what the SYN, or the answer to one, carries */
 	uint32_t fo_good_ppm;	/* of SYNs that come: their cookie is good */

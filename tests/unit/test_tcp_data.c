@@ -909,6 +909,58 @@ static void cwnd_after_idle(void **state)
 	assert_int_equal(tp->snd_cwnd, 40000);
 }
 
+/* tcp_view.record: ends at 300, 600 and 3100 octets of so_snd from the first that
+ * was written; where SND.UNA is. */
+static uint32_t test_records(const void *owner, uint32_t off)
+{
+	const uint32_t *una = owner;
+
+	off += *una - T_ISS - 1;
+	return off < 300 ? 300 - off : off < 600 ? 600 - off : off < 3100 ? 3100 - off : UINT32_MAX;
+}
+
+/* MSG_EOR: no segment goes beyond the end of a record, sent or sent again, probes
+ * and all; what more follows after does not wait for Nagle's algorithm. */
+static void records_end_segments(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t.v.record = test_records;
+	t.v.owner = &tp->snd_una;
+	t_send(tp, 600);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 300, .ack = 1);
+	/* Short, behind a short one, and the last: it waits. */
+	T_NOTHING(tp, 0);
+	t_send(tp, 2700);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 301, .len = 300, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 601, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1601, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 2601, .len = 500, .ack = 1);
+	T_NOTHING(tp, 0);
+	T_RX(tp, 5, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 8192, .n_sack = 1,
+	     .sack = { { 601, 3101 } });
+	T_TX(tp, 6, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 300, .ack = 1);
+	T_TX(tp, 6, .flags = TH_ACK | TH_PUSH, .seq = 301, .len = 300, .ack = 1);
+	T_NOTHING(tp, 6);
+	T_RX(tp, 7, .flags = TH_ACK, .seq = 1, .ack = 3101, .wnd = 8192);
+	T_TX(tp, 7, .flags = TH_ACK | TH_PUSH, .seq = 3101, .len = 200, .ack = 1);
+	T_RX(tp, 8, .flags = TH_ACK, .seq = 1, .ack = 3301, .wnd = 8192);
+	T_NOTHING(tp, 8);
+
+	/* A tail loss probe is of the last record, not the last octets. */
+	tp = T_ESTABLISHED(USUAL, .sack = true);
+	t.v.record = test_records;
+	t.v.owner = &tp->snd_una;
+	tcp_user_nodelay(tp, true);
+	t_send(tp, 600);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 300, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 301, .len = 300, .ack = 1);
+	T_NOTHING(tp, 0);
+	T_TX(tp, 50, .flags = TH_ACK | TH_PUSH, .seq = 301, .len = 300, .ack = 1);
+	T_NOTHING(tp, 50);
+}
+
 /* What is acknowledged but was not sent gets an ACK (RFC 9293, 3.10.7.4, fifth). */
 static void ack_of_nothing(void **state)
 {
@@ -1031,6 +1083,7 @@ int main(void)
 		cmocka_unit_test(window_scale),
 		cmocka_unit_test(cwnd_grows),
 		cmocka_unit_test(cwnd_after_idle),
+		cmocka_unit_test(records_end_segments),
 		cmocka_unit_test(ack_of_nothing),
 		cmocka_unit_test(inherit),
 		cmocka_unit_test(renege),
