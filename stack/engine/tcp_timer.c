@@ -417,5 +417,5 @@ void tcp_timer_again(struct tcpcb *tp, uint64_t now_us)
 {
 	tp->flags &= ~TF_REO;
 	tp->t_loss_us = TCP_NEVER;
-	tp->t_rexmt_us = now_us + tp->rto_us;
+	tp->t_rexmt_us = before_too_long(tp, now_us + tp->rto_us, now_us);
 }
