@@ -4,9 +4,10 @@
  *
  * Does what a real owner does and no more: keeps so_snd and so_rcv and what
  * came out of order, in buffers that are counted; runs tcp_output() until it
- * has nothing to say; arms one timer at tcp_poll_at().  The block is run on a
- * private copy that has passed tcp_check(), and committed afterwards.  And it
- * watches what the engine sends, from outside: see watch_*().
+ * has nothing to say; arms one timer at tcp_poll_at().  The block passes
+ * tcp_check() before each run and after it.  Who listens may have SYN cookies,
+ * who has closed hands TIME-WAIT to somebody without a block, as connserver/
+ * does; then the same pair of ports may be used anew, sim.n_lives times.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,10 +16,6 @@
 
 #include "tests/sim/sim.h"
 #include "stack/engine/tcp_seq.h"
-
-#define RTO_MAX_US	120000000u
-#define PLAN_US		(3600ull * 1000000)	/* an application's own part of a conversation, about */
-#define LONG_PAUSE_US	8000000ull		/* mean of prng_log(r, 100000, 30000000) */
 
 /* --- buffers ---------------------------------------------------------------------- */
 
@@ -103,18 +100,6 @@ static void ooo_flush(struct host *h)
 	h->n_ooo = 0;
 }
 
-/* Octet @i of what host @idx writes. */
-static uint8_t pattern(unsigned int idx, uint64_t i)
-{
-	return (uint8_t)(i * 167 + (i >> 8) * 13 + (i >> 16) * 7 + idx * 101);
-}
-
-/* Our clock; it never stands still, but it may leap. */
-static uint64_t clock_us(const struct host *h)
-{
-	return h->sim->now_us + h->ahead_us;
-}
-
 /* --- the view -------------------------------------------------------------------------- */
 
 /* tcp_view.record: so many octets are one, from the first that was written. */
@@ -161,155 +146,6 @@ static void print(const struct host *h, const struct tcp_seg *seg, bool sent)
 	       sent ? "" : " (lost)");
 }
 
-/* --- watching ------------------------------------------------------------------------------ */
-
-/* RFC 2883, 4: the first block may say what came twice. */
-static bool is_dsack(const struct tcp_seg *seg)
-{
-	return seg->n_sack && (seq_leq(seg->sack[0].end, seg->ack) ||
-			       (seg->n_sack > 1 && seq_leq(seg->sack[1].start, seg->sack[0].start) &&
-				seq_geq(seg->sack[1].end, seg->sack[0].end)));
-}
-
-/* Every SACK block is of octets that this host really keeps. */
-static void watch_sack(struct host *h, const struct tcp_seg *seg)
-{
-	unsigned int i;
-
-	for (i = 0; i < seg->n_sack; i++) {
-		bool twice = !i && is_dsack(seg);
-		uint32_t at = seg->sack[i].start;
-		const struct piece *p;
-
-		if (twice && seq_leq(seg->sack[i].end, h->rcv_nxt))
-			continue;
-		if (twice)
-			at = seq_max(at, h->rcv_nxt);
-
-		/* Ascending, so one pass is enough. */
-		for (p = h->ooo; p; p = p->next)
-			if (seq_leq(p->seq, at) && seq_gt(p->seq + p->len, at))
-				at = p->seq + p->len;
-		if (seq_lt(at, seg->sack[i].end) ||
-		    (!twice && seq_leq(seg->sack[i].start, h->rcv_nxt)))
-			sim_fail(h->sim, "%c SACKs what it does not hold", "AB"[h->idx]);
-		for (p = h->ooo; p; p = p->next)
-			if (p->seq + p->len == at && at != seg->sack[i].end && !twice)
-				sim_fail(h->sim, "%c SACKs less than it holds", "AB"[h->idx]);
-	}
-}
-
-/* Nothing beyond the window the peer promised, but FIN and a probe of one octet. */
-static void watch_window(struct host *h, const struct tcp_seg *seg)
-{
-	const struct host *peer = &h->sim->host[!h->idx];
-
-	if (!seg->len || peer->tp.state < TCPS_ESTABLISHED)
-		return;
-	if (seq_gt(seg->seq + seg->len, peer->tp.rcv_nxt + peer->tp.rcv_wnd + 1))
-		sim_fail(h->sim, "%c sends beyond the window", "AB"[h->idx]);
-}
-
-/* RFC 7661: cwnd is no more than the path has been shown to take, twice over;
- * and in recovery no more than was in flight. */
-static void watch_cwnd(struct host *h)
-{
-	const struct tcpcb *tp = &h->tp;
-	uint32_t smss = tcp_eff_mss(tp);
-
-	if (tp->state < TCPS_ESTABLISHED)
-		return;
-	h->peak = max_u32(h->peak, tp->snd_nxt - tp->snd_una);
-	smss = h->smss = max_u32(h->smss, smss);
-	if (tp->snd_cwnd > max_u32(10 * smss, 2 * h->peak) + 9 * smss)
-		sim_fail(h->sim, "%c: cwnd is %" PRIu32 ", but never more than %" PRIu32
-			 " were in flight", "AB"[h->idx], tp->snd_cwnd, h->peak);
-	if (tp->ca_state == TCP_CA_RECOVERY &&
-	    tp->snd_cwnd > max_u32(h->peak, tp->snd_ssthresh) + 2 * smss)
-		sim_fail(h->sim, "%c: in recovery cwnd is %" PRIu32 ", ssthresh %" PRIu32,
-			 "AB"[h->idx], tp->snd_cwnd, tp->snd_ssthresh);
-}
-
-/* RFC 3168: ECT where both agreed, on new data alone; CWR only where ECT is. */
-static void watch_ecn(struct host *h, const struct tcp_seg *seg)
-{
-	bool agreed = h->tp.rec_flags & RF_ECN;
-
-	if (seg->ecn && (!agreed || !seg->len || seg->is_rexmt))
-		sim_fail(h->sim, "%c: ECT where it must not be", "AB"[h->idx]);
-	if ((seg->flags & TCP_TH_CWR) && !(seg->flags & TH_SYN) && !seg->ecn)
-		sim_fail(h->sim, "%c: CWR without ECT", "AB"[h->idx]);
-}
-
-/* RFC 6298, 5.5: between expiries for the same octet the RTO doubles, unless a
- * round trip was measured meanwhile (SACK told of new data). */
-static void watch_backoff(struct host *h, const struct tcp_seg *seg)
-{
-	uint64_t now = clock_us(h), gap = now - h->rto_at;
-
-	if (!seg->n_rexmt || seg->seq != h->tp.snd_una || seg->n_rexmt == h->rto_n)
-		return;
-	if (h->rto_n && h->rto_una == seg->seq && seg->n_rexmt == h->rto_n + 1 &&
-	    h->rto_srtt == h->tp.srtt_us) {
-		if (h->rto_gap && gap + 2000 < min_u32(RTO_MAX_US, 2 * (uint32_t)h->rto_gap))
-			sim_fail(h->sim, "%c does not back off: %" PRIu64 " us after %" PRIu64,
-				 "AB"[h->idx], gap, h->rto_gap);
-		h->rto_gap = gap;
-	} else {
-		h->rto_gap = 0;
-	}
-	h->rto_srtt = h->tp.srtt_us;
-	h->rto_at = now;
-	h->rto_una = seg->seq;
-	h->rto_n = seg->n_rexmt;
-}
-
-/* RFC 5681, 3.2: before the third duplicate ACK has been answered, count.  What
- * is not acceptable is no duplicate: its ACK is not looked at (RFC 9293,
- * 3.10.7.4, first). */
-static void watch_dupack(struct host *h, const struct tcp_seg *seg, bool was_open)
-{
-	uint32_t top = seg->ack;
-	unsigned int i;
-
-	for (i = is_dsack(seg); i < seg->n_sack; i++)
-		top = seq_max(top, seg->sack[i].end);
-	/* What moves SND.UNA is no duplicate. */
-	if (h->dup_una != h->tp.snd_una) {
-		h->dup_una = h->tp.snd_una;
-		h->dup_top = top;
-		h->n_dup = 0;
-		h->una_resent = false;
-		return;
-	}
-	if (!was_open || seg->ack != h->tp.snd_una || h->tp.state < TCPS_ESTABLISHED ||
-	    seq_leq(top, h->dup_top) || seq_gt(top, h->tp.snd_nxt))
-		return;
-	h->dup_top = top;
-	h->n_dup++;
-}
-
-/* Where the path reorders, RACK waits for a part of a round trip. */
-static void watch_fast_rexmt(struct host *h)
-{
-	if (h->tp.rec_flags & RF_REORDERING)
-		return;
-	/* All that has arrived was sent before leaps of the clock, so many
-	 * minutes ago that it tells RACK nothing: RTO has to do. */
-	if (!(h->tp.rec_flags & RF_RACK))
-		return;
-	/* Sent again when it was not the first yet, later than what is SACKed */
-	if (h->tp.n_runs && (h->tp.run[0].mark & RUN_AGAIN))
-		return;
-	/* A tail loss probe went over what is SACKed now: RACK cannot tell which
-	 * of the two has arrived (RFC 8985, 6.2, step 2). */
-	if (h->tp.flags & TF_TLP_OUT)
-		return;
-	if (h->tp.state >= TCPS_ESTABLISHED && h->dup_una == h->tp.snd_una &&
-	    h->n_dup >= 3 && !h->una_resent && (h->tp.flags & TF_SACK))
-		sim_fail(h->sim, "%c: three duplicate ACKs and no fast retransmit", "AB"[h->idx]);
-}
-
 /* --- the owner's loop -------------------------------------------------------------------------- */
 
 static void check(struct host *h, const struct tcp_view *v, const char *where)
@@ -321,26 +157,22 @@ static void check(struct host *h, const struct tcp_view *v, const char *where)
 
 static void transmit(struct host *h, const struct tcp_seg *seg)
 {
-	struct packet *pkt = malloc(sizeof(*pkt) + TCP_HDR_MAX + seg->len);
-	uint16_t csum;
+	uint8_t text[65536];
+	struct packet *pkt;
+	uint32_t n_opt;
 	bool sent;
-	int n;
 
-	if (!pkt)
-		abort();
-	n = tcp_seg_build(seg, pkt->octets);
 	if (seg->len) {
-		if (seg->off + seg->len > h->so_snd.cc)
+		if (seg->off + seg->len > h->so_snd.cc || seg->len > sizeof(text))
 			sim_fail(h->sim, "%c sends octets that are not in so_snd", "AB"[h->idx]);
-		queue_copy(&h->so_snd, seg->off, pkt->octets + n, seg->len);
+		queue_copy(&h->so_snd, seg->off, text, seg->len);
 	}
-	pkt->len = (uint32_t)n + seg->len;
-	pkt->ecn = seg->ecn;
-	csum = ip_csum_fold(ip_csum_add(0, pkt->octets, pkt->len));
-	memcpy(pkt->octets + 16, &csum, 2);
+	pkt = packet_build(h->sim, h->idx, seg, text);
+	n_opt = pkt->len - pkt->ip_len - 20 - seg->len;
 	sent = net_send(h->sim, h->idx, pkt);
 	if (h->sim->verbose)
 		print(h, seg, sent);
+	watch_sent(h, seg, n_opt, text);
 }
 
 static void wake_app(struct host *h)
@@ -352,6 +184,21 @@ static void wake_app(struct host *h)
 		     EV_APP, h->idx, NULL);
 }
 
+/* The connection lives on in somebody who has no block of it.  Return: it does. */
+static bool enter_time_wait(struct host *h)
+{
+	if (h->tp.state != TCPS_TIME_WAIT || !h->closed || !h->plan.hands_over)
+		return false;
+	tcp_tw_init(&h->tw, &h->tp);
+	tcp_user_abort(&h->tp, clock_us(h));
+	ooo_flush(h);
+	h->dead = true;
+	h->in_tw = true;
+	h->timer_at = h->sim->now_us + 2ull * h->tp.msl_us;
+	net_schedule(h->sim, h->timer_at, EV_TIMER, h->idx, NULL);
+	return true;
+}
+
 /* Everything that is owed goes out; then one timer. */
 static void flush(struct host *h, const char *where)
 {
@@ -361,28 +208,26 @@ static void flush(struct host *h, const char *where)
 	const char *wrong;
 	uint64_t at;
 
+	if (h->in_tw)
+		return;
 	check(h, &v, where);
-	while (tcp_output(&h->tp, &v, clock_us(h), &seg) > 0) {
+	while (watch_before(h), tcp_output(&h->tp, &v, clock_us(h), &seg) > 0) {
 		if (++n > 100000)
 			sim_fail(h->sim, "%c: tcp_output() does not end", "AB"[h->idx]);
 		if (seg.len && h->plan.record && !(seg.flags & TH_SYN) &&
 		    seg.len > to_record_end(h, seg.off))
 			sim_fail(h->sim, "%c: a segment goes beyond a record", "AB"[h->idx]);
-		watch_sack(h, &seg);
-		watch_window(h, &seg);
-		watch_backoff(h, &seg);
-		watch_ecn(h, &seg);
-		if (seg.is_rexmt && seg.seq == h->tp.snd_una)
-			h->una_resent = true;
 		transmit(h, &seg);
+		watch_output(h, &seg);
 		check(h, &v, "tcp_output");
 	}
 	wrong = tcp_invariant(&h->tp, &v);
 	if (wrong)
 		sim_fail(h->sim, "%c: %s, after %s, in %s", "AB"[h->idx], wrong, where,
 			 tcps_names[h->tp.state]);
-	watch_fast_rexmt(h);
-	watch_cwnd(h);
+	watch_idle(h);
+	if (enter_time_wait(h))
+		return;
 
 	at = tcp_poll_at(&h->tp);
 	/* Overdue, because the clock has leapt: now */
@@ -453,11 +298,10 @@ static void take_events(struct host *h, const struct tcp_rx *rx)
 {
 	const uint32_t bad = TCP_EV_RESET | TCP_EV_REFUSED | TCP_EV_TIMEDOUT;
 
-	if ((rx->events & bad) && !h->may_break)
+	if ((rx->events & bad) && !h->sim->may_break)
 		sim_fail(h->sim, "%c: broken, events %#x in an orderly conversation", "AB"[h->idx],
 			 (unsigned int)rx->events);
-	if (rx->events & TCP_EV_CONNECTED)
-		h->rcv_nxt = h->tp.irs + 1;
+	watch_events(h, rx);
 	if (rx->events & TCP_EV_FIN) {
 		h->eof = true;
 		h->rcv_nxt++;
@@ -482,30 +326,112 @@ static void judge_syn(struct host *h)
 	tcp_user_fastopen(&h->tp, &fo);
 }
 
-void host_packet(struct host *h, const struct packet *pkt)
+/* --- SYN cookies: RFC 4987, 3.6, as connserver/cookie.h has them ------------------------- */
+
+/* What a cookie keeps of @syn: without timestamps there is no room for options. */
+static struct tcp_seg cookie_syn(const struct tcp_seg *syn)
+{
+	return (struct tcp_seg){
+		.seq = syn->seq, .mss = syn->mss, .flags = TH_SYN, .has_ts = syn->has_ts,
+		.tsval = syn->tsval, .sack_permitted = syn->has_ts && syn->sack_permitted,
+		.wscale = syn->has_ts ? syn->wscale : TCP_WS_NONE,
+	};
+}
+
+/* A SYN,ACK goes from a block that is forgotten at once. */
+static void answer_with_cookie(struct host *h, const struct tcp_seg *syn)
 {
 	struct tcp_view v = view(h);
-	struct tcp_seg seg, rst;
+	struct tcpcb tp = h->tp;
+	struct tcp_seg out;
 	struct tcp_rx rx;
-	bool was_open;
-	int n;
 
-	/* Corrupted */
-	if (ip_csum_fold(ip_csum_add(0, pkt->octets, pkt->len)))
-		return;
-	n = tcp_seg_parse(&seg, pkt->octets, pkt->len);
-	seg.ecn = pkt->ecn;
-	if (n < 0)
-		sim_fail(h->sim, "a segment we built cannot be parsed");
-	if (h->tp.state == TCPS_CLOSED) {
-		if (tcp_reset_for(&seg, &rst))
-			transmit(h, &rst);
-		return;
+	h->cookie_syn = cookie_syn(syn);
+	/* The peer will not hear of more. */
+	watch_init(h);
+	watch_syn(h, &h->cookie_syn);
+	tcp_input(&tp, &v, &h->cookie_syn, clock_us(h), &rx);
+	while (tcp_output(&tp, &v, clock_us(h), &out) > 0)
+		transmit(h, &out);
+}
+
+/* Does @seg answer our cookie?  Then the connection is what it would be. */
+static bool open_answered(struct host *h, const struct tcp_seg *seg)
+{
+	struct tcp_view v = view(h);
+
+	if ((seg->flags & (TH_SYN | TH_RST | TH_ACK)) != TH_ACK || seg->ack != h->iss + 1 ||
+	    !(h->cookie_syn.flags & TH_SYN) || seg->seq != h->cookie_syn.seq + 1)
+		return false;
+	tcp_init(&h->tp, &h->cfg);
+	tcp_user_opts(&h->tp, &h->opts, clock_us(h));
+	if (tcp_user_open_answered(&h->tp, &v, h->iss, &h->cookie_syn, clock_us(h)))
+		sim_fail(h->sim, "%c: OPEN, answered, fails", "AB"[h->idx]);
+	return true;
+}
+
+/* A segment comes for who listens and remembers nothing.  Return: go on with it? */
+static bool listen_with_cookies(struct host *h, const struct tcp_seg *seg)
+{
+	struct tcp_seg rst;
+
+	if ((seg->flags & (TH_SYN | TH_RST | TH_ACK)) == TH_SYN) {
+		answer_with_cookie(h, seg);
+		return false;
 	}
-	was_open = h->tp.ca_state == TCP_CA_OPEN;
+	if (open_answered(h, seg))
+		return true;
+	/* Text overtook the ACK, say: whoever does not know a connection resets it. */
+	if (tcp_reset_for(seg, &rst)) {
+		h->sim->may_break = true;
+		transmit(h, &rst);
+	}
+	return false;
+}
+
+/* --- TIME-WAIT without a block ------------------------------------------------------------- */
+
+static void next_life(struct host *h, bool active, uint32_t iss);
+
+/* Return: go on with it, as a new connection's? */
+static bool time_wait_packet(struct host *h, const struct tcp_seg *seg)
+{
+	struct tcp_seg out;
+
+	switch (tcp_tw_input(&h->tw, seg, clock_us(h), &out)) {
+	case TCP_TW_FIN:
+		h->timer_at = h->sim->now_us + 2ull * h->tp.msl_us;
+		net_schedule(h->sim, h->timer_at, EV_TIMER, h->idx, NULL);
+		transmit(h, &out);
+		return false;
+	case TCP_TW_ANSWER:
+		transmit(h, &out);
+		return false;
+	case TCP_TW_IGNORE:
+		return false;
+	default:
+		break;
+	}
+	h->in_tw = false;
+	h->timer_at = UINT64_MAX;
+	/* A SYN that comes late begins nothing: nobody listens. */
+	if (h->life != h->sim->life)
+		next_life(h, false, tcp_tw_iss(&h->tw));
+	return true;
+}
+
+/* --- packets ------------------------------------------------------------------------------- */
+
+static void input(struct host *h, const struct packet *pkt, const struct tcp_seg *seg, int n)
+{
+	bool was_open = h->tp.ca_state == TCP_CA_OPEN;
+	struct tcp_view v = view(h);
+	struct tcp_rx rx;
+
 	if (h->tp.state == TCPS_LISTEN)
 		judge_syn(h);
-	tcp_input(&h->tp, &v, &seg, clock_us(h), &rx);
+	tcp_input(&h->tp, &v, seg, clock_us(h), &rx);
+	watch_heard(h, seg);
 	if (rx.acked > h->so_snd.cc)
 		sim_fail(h->sim, "%c: more acknowledged than so_snd holds", "AB"[h->idx]);
 	queue_drop(h, &h->so_snd, rx.acked);
@@ -513,35 +439,69 @@ void host_packet(struct host *h, const struct packet *pkt)
 	if (rx.events & TCP_EV_CONNECTED)
 		h->rcv_nxt = h->tp.irs + 1;
 	if (rx.events & TCP_EV_DATA)
-		take_data(h, &seg, pkt->octets + n, &rx);
-	rx.events &= ~(uint32_t)(rx.events & TCP_EV_DATA ? TCP_EV_CONNECTED : 0);
+		take_data(h, seg, pkt->octets + n, &rx);
 	take_events(h, &rx);
 	if (h->tp.state >= TCPS_ESTABLISHED && h->rcv_nxt != h->tp.rcv_nxt)
 		sim_fail(h->sim, "%c: RCV.NXT and the owner disagree", "AB"[h->idx]);
-	watch_dupack(h, &seg, was_open && !(rx.events & TCP_EV_DROP));
+	watch_dupack(h, seg, was_open && !(rx.events & TCP_EV_DROP));
 	flush(h, "tcp_input");
 }
 
-/* What an owner would see of it: the first octets of the segment. */
+static bool is_gone(const struct host *h)
+{
+	return h->plan.vanishes && h->plan.is_mute && h->closed && h->n_read + h->n_written >= h->plan.abort_at;
+}
+
+void host_packet(struct host *h, const struct packet *pkt)
+{
+	struct tcp_seg seg, rst;
+	int n = packet_parse(pkt, &seg);
+
+	if (n < 0) {
+		if (!h->sim->link[!h->idx].corrupt_ppm)
+			sim_fail(h->sim, "a packet of %c cannot be read", "BA"[h->idx]);
+		return;
+	}
+	if (h->in_tw && !time_wait_packet(h, &seg))
+		return;
+	if (h->tp.state == TCPS_CLOSED) {
+		if (!is_gone(h) && tcp_reset_for(&seg, &rst))
+			transmit(h, &rst);
+		return;
+	}
+	if (h->tp.state == TCPS_LISTEN && h->plan.is_cookie && !listen_with_cookies(h, &seg))
+		return;
+	input(h, pkt, &seg, n);
+}
+
+/* What an owner would see of it. */
 void host_icmp(struct host *h, const struct packet *pkt)
 {
-	uint32_t seq = (uint32_t)pkt->octets[4] << 24 | (uint32_t)pkt->octets[5] << 16 |
-		       (uint32_t)pkt->octets[6] << 8 | pkt->octets[7];
+	bool is_v6 = h->sim->pair[0].src[0];
+	uint32_t hdr = is_v6 ? 60 : 40;
+	struct icmp_error e;
 	enum tcp_icmp found;
 
-	if (pkt->mss)
-		found = tcp_icmp_too_big(&h->tp, seq, pkt->mss, clock_us(h));
+	if (icmp_parse(pkt->octets, pkt->len, is_v6, &e))
+		sim_fail(h->sim, "an ICMP error cannot be read");
+	if (memcmp(&e.pair, &h->sim->pair[h->idx], sizeof(e.pair)))
+		sim_fail(h->sim, "an ICMP error is about others");
+	if (e.is_too_big)
+		found = tcp_icmp_too_big(&h->tp, e.seq, e.mtu > hdr ? e.mtu - hdr : 0, clock_us(h));
 	else
-		found = tcp_icmp_error(&h->tp, seq, clock_us(h));
+		found = tcp_icmp_error(&h->tp, e.seq, clock_us(h));
 	if (h->sim->verbose)
-		printf("%11.6f %c < ICMP: seq %" PRIu32 ", mss %" PRIu32 ": %s\n",
-		       (double)h->sim->now_us / 1e6, "AB"[h->idx], seq - h->tp.iss, pkt->mss,
+		printf("%11.6f %c < ICMP: seq %" PRIu32 ", mtu %" PRIu32 ": %s\n",
+		       (double)h->sim->now_us / 1e6, "AB"[h->idx], e.seq - h->tp.iss, e.mtu,
 		       found ? "believed" : "ignored");
-	if (found == TCP_ICMP_FATAL)
-		sim_fail(h->sim, "%c: ended by ICMP", "AB"[h->idx]);
+	if (found == TCP_ICMP_FATAL) {
+		if (h->w.syn_heard || !h->sim->may_break)
+			sim_fail(h->sim, "%c: ended by ICMP", "AB"[h->idx]);
+		take_events(h, &(struct tcp_rx){ .events = TCP_EV_CLOSED });
+	}
 	/* What is sent again at once has its timer begin anew: the interval
 	 * that this one ends is not to be compared. */
-	h->rto_una = h->tp.snd_una - 1;
+	h->w.rto_una = h->tp.snd_una - 1;
 	flush(h, "ICMP");
 }
 
@@ -554,8 +514,15 @@ void host_timer(struct host *h)
 	if (h->timer_at != h->sim->now_us)
 		return;
 	h->timer_at = UINT64_MAX;
+	if (h->in_tw) {
+		h->in_tw = false;
+		if (h->life != h->sim->life)
+			host_next_life(h, false);
+		return;
+	}
 	tcp_timers(&h->tp, &v, clock_us(h), &rx);
 	take_events(h, &rx);
+	watch_timer(h);
 	flush(h, "tcp_timers");
 	if (h->timer_at <= h->sim->now_us)
 		sim_fail(h->sim, "%c: a timer does not move on", "AB"[h->idx]);
@@ -570,9 +537,22 @@ static void append(struct host *h, uint32_t n)
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		p->octets[i] = pattern(h->idx, h->n_written + i);
+		p->octets[i] = pattern(h->idx, h->sim->life, h->n_written + i);
 	queue_append(&h->so_snd, p);
 	h->n_written += n;
+}
+
+/* MSG_OOB, MSG_MORE; in this order, as so_send() has them. */
+static void write_flags(struct host *h, const struct tcp_view *v)
+{
+	struct prng *r = &h->sim->user_prng;
+
+	if (prng_ppm(r, h->plan.urg_ppm)) {
+		tcp_user_urgent(&h->tp, v);
+		h->w.urg_end = (uint32_t)h->n_written;
+	}
+	if (prng_ppm(r, h->plan.more_ppm))
+		tcp_user_more(&h->tp);
 }
 
 static void app_write(struct host *h)
@@ -593,11 +573,18 @@ static void app_write(struct host *h)
 		if (tcp_user_send(&h->tp, &v, clock_us(h)))
 			sim_fail(h->sim, "%c: SEND fails in %s", "AB"[h->idx],
 				 tcps_names[h->tp.state]);
+		write_flags(h, &v);
 	}
 	if (h->n_written == h->plan.n_write) {
 		h->shut = true;
 		tcp_user_close(&h->tp, clock_us(h));
 	}
+}
+
+/* SO_RCVLOWAT: what would never come is not waited for. */
+static bool may_read(const struct host *h)
+{
+	return h->so_rcv.cc && (h->so_rcv.cc >= h->plan.lowat || h->eof || h->dead);
 }
 
 static void app_read(struct host *h)
@@ -606,14 +593,14 @@ static void app_read(struct host *h)
 	struct tcp_view v;
 
 	n = min_u32(n, h->so_rcv.cc);
-	if (!n)
+	if (!may_read(h))
 		return;
 	while (n) {
 		struct piece *p = h->so_rcv.head;
 
 		k = min_u32(n, p->len - p->off);
 		for (i = 0; i < k; i++)
-			if (p->octets[p->off + i] != pattern(!h->idx, h->n_read + i))
+			if (p->octets[p->off + i] != pattern(!h->idx, h->sim->life, h->n_read + i))
 				sim_fail(h->sim, "%c: octet %" PRIu64 " is wrong", "AB"[h->idx],
 					 h->n_read + i);
 		h->n_read += k;
@@ -624,9 +611,32 @@ static void app_read(struct host *h)
 	tcp_user_recv(&h->tp, &v, clock_us(h));
 }
 
+static void app_abort(struct host *h)
+{
+	struct tcp_view v;
+	struct tcp_seg rst;
+
+	h->closed = true;
+	h->shut = true;
+	h->dead = true;
+	tcp_user_abort(&h->tp, clock_us(h));
+	queue_drop(h, &h->so_rcv, h->so_rcv.cc);
+	queue_drop(h, &h->so_snd, h->so_snd.cc);
+	ooo_flush(h);
+	v = view(h);
+	/* Nobody is there any more to send it. */
+	while (h->plan.vanishes && tcp_output(&h->tp, &v, clock_us(h), &rst) > 0)
+		;
+}
+
 /* The application goes: its socket is closed. */
 static void app_quit(struct host *h)
 {
+	if (h->so_rcv.cc && h->plan.resets && h->tp.state >= TCPS_ESTABLISHED &&
+	    h->tp.state != TCPS_TIME_WAIT) {
+		app_abort(h);
+		return;
+	}
 	h->closed = true;
 	h->shut = true;
 	queue_drop(h, &h->so_rcv, h->so_rcv.cc);
@@ -635,15 +645,46 @@ static void app_quit(struct host *h)
 		h->dead = true;
 }
 
-static void app_abort(struct host *h)
+/* An option changes, or the owner needs its memory for something else. */
+static void app_fiddle(struct host *h)
 {
-	h->closed = true;
-	h->shut = true;
-	h->dead = true;
-	tcp_user_abort(&h->tp, clock_us(h));
-	queue_drop(h, &h->so_rcv, h->so_rcv.cc);
-	queue_drop(h, &h->so_snd, h->so_snd.cc);
-	ooo_flush(h);
+	struct prng *r = &h->sim->user_prng;
+	uint64_t now = clock_us(h);
+
+	switch (prng_below(r, 8)) {
+	case 0:
+		h->opts.nodelay = prng_below(r, 2);
+		break;
+	case 1:
+		h->opts.cork = prng_below(r, 2);
+		break;
+	case 2:
+		tcp_user_quickack(&h->tp, prng_below(r, 2));
+		break;
+	case 3:
+		tcp_user_congestion(&h->tp, (uint8_t)prng_below(r, TCP_CC_N));
+		break;
+	case 4:
+		/* What the peer has left is not to take for ever. */
+		h->opts.window_clamp = prng_below(r, 2) ? 0 : (uint32_t)
+			prng_log(r, h->sim->host[!h->idx].plan.n_write / 256 + 1,
+				 2ull * h->cfg.rcv_buf + h->sim->host[!h->idx].plan.n_write / 256 + 1);
+		break;
+	case 5:
+		h->cfg.rcv_buf += (uint32_t)prng_log(r, 1, 100000);
+		tcp_user_rcv_buf(&h->tp, h->cfg.rcv_buf);
+		break;
+	case 6:
+		ooo_flush(h);
+		tcp_renege(&h->tp);
+		break;
+	default:
+		h->opts.keep_idle_us = prng_below(r, 2) ? 0 : prng_log(r, 100000, 30000000);
+		h->opts.keep_intvl_us = prng_log(r, 100000, 30000000);
+		h->opts.keep_count = h->plan.opts.keep_count;
+		break;
+	}
+	tcp_user_opts(&h->tp, &h->opts, now);
 }
 
 void host_app(struct host *h)
@@ -660,13 +701,16 @@ void host_app(struct host *h)
 		ooo_flush(h);
 		tcp_inherit(&h->tp, clock_us(h));
 		/* It sends at once what RTO would have sent later. */
-		h->rto_n = 0;
-		h->rto_at = clock_us(h);
+		h->w.rto_n = 0;
+		h->w.rto_at = clock_us(h);
 	}
 	if (prng_ppm(r, h->plan.stop_ppm)) {
 		h->ahead_us += prng_log(r, 1000, 400000000);
-		h->rto_n = 0;
+		h->w.rto_n = 0;
+		h->w.unacked_us = 0;
 	}
+	if (!h->dead && prng_ppm(&h->sim->user_prng, h->plan.fiddle_ppm))
+		app_fiddle(h);
 	if (!h->dead && done >= h->plan.abort_at && h->tp.state >= TCPS_ESTABLISHED) {
 		app_abort(h);
 	} else if (!h->dead && done >= h->plan.quit_at && h->tp.state >= TCPS_ESTABLISHED) {
@@ -680,8 +724,9 @@ void host_app(struct host *h)
 	flush(h, "a user call");
 
 	/* Again, if there is more to do; else an event wakes us. */
-	more = h->so_rcv.cc || (!h->shut && h->so_snd.cc < h->plan.snd_buf) || cc != h->so_snd.cc;
-	if (!more || h->closed || (h->dead && !h->so_rcv.cc))
+	more = may_read(h) || (!h->shut && h->so_snd.cc < h->plan.snd_buf) || cc != h->so_snd.cc;
+	if (!more || h->closed || (h->dead && !h->so_rcv.cc) ||
+	    (!h->dead && h->tp.state < TCPS_ESTABLISHED))
 		return;
 	pause = prng_below(r, h->plan.pause_us + 1);
 	if (prng_ppm(r, h->plan.long_pause_ppm))
@@ -691,102 +736,6 @@ void host_app(struct host *h)
 }
 
 /* --- life ---------------------------------------------------------------------------------------- */
-
-static uint16_t plan_mss(struct prng *r)
-{
-	static const uint16_t usual[] = { 48, 536, 1448, 1460, 4096, 8960, 61440, 61464 };
-
-	if (prng_below(r, 2))
-		return usual[prng_below(r, sizeof(usual) / sizeof(usual[0]))];
-	return (uint16_t)prng_log(r, 48, 61440);
-}
-
-/* A path that swallows what is too large, without a word, needs a sender that
- * thinks of it. */
-static void plan_probing(struct host *h)
-{
-	const struct link *l = &h->sim->link[h->idx];
-	struct prng *r = &h->sim->path_prng;
-
-	h->cfg.mtu_probing = (uint8_t)prng_below(r, 3);
-	if (l->path_mss && !l->has_icmp && !h->cfg.mtu_probing)
-		h->cfg.mtu_probing = TCP_MTU_PROBING_BLACK_HOLE;
-	h->cfg.base_mss = prng_below(r, 2) ? 0 : (uint16_t)prng_log(r, 48, 9000);
-}
-
-static void plan_one(struct host *h, uint16_t mss)
-{
-	struct prng *r = &h->sim->prng;
-
-	h->cfg = (struct tcp_config){
-		.mss = mss,
-		.eff_mss_max = prng_below(r, 2) ? 61440 : 0,
-		.rcv_buf = (uint32_t)prng_log(r, 1000, 1000000),
-		.syn_retries = 60,
-		.data_retries = 60,
-		.no_sack = prng_below(r, 4) == 0,
-		.no_ts = prng_below(r, 3) == 0,
-		.no_ws = prng_below(r, 4) == 0,
-		.nodelay = prng_below(r, 2),
-		.cc = (uint8_t)prng_below(r, TCP_CC_N),
-		.ecn = (uint8_t)prng_below(r, 3),
-		.ts_offset = prng_below(r, 2) ? (uint32_t)prng_next(r) : UINT32_MAX - 100,
-	};
-	if (prng_below(r, 3) == 0)
-		h->cfg.rcv_buf = mss * (uint32_t)prng_range(r, 1, 8);
-	plan_probing(h);
-	h->plan = (struct plan){
-		.n_write = prng_below(r, 8) ? prng_log(r, 1, 60 * (uint64_t)mss) : 0,
-		.pause_us = prng_log(r, 1, 20000),
-		.long_pause_ppm = prng_below(r, 3) ? 0 : 20000,
-		.chunk = (uint32_t)prng_log(r, mss / 20 + 1, 4 * (uint64_t)mss),
-		.abort_at = UINT64_MAX,
-		.quit_at = UINT64_MAX,
-		.stop_ppm = prng_below(r, 10) ? 0 : 20000,
-		.inherit_ppm = prng_below(r, 10) ? 0 : 50000,
-		.snd_buf = (uint32_t)prng_log(r, 1000, 1000000),
-		.max_ooo = 24,
-	};
-	/* Not from the generator: seeds mean what they meant before. */
-	if (h->sim->seed % 8 == 5)
-		h->plan.record = 50 + (uint32_t)(h->sim->seed * 2654435761u % (2 * mss));
-}
-
-/* Fast Open, both sides: each form, cookies good and bad, none asked for and
- * none answered. */
-static void plan_fastopen(struct host *h)
-{
-	struct prng *r = &h->sim->prng;
-	struct tcp_fo *fo = &h->plan.fo;
-
-	fo->kind = (uint8_t)prng_below(r, TCP_FO_N);
-	fo->len = (uint8_t)(prng_below(r, 4) ? 2 * prng_range(r, TCP_FO_MIN / 2, TCP_FO_MAX / 2) : 0);
-	fo->room = prng_below(r, 4) ? tcp_fastopen_room(h->cfg.mss, plan_mss(r)) : 0;
-	h->plan.fo_good_ppm = prng_below(r, 3) ? 1000000 : 300000;
-}
-
-/* What an application with this plan gets through in PLAN_US, octets. */
-static uint64_t plan_octets(const struct plan *p)
-{
-	uint64_t call_us = p->pause_us / 2 + p->long_pause_ppm * LONG_PAUSE_US / 1000000 + 1;
-
-	return PLAN_US / call_us * (p->chunk + 1) / 2;
-}
-
-/* No application is to be what makes a conversation last. */
-static void plan_bound(struct sim *sim)
-{
-	unsigned int i;
-
-	for (i = 0; i < 2; i++) {
-		struct plan *p = &sim->host[i].plan;
-		uint64_t ours = plan_octets(p), theirs = plan_octets(&sim->host[!i].plan);
-		uint64_t max = ours < theirs ? ours : theirs;
-
-		if (p->n_write > max)
-			p->n_write = max;
-	}
-}
 
 void host_init(struct sim *sim, unsigned int idx)
 {
@@ -799,55 +748,12 @@ void host_init(struct sim *sim, unsigned int idx)
 	queue_init(&h->so_rcv);
 }
 
-/* Who does what in this conversation. */
-void host_plan(struct sim *sim)
+void host_start(struct host *h, bool active, uint32_t iss)
 {
-	struct prng *r = &sim->prng;
-	uint16_t mss = plan_mss(r);
-	unsigned int i, odd = (unsigned int)prng_below(r, 2);
-
-	for (i = 0; i < 2; i++) {
-		struct host *h = &sim->host[i];
-
-		host_init(sim, i);
-		plan_one(h, prng_below(r, 4) ? mss : plan_mss(r));
-	}
-	if (prng_below(r, 3) == 0)
-		for (i = 0; i < 2; i++)
-			plan_fastopen(&sim->host[i]);
-	/* A day must be enough. */
-	for (i = 0; i < 2; i++) {
-		uint64_t most = 1000 * (uint64_t)sim->link[i].path_mss;
-
-		if (most && sim->host[i].plan.n_write > most)
-			sim->host[i].plan.n_write = most;
-	}
-	plan_bound(sim);
-	switch (prng_below(r, 16)) {
-	case 0:
-		sim->host[odd].plan.abort_at = prng_below(r, 30 * (uint64_t)mss);
-		break;
-	case 1:
-		sim->host[odd].plan.quit_at = prng_below(r, 30 * (uint64_t)mss);
-		break;
-	default:
-		return;
-	}
-	sim->host[0].may_break = true;
-	sim->host[1].may_break = true;
-}
-
-/* ISS so that everything wraps early. */
-static uint32_t iss(struct host *h)
-{
-	return UINT32_MAX - (uint32_t)prng_log(&h->sim->prng, 1, 200000);
-}
-
-void host_start(struct host *h)
-{
-	bool active = h->idx == 0 || prng_below(&h->sim->prng, 10) == 0;
-
+	h->iss = iss;
+	h->opts = h->plan.opts;
 	tcp_init(&h->tp, &h->cfg);
+	tcp_user_opts(&h->tp, &h->opts, clock_us(h));
 	if (active && (h->plan.fo.kind || h->plan.fo.room)) {
 		uint64_t n = prng_below(&h->sim->prng, min_u32(h->plan.fo.room, h->plan.snd_buf) + 1);
 
@@ -857,14 +763,35 @@ void host_start(struct host *h)
 		tcp_user_fastopen(&h->tp, &h->plan.fo);
 	}
 	if (active)
-		tcp_user_open_active(&h->tp, iss(h), h->sim->now_us);
+		tcp_user_open_active(&h->tp, iss, clock_us(h));
 	else
-		tcp_user_open_passive(&h->tp, iss(h), h->sim->now_us);
-	/* A lost RST would leave the other end in FIN-WAIT-2 for ever. */
-	if (h->may_break)
-		tcp_user_keepalive(&h->tp, 60000000, 10000000, 9, h->sim->now_us);
-	h->dup_una = h->tp.snd_una;
+		tcp_user_open_passive(&h->tp, iss, clock_us(h));
+	watch_init(h);
 	flush(h, "OPEN");
+}
+
+/* The same pair of ports again, with nothing left of the connection before but what is
+ * still on its way. */
+static void next_life(struct host *h, bool active, uint32_t iss)
+{
+	h->n_written = 0;
+	h->n_read = 0;
+	h->eof = h->shut = h->closed = h->dead = false;
+	h->life = h->sim->life;
+	h->cookie_syn.flags = 0;
+	host_start(h, active, iss);
+}
+
+/* ISS as RFC 6528 has it: for one pair of ports it only grows. */
+void host_next_life(struct host *h, bool active)
+{
+	next_life(h, active, h->tp.snd_nxt + (uint32_t)prng_log(&h->sim->prng, 1, 1000000));
+}
+
+/* Is this connection over, as far as its application goes? */
+bool host_is_over(const struct host *h)
+{
+	return h->tp.state == TCPS_CLOSED && h->closed;
 }
 
 /* All is over: is it? */
@@ -872,16 +799,21 @@ void host_end(struct host *h)
 {
 	char name = "AB"[h->idx];
 	struct host *peer = &h->sim->host[!h->idx];
+	/* Refused: who listens does not know. */
+	bool waits = h->tp.state == TCPS_LISTEN && h->sim->may_break && peer->dead;
 
-	if (h->tp.state != TCPS_CLOSED)
+	if (h->tp.state != TCPS_CLOSED && !waits)
 		sim_fail(h->sim, "%c has stalled in %s: %" PRIu64 " of %" PRIu64 " written, %"
 			 PRIu64 " read", name, tcps_names[h->tp.state], h->n_written,
 			 h->plan.n_write, h->n_read);
-	if (!h->may_break && (h->n_written != h->plan.n_write || peer->n_read != h->n_written))
+	if (!h->sim->may_break && (h->n_written != h->plan.n_write || peer->n_read != h->n_written))
 		sim_fail(h->sim, "%c wrote %" PRIu64 " of %" PRIu64 ", %" PRIu64 " were read", name,
 			 h->n_written, h->plan.n_write, peer->n_read);
-	if (!h->may_break && !h->eof)
+	if (!h->sim->may_break && !h->eof)
 		sim_fail(h->sim, "%c has seen no FIN", name);
+	if (!h->sim->may_break && h->w.urg_told != peer->w.urg_end)
+		sim_fail(h->sim, "%c was told of urgent data up to %" PRIu32 " of %" PRIu32, name,
+			 h->w.urg_told, peer->w.urg_end);
 	if (tcp_poll_at(&h->tp) != UINT64_MAX)
 		sim_fail(h->sim, "%c: a timer is left", name);
 }

@@ -6,8 +6,8 @@
  * tcp-sim --seed N -v	one of them, in tcpdump's notation
  * tcp-sim --goodput	how fast bulk is on paths with faults (goodput.c)
  *
- * What must be true is checked after every event (host.c), and at the end:
- * everything written was read, in order; both ends are CLOSED, TIME-WAIT
+ * What must be true is checked after every event (watch.c, tcp_check.c), and at
+ * the end: everything written was read, in order; both ends are CLOSED, TIME-WAIT
  * included; no buffer and no timer is left.
  */
 #include <inttypes.h>
@@ -35,11 +35,61 @@ void sim_fail(struct sim *sim, const char *fmt, ...)
 	longjmp(sim->failed, 1);
 }
 
+/* In one of three, IPv6. */
+static void plan_addresses(struct sim *sim)
+{
+	static const uint8_t v4[16] = { [10] = 0xff, 0xff, 10, 74, 0, 1 }, v6[16] = { 0xfd, [15] = 1 };
+	const uint8_t *addr = sim->is_goodput || prng_below(&sim->user_prng, 3) ? v4 : v6;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		memcpy(sim->pair[i].src, addr, 16);
+		memcpy(sim->pair[i].dst, addr, 16);
+		sim->pair[i].src[15] = (uint8_t)(1 + i);
+		sim->pair[i].dst[15] = (uint8_t)(2 - i);
+	}
+}
+
+static void say_plan(const struct sim *sim)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		const struct host *h = &sim->host[i];
+		const struct link *l = &sim->link[i];
+		const struct middle *m = &l->middle;
+
+		printf("# %c: mss %u, eff_mss_max %u, rcv_buf %" PRIu32 ", snd_buf %" PRIu32
+		       ", writes %" PRIu64 "\n", "AB"[i], h->cfg.mss, h->cfg.eff_mss_max,
+		       h->cfg.rcv_buf, h->plan.snd_buf, h->plan.n_write);
+		printf("#    path %" PRIu32 ", then %" PRIu32 "; middlebox: strips %#x, mss %u, splits %"
+		       PRIu32 ", merges %" PRIu32 ", cuts windows of %" PRIu32 " ppm\n", l->path_mss,
+		       l->then_mss, m->strip, m->mss, m->split_ppm, m->merge_ppm, m->wnd_ppm);
+	}
+}
+
+/* Both ends are done with a connection: another one between the same ports, opened by the
+ * one who is not in TIME-WAIT. */
+static void go_on_living(struct sim *sim)
+{
+	struct host *a = &sim->host[0], *b = &sim->host[1];
+
+	if (sim->life + 1 >= sim->n_lives || sim->may_break || !host_is_over(a) ||
+	    !host_is_over(b) || (a->in_tw && b->in_tw))
+		return;
+	host_end(a);
+	host_end(b);
+	sim->life++;
+	if (!a->in_tw && !b->in_tw)
+		host_next_life(b, false);
+	host_next_life(a->in_tw ? b : a, true);
+}
+
 static void converse(struct sim *sim)
 {
 	struct event ev;
-	unsigned int i;
 
+	plan_addresses(sim);
 	if (sim->is_goodput) {
 		goodput_plan(sim);
 	} else {
@@ -47,14 +97,10 @@ static void converse(struct sim *sim)
 		host_plan(sim);
 	}
 	if (sim->verbose)
-		for (i = 0; i < 2; i++)
-			printf("# %c: mss %u, eff_mss_max %u, rcv_buf %" PRIu32 ", snd_buf %" PRIu32
-			       ", writes %" PRIu64 "\n", "AB"[i], sim->host[i].cfg.mss,
-			       sim->host[i].cfg.eff_mss_max, sim->host[i].cfg.rcv_buf,
-			       sim->host[i].plan.snd_buf, sim->host[i].plan.n_write);
-	/* The listener first */
-	host_start(&sim->host[1]);
-	host_start(&sim->host[0]);
+		say_plan(sim);
+	/* The listener first; but both may open. */
+	host_start(&sim->host[1], prng_below(&sim->prng, 10) == 0, host_iss(&sim->host[1]));
+	host_start(&sim->host[0], true, host_iss(&sim->host[0]));
 
 	while (net_next(sim, &ev)) {
 		struct host *h = &sim->host[ev.host];
@@ -80,8 +126,15 @@ static void converse(struct sim *sim)
 		case EV_APP:
 			host_app(h);
 			break;
+		case EV_MIDDLE:
+			if (sim->link[ev.host].middle.held_until_us <= sim->now_us)
+				middle_release(sim, ev.host);
+			break;
 		}
+		go_on_living(sim);
 	}
+	if (sim->life + 1 < sim->n_lives && !sim->may_break)
+		sim_fail(sim, "%u connections of %u", sim->life + 1, sim->n_lives);
 	host_end(&sim->host[0]);
 	host_end(&sim->host[1]);
 	if (sim->n_pieces)
@@ -97,6 +150,7 @@ static int run(struct sim *sim)
 	sim->prng.x = sim->seed;
 	/* Apart, so that what is drawn of it changes no other conversation. */
 	sim->path_prng.x = sim->seed * 0x9e3779b97f4a7c15u + 1;
+	sim->user_prng.x = sim->seed * 0xd1b54a32d192ed03u + 2;
 	sim->now_us = 1000000 + prng_below(&sim->prng, 1000000000);
 	sim->start_us = sim->now_us;
 
@@ -112,6 +166,8 @@ static int run(struct sim *sim)
 	for (i = 0; i < sim->n_heap; i++)
 		free(sim->heap[i].pkt);
 	free(sim->heap);
+	for (i = 0; i < 2; i++)
+		free(sim->link[i].middle.held);
 	return failed;
 }
 
