@@ -100,11 +100,7 @@ int tcp_user_open_active(struct tcpcb *tp, uint32_t iss, uint64_t now_us)
 
 int tcp_user_open_passive(struct tcpcb *tp, uint32_t iss, uint64_t now_us)
 {
-	int ret = user_open(tp, iss, TCPS_LISTEN, now_us);
-
-	if (!ret)
-		tp->flags |= TF_PASSIVE;
-	return ret;
+	return user_open(tp, iss, TCPS_LISTEN, now_us);
 }
 
 uint16_t tcp_fastopen_room(uint16_t own, uint16_t mss)

@@ -33,7 +33,6 @@
 #define TF_SACK		0x00000010u	/* both sides offered it */
 #define TF_TS		0x00000020u
 #define TF_WS		0x00000040u
-#define TF_PASSIVE	0x00000080u	/* opened by OPEN passive */
 #define TF_CLOSE	0x00000100u	/* CLOSE was called: FIN after so_snd */
 #define TF_SENTFIN	0x00000200u	/* our FIN is below SND.NXT */
 #define TF_RCVFIN	0x00000400u	/* rcv_fin is the peer's FIN, not yet in order */
@@ -55,7 +54,7 @@
 #define TF_REO		0x04000000u	/* t_loss_us is the end of a reordering window */
 #define TF_SHORT	0x08000000u	/* a short segment with PSH waits for the delayed ACK */
 #define TF_PINGPONG	0x10000000u	/* we answer what comes: the answer brings the ACK */
-#define TF_ALL		0x1fffffffu
+#define TF_ALL		0x1fffff7fu
 
 /* rec_flags: more about recovery */
 #define RF_RACK		0x0001	/* rack_* are valid */
