@@ -142,7 +142,7 @@ static inline void t_tx(struct tcpcb *tp, uint64_t ms, struct tcp_seg want, bool
 	if (!exact && got.len == tcp_eff_mss(tp))
 		differ &= (uint8_t)~TH_PUSH;
 	if (differ || got.seq != want.seq || got.len != want.len ||
-	    got.ack != want.ack || (exact && strcmp(a, b)))
+	    got.ack != want.ack || got.up != want.up || (exact && strcmp(a, b)))
 		t_fail(file, line, "\n    want: %s\n    sent: %s", a, b);
 	if (got.len && got.off + got.len > t.v.snd_cc)
 		t_fail(file, line, "octets that are not in so_snd: %s", b);

@@ -201,6 +201,31 @@ static void bad_headers(void **state)
 	assert_int_equal(ip_parse(ip, 0, &pair, &tos), -EBADMSG);
 }
 
+/* RFC 9293, MUST-50: options of IPv4 are passed over. */
+static void ip_options(void **state)
+{
+	/* Record Route, End of Options; and one that nobody knows */
+	static const uint8_t opt[2][8] = { { 7, 7, 4, 0, 0, 0, 0, 0 }, { 0x5e, 8, 1, 2, 3, 4, 5, 6 } };
+	uint8_t ip[100] = { 0 }, tos;
+	struct ip_pair pair;
+	uint16_t csum;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		ip_build(ip, &v4, 60, 0x28, 0, 1);
+		ip[0] = 0x47;
+		ip[3] = 88;
+		memcpy(ip + 20, opt[i], 8);
+		ip[10] = ip[11] = 0;
+		csum = ip_csum_fold(ip_csum_add(0, ip, 28));
+		memcpy(ip + 10, &csum, 2);
+		assert_int_equal(ip_parse(ip, 88, &pair, &tos), 28);
+		assert_memory_equal(&pair, &v4, sizeof(pair));
+		assert_int_equal(tos, 0x28);
+	}
+}
+
 /* RFC 9293, 3.1 and RFC 8200, 8.1: src, dst, zero, protocol, length */
 static void pseudo_header(void **state)
 {
@@ -228,6 +253,7 @@ int main(void)
 		cmocka_unit_test(v6_header),
 		cmocka_unit_test(v6_header_with_mapped_addresses),
 		cmocka_unit_test(bad_headers),
+		cmocka_unit_test(ip_options),
 		cmocka_unit_test(pseudo_header),
 	};
 

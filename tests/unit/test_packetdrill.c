@@ -291,6 +291,40 @@ static void too_small_for_ipv6(void **state)
 	assert_int_equal(h.seg.seq, first);
 }
 
+/* MUST-11: who listens goes on when a peer refuses; who connects is told. */
+static void refused_in_syn_received(void **state)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(PEER_PORT) };
+	struct tcp_seg rst = { .flags = TH_RST }, crossing = syn;
+	int ls = listen_on(AF_INET, 80), fd, err = 0;
+	struct peer p = { .port = 40000, .local = 80, .seq = PEER_ISS };
+	struct sockaddr_in6 from;
+	socklen_t len = sizeof(err);
+	struct heard h;
+
+	(void)state;
+	v4(p.pair.src, "192.0.2.1");
+	v4(p.pair.dst, "192.168.0.2");
+	say(&p, syn, NULL);
+	expect(&h, TH_SYN | TH_ACK, 0);
+	say(&p, rst, NULL);
+	/* Nothing was sent to it again. */
+	accept_from(&p, ls, 80, &from);
+
+	fd = i.socket(i.user, AF_INET, SOCK_STREAM, 0);
+	inet_pton(AF_INET, "192.0.2.1", &sin.sin_addr);
+	i.fcntl(i.user, fd, F_SETFL, O_RDWR | O_NONBLOCK);
+	i.connect(i.user, fd, (struct sockaddr *)&sin, sizeof(sin));
+	expect(&h, TH_SYN, 0);
+	p = (struct peer){ .pair = p.pair, .port = PEER_PORT, .local = h.seg.sport,
+			   .seq = PEER_ISS, .ack = h.seg.seq + 1 };
+	say(&p, crossing, NULL);
+	expect(&h, TH_SYN | TH_ACK, 0);
+	say(&p, rst, NULL);
+	assert_int_equal(i.getsockopt(i.user, fd, SOL_SOCKET, SO_ERROR, &err, &len), 0);
+	assert_int_equal(err, ECONNREFUSED);
+}
+
 static void syn_is_repeated(void **state)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(PEER_PORT) };
@@ -732,6 +766,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(syn_is_repeated, setup, teardown),
 		cmocka_unit_test_setup_teardown(passive_v6, setup, teardown),
 		cmocka_unit_test_setup_teardown(too_small_for_ipv6, setup, teardown),
+		cmocka_unit_test_setup_teardown(refused_in_syn_received, setup, teardown),
 		cmocka_unit_test_setup_teardown(v4_at_a_v6_listener, setup, teardown),
 		cmocka_unit_test_setup_teardown(much_out_of_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_packet, setup, teardown),

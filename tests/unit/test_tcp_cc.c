@@ -324,6 +324,8 @@ static void algorithms_change(void **state)
 {
 	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
 	uint64_t now = T_EPOCH_US;
+	uint32_t cwnd;
+	int i;
 
 	(void)state;
 	full(tp, 100000);
@@ -331,7 +333,19 @@ static void algorithms_change(void **state)
 	now = round_trip(tp, now, 1000, true);
 	tcp_user_congestion(tp, TCP_CC_RENO);
 	now = round_trip(tp, now, 1000, true);
+	/* Each does what it does. */
+	cwnd = tp->snd_cwnd;
+	for (i = 0; i < 10; i++)
+		now = round_trip(tp, now, 1000, true);
+	assert_in_range(tp->snd_cwnd, cwnd + 9000, cwnd + 11000);
+	full(tp, 100000);
+	tcp_cc_loss(tp);
+	assert_int_equal(tp->snd_cwnd, 50000);
 	tcp_user_congestion(tp, TCP_CC_CUBIC);
+	full(tp, 100000);
+	tcp_cc_loss(tp);
+	assert_int_equal(tp->snd_cwnd, 70000);
+	assert_int_equal(tp->cubic_w_max, 100000);
 	now = round_trip(tp, now, 1000, true);
 	assert_in_range(tp->snd_cwnd, 70000, 72000);
 	memset(&tp->cubic_w_max, 0xff, 6 * sizeof(uint32_t));

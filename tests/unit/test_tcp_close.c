@@ -159,6 +159,11 @@ static void rst(void **state)
 	T_EVENTS(TCP_EV_RESET | TCP_EV_CLOSED);
 	T_STATE(tp, "CLOSED");
 	T_NOTHING(tp, 2);
+	/* It may say why (SHLD-2). */
+	tp = t_established(OPTS);
+	T_RX(tp, 0, .flags = TH_RST | TH_ACK, .seq = 1, .len = 20, .ack = 1);
+	T_EVENTS(TCP_EV_RESET | TCP_EV_CLOSED);
+	assert_int_equal(t.rx.data_len, 0);
 }
 
 /* After both FINs, RST is no error. */
@@ -358,6 +363,8 @@ static void keep_alive(void **state)
 	int i;
 
 	(void)state;
+	/* MUST-25: not unless asked for */
+	assert_true(tcp_poll_at(tp) == UINT64_MAX);
 	tcp_user_keepalive(tp, 10000000, 1000000, 3, t_us(0));
 	T_RX(tp, 5000, .flags = TH_ACK, .seq = 1, .ack = 1, WND);
 	T_NOTHING(tp, 14999);

@@ -98,7 +98,9 @@ static void bad_options(void **state)
 		{ { 2, 4, 1, 0, 0, 0, 0, 0 }, 256 },	/* as it should be */
 		{ { 99, 4, 7, 7, 2, 4, 1, 0 }, 256 },	/* unknown, skipped */
 		{ { 1, 1, 1, 1, 2, 4, 1, 0 }, 256 },
+		{ { 2, 4, 1, 0, 99, 4, 7, 7 }, 256 },
 		{ { 0, 0, 0, 0, 2, 4, 1, 0 }, 0 },	/* end of list */
+		{ { 0, 4, 7, 7, 2, 4, 1, 0 }, 0 },	/* which has no length */
 		{ { 99, 0, 7, 7, 2, 4, 1, 0 }, 0 },	/* length 0 would never end */
 		{ { 99, 1, 7, 7, 2, 4, 1, 0 }, 0 },
 		{ { 99, 9, 7, 7, 2, 4, 1, 0 }, 0 },	/* beyond the header */
@@ -127,6 +129,52 @@ static void bad_options(void **state)
 	memcpy(th + 20, "\x03\x03\xc8\x00\x00\x00\x00", 8);
 	assert_int_equal(tcp_seg_parse(&seg, th, 28), 28);
 	assert_int_equal(seg.wscale, 14);
+}
+
+/* MUST-64, MUST-1: an option may begin anywhere, and a window of 65535 is one. */
+static void options_need_no_alignment(void **state)
+{
+	uint8_t th[32] = { [12] = 0x80, [13] = TH_ACK, [14] = 0xff, [15] = 0xff };
+	struct tcp_seg seg;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		memset(th + 20, TCPOPT_NOP, 12);
+		memcpy(th + 20 + i, "\x08\x0a\x01\x02\x03\x04\x05\x06\x07\x08", 10);
+		assert_int_equal(tcp_seg_parse(&seg, th, 32), 32);
+		assert_true(seg.has_ts);
+		assert_int_equal(seg.tsval, 0x01020304);
+		assert_int_equal(seg.tsecr, 0x05060708);
+		assert_int_equal(seg.wnd, 65535);
+	}
+}
+
+/* RFC 2018: one block is enough; a length that is none of blocks is none; and
+ * who says in mid-connection that he would take SACK is not believed. */
+static void sack_options(void **state)
+{
+	uint8_t th[32] = { [12] = 0x80, [13] = TH_ACK };
+	struct tcp_seg seg;
+
+	(void)state;
+	memset(th + 20, TCPOPT_NOP, 12);
+	memcpy(th + 20, "\x05\x0a\x00\x00\x00\x01\x00\x00\x00\x02", 10);
+	assert_int_equal(tcp_seg_parse(&seg, th, 32), 32);
+	assert_int_equal(seg.n_sack, 1);
+	assert_int_equal(seg.sack[0].start, 1);
+	assert_int_equal(seg.sack[0].end, 2);
+	th[21] = 12;
+	assert_int_equal(tcp_seg_parse(&seg, th, 32), 32);
+	assert_int_equal(seg.n_sack, 0);
+	memset(th + 20, TCPOPT_NOP, 12);
+	memcpy(th + 20, "\x04\x02", 2);
+	assert_int_equal(tcp_seg_parse(&seg, th, 32), 32);
+	assert_false(seg.sack_permitted);
+	th[13] = TH_SYN;
+	th[21] = 3;
+	assert_int_equal(tcp_seg_parse(&seg, th, 32), 32);
+	assert_false(seg.sack_permitted);
 }
 
 /* Any octets: no access beyond them (ASan looks), and what is built from what
@@ -256,6 +304,8 @@ int main(void)
 		cmocka_unit_test(data_with_timestamps_and_sack),
 		cmocka_unit_test(bad_headers),
 		cmocka_unit_test(bad_options),
+		cmocka_unit_test(options_need_no_alignment),
+		cmocka_unit_test(sack_options),
 		cmocka_unit_test(random_octets),
 		cmocka_unit_test(fast_open),
 		cmocka_unit_test(text_is_cut),

@@ -25,6 +25,7 @@
 #include "connserver/resolve.h"
 #include "connserver/syn.h"
 #include "connserver/timewait.h"
+#include "stack/child/secret.h"
 #include "stack/shm/cm.h"
 
 #define SND	5000u
@@ -35,6 +36,40 @@
 #define STREAM	vci_make(2, 40)
 #define PEER	vci_make(1, JS_STREAM_IP_DIVERT)
 #define US	vci_make(2, JS_STREAM_IP)
+
+/* --- RFC 6528 ------------------------------------------------------------- */
+
+/* MUST-8, MUST-9, SHLD-1: M + F(...): M counts 4 us; F is of both addresses, both
+ * ports and the key.  TSval's offset is F alone, so that it never goes back (RFC
+ * 6191). */
+static void iss_of_incarnations(void **state)
+{
+	const uint8_t key[2][CHILD_SECRET] = { { 1 }, { 2 } };
+	struct cm_addr local = { .port = 80 }, peer = { .port = 5000 }, other;
+	uint32_t iss, ts, iss2, ts2, i;
+
+	(void)state;
+	local.addr[15] = 1;
+	peer.addr[15] = 2;
+	secret_numbers(key[0], &local, &peer, NOW, &iss, &ts);
+	secret_numbers(key[0], &local, &peer, NOW + 4000000, &iss2, &ts2);
+	assert_int_equal(iss2, iss + 1000000);
+	assert_int_equal(ts2, ts);
+	for (i = 0; i < 4; i++) {
+		other = i < 2 ? local : peer;
+		if (i % 2)
+			other.port++;
+		else
+			other.addr[0] ^= 1;
+		secret_numbers(key[0], i < 2 ? &other : &local, i < 2 ? &peer : &other, NOW,
+			       &iss2, &ts2);
+		assert_int_not_equal(iss2, iss);
+		assert_int_not_equal(ts2, ts);
+	}
+	secret_numbers(key[1], &local, &peer, NOW, &iss2, &ts2);
+	assert_int_not_equal(iss2, iss);
+	assert_int_not_equal(ts2, ts);
+}
 
 /* --- the engine's part ---------------------------------------------------- */
 
@@ -588,6 +623,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(iss_of_incarnations),
 		cmocka_unit_test(without_timestamps), cmocka_unit_test(with_timestamps),
 		cmocka_unit_test(the_answer), cmocka_unit_test(empty_ones_are_limited),
 		T(fin_is_answered_and_restarts), T(corrupt_is_dropped), T(rst_is_ignored),

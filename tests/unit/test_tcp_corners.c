@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_tcp_corners.c - what the RFCs ask for where it seldom matters
+ *
+ * Each test is one rule, in the case in which nothing else would have the same
+ * effect: RFC 9293, 5961, 6582, 6675, 6298, 5682, 8985, 9937, 3708, 7323.
+ */
+#include "tests/unit/t_tcp.h"
+#include "stack/engine/tcp_var.h"
+
+#define USUAL	.mss = 1000, .wnd = 8192
+#define WND	.wnd = 8192
+
+/* Octets [@from, @to) go now in segments of 1000. */
+static void burst(struct tcpcb *tp, uint64_t ms, uint32_t from, uint32_t to)
+{
+	struct tcp_seg seg;
+
+	for (; from < to; from += seg.len) {
+		assert_int_equal(tcp_output(tp, &t.v, t_at(tp, ms), &seg), 1);
+		assert_int_equal(seg.seq, T_ISS + from);
+		assert_in_range(seg.len, 1, to - from);
+	}
+	T_NOTHING(tp, ms);
+}
+
+static void ack_at(struct tcpcb *tp, uint64_t ms, uint32_t ack)
+{
+	T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = ack, WND);
+}
+
+/* ACK of @ack, and [@start, @end) has come. */
+static void sack_at(struct tcpcb *tp, uint64_t ms, uint32_t ack, uint32_t start, uint32_t end)
+{
+	T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = ack, WND, .n_sack = 1,
+	     .sack = { { start, end } });
+}
+
+/* --- RFC 9293, 3.10.7.4 ------------------------------------------------------------- */
+
+/* Fifth: without ACK a segment is dropped, whatever it holds. */
+static void no_ack_bit(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	T_RX(tp, 0, .seq = 1, .len = 10, .ack = 1, WND);
+	assert_int_equal(t.rx.events, TCP_EV_DROP);
+	T_RX(tp, 0, .flags = TH_FIN | TH_URG, .seq = 1, .up = 3, WND);
+	assert_int_equal(t.rx.events, TCP_EV_DROP);
+	T_NOTHING(tp, 0);
+	T_STATE(tp, "ESTABLISHED");
+	tp = t_syn_received((struct t_opts){ USUAL });
+	T_RX(tp, 0, .seq = 1, .len = 10, WND);
+	T_STATE(tp, "SYN-RECEIVED");
+}
+
+/* Sixth to eighth: behind its FIN the peer has nothing to say, and is told so. */
+static void after_fin(void **state)
+{
+	struct tcpcb *tp = t_close_wait((struct t_opts){ USUAL });
+
+	(void)state;
+	T_RX(tp, 1, .flags = TH_ACK | TH_URG, .seq = 2, .len = 10, .up = 10, .ack = 1, WND);
+	assert_int_equal(t.rx.events, TCP_EV_DROP);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 2);
+	T_NOTHING(tp, 1);
+	T_RX(tp, 2, .flags = TH_ACK | TH_FIN, .seq = 2, .ack = 1, WND);
+	assert_int_equal(t.rx.events, TCP_EV_DROP);
+	T_TX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 2);
+	T_NOTHING(tp, 2);
+	T_STATE(tp, "CLOSE-WAIT");
+}
+
+/* What ends where the FIN did is no FIN: 2 MSL do not begin anew. */
+static void old_data_in_time_wait(void **state)
+{
+	struct tcpcb *tp = t_time_wait((struct t_opts){ USUAL });
+
+	(void)state;
+	T_RX(tp, 30000, .flags = TH_ACK, .seq = 1, .len = 1, .ack = 2, WND);
+	T_TX(tp, 30000, .flags = TH_ACK, .seq = 2, .ack = 2);
+	T_NOTHING(tp, 59999);
+	T_NOTHING(tp, 60000);
+	T_STATE(tp, "CLOSED");
+}
+
+/* An urgent pointer that lies behind FIN, when FIN has come before the rest */
+static void urgent_behind_fin(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_ACK | TH_FIN, .seq = 11, .len = 10, .ack = 1, WND);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1);
+	t.events = 0;
+	T_RX(tp, 0, .flags = TH_ACK | TH_URG, .seq = 1, .len = 5, .up = 21, .ack = 1, WND);
+	T_EVENTS(TCP_EV_DATA);
+	T_RX(tp, 0, .flags = TH_ACK | TH_URG, .seq = 6, .len = 5, .up = 15, .ack = 1, WND);
+	T_EVENTS(TCP_EV_DATA | TCP_EV_FIN | TCP_EV_URG);
+}
+
+/* SYN-RECEIVED answers what is not acceptable, too (RFC 5961, 3.2 and 4.2). */
+static void challenge_in_syn_received(void **state)
+{
+	struct tcpcb *tp = t_syn_received((struct t_opts){ USUAL });
+
+	(void)state;
+	T_RX(tp, 1, .flags = TH_RST, .seq = 5);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1);
+	T_STATE(tp, "SYN-RECEIVED");
+	T_RX(tp, 600, .flags = TH_SYN, .seq = 5, WND);
+	T_TX(tp, 600, .flags = TH_ACK, .seq = 1, .ack = 1);
+	T_STATE(tp, "SYN-RECEIVED");
+	/* An ACK of our SYN's own number acknowledges nothing. */
+	T_RX(tp, 601, .flags = TH_ACK, .seq = 1, .ack = 0, WND);
+	T_TX(tp, 601, .flags = TH_RST, .seq = 0);
+	T_STATE(tp, "SYN-RECEIVED");
+}
+
+/* SHLD-14: where room was taken away the window stays as it was promised, and what
+ * comes within it beyond the room is dropped; the edge does not go back. */
+static void edge_never_goes_back(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .cfg.rcv_buf = 6000);
+
+	(void)state;
+	t.v.rcv_space = 2000;
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1, WND);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 5000,
+		   .wscale = TCP_WS_NONE);
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 2000, .ack = 1, WND);
+	assert_int_equal(t.rx.advance, 1000);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 4000,
+		   .wscale = TCP_WS_NONE);
+	T_NOTHING(tp, 0);
+}
+
+/* Urgent data of any length, also beyond what SEG.UP can express (MUST-31) */
+static void much_that_is_urgent(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 1500);
+
+	(void)state;
+	t_send(tp, 100000);
+	tcp_user_urgent(tp, &t.v);
+	T_TX_EXACT(tp, 0, .flags = TH_ACK | TH_URG, .seq = 1, .len = 1000, .ack = 1,
+		   .wnd = 60000, .up = 65535, .wscale = TCP_WS_NONE);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 0);
+	assert_true(tp->uflags & TU_SND_UP);
+}
+
+/* --- windows that shrink, RFC 9293, 3.8.6 -------------------------------------------- */
+
+/* Nothing new goes (SHLD-15); an answered time-out is none, though it was the sixteenth
+ * (SHLD-17); and shrunk to nothing, it is probed (MUST-35). */
+static void shrunk_to_nothing(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 2000);
+	uint64_t ms = 1, gap = 200;
+	struct tcp_seg seg;
+	int n = 0;
+
+	(void)state;
+	t_send(tp, 9000);
+	burst(tp, 0, 1, 2001);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 0);
+	T_NOTHING(tp, 1);
+	for (; n < 20; ms = (tcp_poll_at(tp) - T_EPOCH_US + 999) / 1000) {
+		if (tcp_output(tp, &t.v, t_at(tp, ms), &seg) <= 0)
+			continue;
+		n++;
+		assert_int_equal(seg.seq, T_ISS + 1);
+		assert_int_equal(seg.len, 1);
+		T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 0);
+		T_NOTHING(tp, ms);
+	}
+	T_STATE(tp, "ESTABLISHED");
+	/* All has arrived, and nothing more is wanted. */
+	T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 0);
+	T_NOTHING(tp, ms);
+	gap = (tcp_poll_at(tp) - T_EPOCH_US + 999) / 1000;
+	T_TX(tp, gap, .flags = TH_ACK, .seq = 2001, .len = 1, .ack = 1);
+	T_NOTHING(tp, gap);
+}
+
+/* The back-off of probes begins anew with each window that shuts. */
+static void persist_begins_anew(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 1000);
+	uint32_t i, end;
+
+	(void)state;
+	t_send(tp, 3000);
+	for (i = 0; i < 2; i++) {
+		uint64_t ms = 1000 * i;
+
+		end = 1000 * i + 1001;
+		burst(tp, ms, end - 1000, end);
+		T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = end, .wnd = 0);
+		T_NOTHING(tp, ms);
+		T_NOTHING(tp, ms + 199);
+		T_TX(tp, ms + 200, .flags = TH_ACK, .seq = end, .len = 1, .ack = 1);
+		T_NOTHING(tp, ms + 599);
+		T_TX(tp, ms + 600, .flags = TH_ACK, .seq = end, .len = 1, .ack = 1);
+		T_NOTHING(tp, ms + 601);
+		T_RX(tp, ms + 1000, .flags = TH_ACK, .seq = 1, .ack = end, .wnd = 1000);
+	}
+}
+
+/* --- RTO, RFC 6298 --------------------------------------------------------------------- */
+
+/* Karn: a segment that is sent again by fast retransmit is not timed, either. */
+static void karn_in_recovery(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	int i;
+
+	(void)state;
+	t_send(tp, 5000);
+	burst(tp, 0, 1, 5001);
+	for (i = 0; i < 3; i++)
+		ack_at(tp, 100, 1);
+	T_TX(tp, 100, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	ack_at(tp, 150, 5001);
+	assert_int_equal(tp->srtt_us, 0);
+}
+
+/* A SACK is a measurement: behind a hole there is none other. */
+static void sack_is_a_measurement(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 2000);
+	burst(tp, 0, 1, 2001);
+	ack_at(tp, 0, 1001);
+	assert_int_equal(tp->srtt_us, 0);
+	/* The second is lost, the third timed. */
+	t_send(tp, 1000);
+	burst(tp, 5, 2001, 3001);
+	sack_at(tp, 13, 1001, 2001, 3001);
+	assert_int_equal(tp->srtt_us, 1000);
+}
+
+/* What was acknowledged makes the next time-out the first again: F-RTO looks, ssthresh
+ * falls, and the scoreboard is still believed (RFC 6675, 5.1); the second one in a row
+ * does none of that. */
+static void first_rto_again(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t ssthresh;
+
+	(void)state;
+	t_send(tp, 4000);
+	burst(tp, 0, 1, 4001);
+	tp->t_loss_us = TCP_NEVER;
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	assert_int_equal(tp->frto, FRTO_FIRST);
+	ack_at(tp, 210, 4001);
+	T_NOTHING(tp, 210);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	tp->snd_cwnd = 4000;
+
+	t_send(tp, 4000);
+	burst(tp, 1000, 4001, 8001);
+	sack_at(tp, 1001, 4001, 7001, 8001);
+	tp->t_loss_us = TCP_NEVER;
+	tp->flags &= ~TF_REO;
+	t_at(tp, 1000 + tp->rto_us / 1000 + 1);
+	assert_int_equal(tp->n_rto, 1);
+	assert_int_equal(tp->frto, FRTO_FIRST);
+	assert_int_equal(tp->sacked_out, 1000);
+	ssthresh = tp->snd_ssthresh;
+	assert_int_equal(ssthresh, 2800);
+	T_TX(tp, 1500, .flags = TH_ACK, .seq = 4001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 1500);
+	t_at(tp, (tcp_poll_at(tp) - T_EPOCH_US + 999) / 1000);
+	assert_int_equal(tp->n_rto, 2);
+	assert_int_equal(tp->frto, FRTO_NONE);
+	assert_int_equal(tp->sacked_out, 0);
+	assert_int_equal(tp->snd_ssthresh, ssthresh);
+}
+
+/* An echo of long ago is no measurement. */
+static void absurd_echo(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .ts = true);
+
+	(void)state;
+	t_send(tp, 988);
+	burst(tp, 0, 1, 989);
+	T_TX(tp, 200, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 988, .ack = 1);
+	T_RX(tp, 201, .flags = TH_ACK, .seq = 1, .ack = 989, WND, .has_ts = true, .tsval = 1001,
+	     .tsecr = tcp_tsval(tp, t_us(201)) - 100000);
+	assert_int_equal(tp->srtt_us, 0);
+	assert_int_equal(tp->rto_us, 400000);
+}
+
+/* --- NewReno, RFC 6582 ------------------------------------------------------------------- */
+
+/* 3.2: what our own retransmissions bring back does not begin another recovery. */
+static void duplicates_of_our_own(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	int i;
+
+	(void)state;
+	t_send(tp, 4000);
+	burst(tp, 0, 1, 4001);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	ack_at(tp, 210, 4001);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	t_send(tp, 4000);
+	tp->snd_cwnd = 8000;
+	burst(tp, 210, 4001, 8001);
+	for (i = 0; i < 3; i++)
+		ack_at(tp, 211, 4001);
+	T_NOTHING(tp, 211);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	/* Beyond `recover' they tell. */
+	ack_at(tp, 212, 5001);
+	tp->snd_cwnd = 3000;
+	for (i = 0; i < 3; i++)
+		ack_at(tp, 213, 5001);
+	T_TX(tp, 213, .flags = TH_ACK, .seq = 5001, .len = 1000, .ack = 1);
+	assert_int_equal(tp->ca_state, TCP_CA_RECOVERY);
+}
+
+/* Lost again after RTO: that is congestion once more (4.1). */
+static void congestion_in_loss(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	uint32_t cwnd, i;
+
+	(void)state;
+	t_send(tp, 8000);
+	burst(tp, 0, 1, 8001);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	ack_at(tp, 210, 1001);
+	burst(tp, 210, 1001, 3001);
+	ack_at(tp, 220, 3001);
+	burst(tp, 220, 3001, 6001);
+	tp->snd_cwnd = 8000;
+	burst(tp, 220, 6001, 8001);
+	cwnd = tp->snd_cwnd;
+	for (i = 0; i < 3; i++)
+		ack_at(tp, 230, 3001);
+	assert_true(tp->snd_cwnd < cwnd);
+	T_TX(tp, 230, .flags = TH_ACK, .seq = 3001, .len = 1000, .ack = 1);
+}
+
+/* --- recovery in vain, RFC 3708 ---------------------------------------------------------------- */
+
+/* Two were sent again: not until both came twice was it in vain. */
+static void undone_when_all_came_twice(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t cwnd = tp->snd_cwnd;
+
+	(void)state;
+	t_send(tp, 8000);
+	burst(tp, 0, 1, 8001);
+	sack_at(tp, 10, 1, 2001, 8001);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 10);
+	ack_at(tp, 11, 8001);
+	assert_true(tp->snd_cwnd < cwnd);
+	sack_at(tp, 12, 8001, 1, 1001);
+	assert_int_equal(tp->n_undo_total, 0);
+	assert_true(tp->snd_cwnd < cwnd);
+	sack_at(tp, 13, 8001, 1001, 2001);
+	assert_int_equal(tp->n_undo_total, 1);
+	assert_int_equal(tp->snd_cwnd, cwnd);
+}
+
+/* Nothing is undone without a D-SACK, though nothing was sent again but in a recovery
+ * that is over. */
+static void not_undone_without_dsack(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t cwnd = tp->snd_cwnd;
+
+	(void)state;
+	t_send(tp, 5000);
+	burst(tp, 0, 1, 5001);
+	sack_at(tp, 10, 1, 1001, 5001);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	ack_at(tp, 19, 5001);
+	t_send(tp, 1000);
+	burst(tp, 20, 5001, 6001);
+	ack_at(tp, 30, 6001);
+	assert_int_equal(tp->n_undo_total, 0);
+	assert_true(tp->snd_cwnd < cwnd);
+}
+
+/* --- tail loss probes, RFC 8985, 7 ---------------------------------------------------------------- */
+
+/* A probe of new data, all of which arrives, has repaired nothing. */
+static void probe_of_new_data(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t cwnd;
+
+	(void)state;
+	tp->snd_cwnd = 2000;
+	t_send(tp, 3000);
+	burst(tp, 0, 1, 2001);
+	T_TX(tp, 10, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 10);
+	ack_at(tp, 12, 3001);
+	cwnd = tp->snd_cwnd;
+	t_send(tp, 1000);
+	burst(tp, 12, 3001, 4001);
+	ack_at(tp, 13, 4001);
+	assert_true(tp->snd_cwnd >= cwnd);
+	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
+}
+
+/* One that sends old data again, after one that did not, is told from it. */
+static void probe_after_probe(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 1000);
+	burst(tp, 0, 1, 1001);
+	T_TX(tp, 50, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 1000, .ack = 1);
+	ack_at(tp, 51, 1001);
+	sack_at(tp, 51, 1001, 1, 1001);
+	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
+	tp->snd_cwnd = 2000;
+	t_send(tp, 3000);
+	burst(tp, 60, 1001, 3001);
+	T_TX(tp, 171, .flags = TH_ACK | TH_PUSH, .seq = 3001, .len = 1000, .ack = 1);
+	ack_at(tp, 172, 4001);
+	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
+}
+
+/* --- RACK, RFC 8985, 6 -------------------------------------------------------------------------------- */
+
+/* A recovery whose D-SACK says that it was needless; twice, but that is one round
+ * trip.  Return: its next octet */
+static uint32_t needless(struct tcpcb *tp, uint64_t ms, uint32_t from)
+{
+	struct tcp_seg seg;
+
+	t_send(tp, 6000);
+	tp->snd_cwnd = 8000;
+	burst(tp, ms, from, from + 6000);
+	sack_at(tp, ms + 10, from, from + 1000, from + 5000);
+	while (tp->ca_state == TCP_CA_OPEN)
+		t_at(tp, (tcp_poll_at(tp) - T_EPOCH_US + 999) / 1000);
+	while (tcp_output(tp, &t.v, tp->sent_us + 1, &seg) > 0)
+		;
+	sack_at(tp, ms + 20, from + 5000, from, from + 1000);
+	sack_at(tp, ms + 20, from + 5000, from + 1000, from + 2000);
+	ack_at(tp, ms + 21, from + 6000);
+	return from + 6000;
+}
+
+/* 6.2, step 4: the window grows by a quarter of min_RTT with each round trip that has
+ * D-SACKs, however many, and is small again after 16 recoveries, of which the last
+ * of those was one. */
+static void reordering_window_grows(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t from = 1, i;
+
+	(void)state;
+	for (i = 1; i <= 3; i++) {
+		from = needless(tp, 1000 * i, from);
+		assert_int_equal(tp->reo_mult, i);
+	}
+	for (i = 1; i < 16; i++) {
+		assert_int_equal(tp->reo_mult, 3);
+		t_send(tp, 5000);
+		tp->snd_cwnd = 8000;
+		burst(tp, 10000 + 1000 * i, from, from + 5000);
+		sack_at(tp, 10010 + 1000 * i, from, from + 1000, from + 5000);
+		while (tp->ca_state == TCP_CA_OPEN)
+			t_at(tp, (tcp_poll_at(tp) - T_EPOCH_US + 999) / 1000);
+		T_TX(tp, 10050 + 1000 * i, .flags = TH_ACK, .seq = from, .len = 1000, .ack = 1);
+		from += 5000;
+		ack_at(tp, 10051 + 1000 * i, from);
+		assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	}
+	assert_int_equal(tp->reo_mult, 0);
+}
+
+/* 6.2, step 2: without timestamps, what is acknowledged sooner than any round trip
+ * after it was sent again was not that copy. */
+static void too_soon_for_the_copy(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	tp->min_rtt_us = 50000;
+	tp->min_rtt_s = (uint32_t)(t_us(0) / 1000000);
+	tp->rec_flags |= RF_MIN_RTT;
+	t_send(tp, 6000);
+	burst(tp, 0, 1, 6001);
+	sack_at(tp, 60, 1, 1001, 5001);
+	T_TX(tp, 60, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	assert_int_equal(tp->rack_rtt_us, 60000);
+	sack_at(tp, 61, 1001, 1001, 5001);
+	assert_int_equal(tp->rack_rtt_us, 60000);
+	/* And what was sent before the latest does not make RACK go back. */
+	assert_int_equal(tp->rack_end, T_ISS + 5001);
+}
+
+/* D-SACKs for what was never sent, or far in the past, are none (RFC 2883, 4). */
+static void bad_dsacks(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t mult;
+
+	(void)state;
+	t_send(tp, 4000);
+	burst(tp, 0, 1, 4001);
+	ack_at(tp, 1, 2001);
+	mult = tp->reo_mult;
+	sack_at(tp, 2, 2001, 1001, 9001);
+	sack_at(tp, 2, 2001, 0u - 9000, 1);
+	sack_at(tp, 2, 2001, 1001, 1001);
+	assert_int_equal(tp->reo_mult, mult);
+	sack_at(tp, 2, 2001, 1001, 2001);
+	assert_int_equal(tp->reo_mult, mult + 1);
+}
+
+/* --- what else is told -------------------------------------------------------------------------------- */
+
+/* A new owner says at once where it stands, and sends all again. */
+static void heir_speaks(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	tcp_inherit(tp, t_us(1));
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1);
+	T_NOTHING(tp, 1);
+}
+
+/* RFC 7323, 3.2: RST carries a timestamp where the others do, if it has ACK. */
+static void rst_has_a_timestamp(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .ts = true);
+	struct tcp_seg seg;
+
+	(void)state;
+	tcp_user_abort(tp, t_us(7));
+	assert_int_equal(tcp_output(tp, &t.v, t_us(7), &seg), 1);
+	assert_int_equal(seg.flags, TH_RST | TH_ACK);
+	assert_true(seg.has_ts);
+	assert_int_equal(seg.tsval, tcp_tsval(tp, t_us(7)));
+	assert_int_equal(seg.tsecr, t.tsval);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_ack_bit),
+		cmocka_unit_test(after_fin),
+		cmocka_unit_test(old_data_in_time_wait),
+		cmocka_unit_test(urgent_behind_fin),
+		cmocka_unit_test(challenge_in_syn_received),
+		cmocka_unit_test(edge_never_goes_back),
+		cmocka_unit_test(much_that_is_urgent),
+		cmocka_unit_test(shrunk_to_nothing),
+		cmocka_unit_test(persist_begins_anew),
+		cmocka_unit_test(karn_in_recovery),
+		cmocka_unit_test(sack_is_a_measurement),
+		cmocka_unit_test(first_rto_again),
+		cmocka_unit_test(absurd_echo),
+		cmocka_unit_test(duplicates_of_our_own),
+		cmocka_unit_test(congestion_in_loss),
+		cmocka_unit_test(undone_when_all_came_twice),
+		cmocka_unit_test(not_undone_without_dsack),
+		cmocka_unit_test(probe_of_new_data),
+		cmocka_unit_test(probe_after_probe),
+		cmocka_unit_test(reordering_window_grows),
+		cmocka_unit_test(too_soon_for_the_copy),
+		cmocka_unit_test(bad_dsacks),
+		cmocka_unit_test(heir_speaks),
+		cmocka_unit_test(rst_has_a_timestamp),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
