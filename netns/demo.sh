@@ -21,6 +21,7 @@ out=$O/$lab
 tmp=$out/tmp
 rate=${RATE:-1g}
 limit=${LIMIT:-60}		# seconds for one transfer
+mib=${MIB:-64}			# of each file, the tar a bit more
 
 pids=()
 failed=0
@@ -101,12 +102,13 @@ retransmissions() { "${1}_retransmissions" "$2"; }
 
 make_data() {
 	progress 'demo: collecting files'
-	# Small ones, so that there are thousands; 72 MiB of them.
+	# Small ones, so that there are thousands; 72 MiB of them if mib is 64.
 	find /usr/share /usr/include /usr/lib -xdev -type f -size -200k -printf '%s %p\n' 2>/dev/null |
-		awk '{ sum += $1 + 512; sub(/^[0-9]+ /, ""); print; if (sum > 72 * 1048576) exit }' >"$tmp/list"
+		awk -v max=$((mib * 1048576 * 9 / 8)) '{ sum += $1 + 512; sub(/^[0-9]+ /, ""); print; if (sum > max) exit }' \
+			>"$tmp/list"
 	tar -cf "$tmp/files.tar" --no-recursion -P -T "$tmp/list" 2>/dev/null || die 'cannot make the tar'
-	head -c $((64 * 1048576)) /dev/urandom >"$tmp/large"
-	[ "$(stat -c %s "$tmp/files.tar")" -ge $((64 * 1048576)) ] || die 'not enough files below /usr'
+	head -c $((mib * 1048576)) /dev/urandom >"$tmp/large"
+	[ "$(stat -c %s "$tmp/files.tar")" -ge $((mib * 1048576)) ] || die 'not enough files below /usr'
 	sha256sum <"$tmp/files.tar" >"$tmp/files.sum"
 	sha256sum <"$tmp/large" >"$tmp/large.sum"
 }
@@ -214,7 +216,7 @@ pairing() {
 		return
 	fi
 	transfer "$@" socat "$tmp/files.tar" "$tar_sum" "tar, $n_files files, socat"
-	transfer "$@" nc "$tmp/large" "$large_sum" '64 MiB file, nc'
+	transfer "$@" nc "$tmp/large" "$large_sum" "$mib MiB file, nc"
 }
 
 all_pairings() {
@@ -325,7 +327,7 @@ n_files=$(wc -l <"$tmp/list")
 tar_sum=$(cat "$tmp/files.sum")
 large_sum=$(cat "$tmp/large.sum")
 
-say "Four nodes on a $rate ring; $n_files files in a tar of $(($(stat -c %s "$tmp/files.tar") / 1048576)) MiB, and one file of 64 MiB."
+say "Four nodes on a $rate ring; $n_files files in a tar of $(($(stat -c %s "$tmp/files.tar") / 1048576)) MiB, and one file of $mib MiB."
 say
 # shellcheck disable=SC2059
 printf "$row" PAIRING RING WHAT BYTES SECONDS MBIT/S FRAMES RETRANS LOST SHA-256

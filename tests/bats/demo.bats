@@ -23,13 +23,14 @@ more_teardown() { rm -rf "${O:?}/$LAB"; }
 
 @test "the demo cleans up at once after TERM, INT and HUP" {
 	for sig in TERM INT HUP; do
-		env --default-signal=INT "$SRC/netns/demo.sh" >out 2>&1 3>&- &
+		# Transfers of seconds.
+		env --default-signal=INT MIB=16 RATE=40m "$SRC/netns/demo.sh" >out 2>&1 3>&- &
 		pid=$!
 		BG+=("$pid")
 		wait_for 30 grep -q PAIRING out
 		wait_for 10 pgrep -f -- "-n $LAB .*(socat|nc) "
 		kill -s $sig $pid
-		wait_for 3 is_gone $pid
+		wait_for 10 is_gone $pid
 		[ -z "$(ours)" ]
 		run ! pgrep -f -- "-n $LAB "
 		[ ! -e "$O/$LAB/tmp" ]

@@ -105,17 +105,20 @@ bg_with() {
 }
 
 # wait_for SECONDS CMD...: until it succeeds.  It is given up after so long on a
-# machine that does nothing else, and four times as long on any.
+# machine that does nothing else, and four times as long on any.  To ask takes
+# time from what is asked for: the pauses are a tenth of what was waited so far.
 wait_for() {
-	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 4000000)) out=
+	local begin=${EPOCHREALTIME/[.,]/} limit=$(($1 * 4000000)) waited pause out=
 	shift
 	until out=$("$@" 2>&1); do
-		if [ "${EPOCHREALTIME/[.,]/}" -ge "$end" ]; then
+		waited=$((${EPOCHREALTIME/[.,]/} - begin))
+		if [ "$waited" -ge "$limit" ]; then
 			echo "waited in vain for: $*"
 			echo "$out"
 			return 1
 		fi
-		read -rt 0.02 <> <(:) || :
+		pause=$((waited < 100000 ? 10 : waited < 2000000 ? waited / 10000 : 200))
+		read -rt "0.$(printf %03d "$pause")" <> <(:) || :
 	done
 }
 
