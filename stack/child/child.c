@@ -71,8 +71,10 @@ static int node_sysctl(const char *name, int dflt)
 	return (int)strtol(text, NULL, 10);
 }
 
-static void take_sysctls(struct tcp_config *w)
+static void take_sysctls(struct child *c)
 {
+	struct tcp_config *w = &c->wishes;
+
 	/* 0 never, 1 ask for it, 2, and whatever else it may mean, if asked */
 	switch (node_sysctl("tcp_ecn", 2)) {
 	case 0:
@@ -88,6 +90,7 @@ static void take_sysctls(struct tcp_config *w)
 	w->mtu_probing = (uint8_t)MIN(MAX(node_sysctl("tcp_mtu_probing", 0), 0),
 				      (int)TCP_MTU_PROBING_ON);
 	w->base_mss = (uint16_t)MIN(MAX(node_sysctl("tcp_base_mss", 0), 0), 65535);
+	c->orphan_retries = (uint8_t)MIN(MAX(node_sysctl("tcp_orphan_retries", 0), 0), UINT8_MAX);
 }
 
 static int start(struct child *c)
@@ -95,7 +98,7 @@ static int start(struct child *c)
 	int err;
 
 	raise_nofile();
-	take_sysctls(&c->wishes);
+	take_sysctls(c);
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->epoll_fd < 0)
 		return -errno;

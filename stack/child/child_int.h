@@ -157,6 +157,7 @@ struct child {
 	js_vci_t shared_vci;		/* RxVCI of connections without their own; or JS_VCI_NONE */
 	struct fo_settings fo;
 	struct tcp_config wishes;	/* for every connection; what a socket decides itself is not looked at */
+	uint8_t orphan_retries;		/* the node's, for tcp_disown() */
 	int stack_fd, guard_fd;
 	int kick_fd;			/* eventfd: applications write; jetringd never does */
 	int epoll_fd;

@@ -695,7 +695,7 @@ static void close_conn(struct child *c, uint32_t idx)
 		return;
 	}
 	/* From here on it is ours alone, and must come to an end. */
-	tcp_disown(&t.tcb, now);
+	tcp_disown(&t.tcb, c->orphan_retries, now);
 	c->socks[idx].orphan_us = now + ORPHAN_US;
 	conn_timer_set(c, idx);
 	c->socks[idx].orphan_heard = t.tcb.heard_us;

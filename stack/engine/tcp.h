@@ -435,8 +435,10 @@ uint32_t tcp_tw_iss(const struct tcp_tw *tw);
  * Configured durations and limits are the defaults again, keep-alive is off,
  * and no deadline lies further ahead than it could have been set: so the
  * connection ends.
+ * @retries:	What is sent and not answered is sent again so often before it is
+ *		given up; 0: 8 times, as Linux (100 s)
  */
-void tcp_disown(struct tcpcb *tp, uint64_t now_us);
+void tcp_disown(struct tcpcb *tp, uint8_t retries, uint64_t now_us);
 
 /**
  * tcp_check() - May this block be run?

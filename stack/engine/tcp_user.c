@@ -337,14 +337,14 @@ void tcp_user_opts(struct tcpcb *tp, const struct tcp_user_opts *o, uint64_t now
 	}
 }
 
-void tcp_disown(struct tcpcb *tp, uint64_t now_us)
+void tcp_disown(struct tcpcb *tp, uint8_t retries, uint64_t now_us)
 {
 	tp->rto_min_us = TCP_RTO_MIN_US;
 	tp->msl_us = TCP_MSL_US;
 	tp->fin_wait_2_us = min_u32(tp->fin_wait_2_us, TCP_FIN_WAIT_2_US);
 	tp->uflags &= ~(TU_CORK | TU_MORE);
 	tp->syn_retries = TCP_SYN_RETRIES;
-	tp->data_retries = TCP_ORPHAN_RETRIES;
+	tp->data_retries = retries ? retries : TCP_ORPHAN_RETRIES;
 	tp->rto_us = min_u32(tp->rto_us, TCP_RTO_SYN_US);
 	/* The retries decide, or a user who was less patient. */
 	if (tp->user_timeout_ms > TCP_ORPHAN_MS)

@@ -13,7 +13,7 @@
  * and packetdrill in a network namespace of its own, we read at each socket():
  *
  *	net.ipv4.tcp_timestamps, tcp_sack, tcp_window_scaling, tcp_ecn,
- *	tcp_mtu_probing, tcp_base_mss
+ *	tcp_mtu_probing, tcp_base_mss, tcp_orphan_retries
  *
  * and whenever something is asked of the child, or a packet comes:
  *
@@ -97,6 +97,7 @@ int link_open(void)
 		w->train_min = (uint8_t)MIN(sysctl_of("tcp_min_tso_segs", 0), UINT8_MAX);
 		w->mtu_probing = (uint8_t)MIN(sysctl_of("tcp_mtu_probing", 0), 2);
 		w->base_mss = (uint16_t)MIN(sysctl_of("tcp_base_mss", 0), 65535);
+		host.child->orphan_retries = (uint8_t)MIN(sysctl_of("tcp_orphan_retries", 0), UINT8_MAX);
 	}
 	return stk_dead(&host.app);
 }

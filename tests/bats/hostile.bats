@@ -20,6 +20,8 @@ more_setup() {
 	for p in n1 n2; do
 		bg_on $p socat -u TCP-LISTEN:7100,fork,reuseaddr,backlog=100 OPEN:/dev/null
 		wait_for 10 is_listening $p 7100
+		# See all_is_well.
+		on $p sh -c 'echo 4 >/proc/sys/net/ipv4/tcp_orphan_retries'
 	done
 	SERVERS=$(servers)
 }
@@ -40,8 +42,9 @@ no_child() { [ -z "$(children)" ]; }
 all_is_well() {
 	# Most are gone at once.  But a connection that was told, say, another
 	# timestamp is well-formed, and its peer does not believe it any more:
-	# its FIN is sent again as often as Linux does it for an orphan, 102 s.
-	wait_for 120 no_child
+	# its FIN is sent again as often as the node does it for an orphan: 4 times,
+	# for 6 s or, if it was told another round trip, for 31 s.
+	wait_for 40 no_child
 	[ "$(servers)" = "$SERVERS" ]
 	! grep -hE 'killed by signal|started again|Sanitizer|runtime error' "$RUN"/*.log
 	wait_for 5 only_connd_ports

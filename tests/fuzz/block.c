@@ -127,7 +127,7 @@ static void step(struct tcpcb *tp, struct tcp_view *v, struct fuzz_in *in, uint6
 		tcp_inherit(tp, *now_us);
 		break;
 	case 5:
-		tcp_disown(tp, *now_us);
+		tcp_disown(tp, 0, *now_us);
 		v->closed = true;
 		break;
 	case 6:

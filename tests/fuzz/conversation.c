@@ -341,7 +341,7 @@ static void leave(struct host *h)
 	h->v.closed = true;
 	if (!h->shut)
 		app_close(h);
-	tcp_disown(&h->tp, now_us);
+	tcp_disown(&h->tp, 0, now_us);
 	flush(h);
 }
 

@@ -373,20 +373,28 @@ static void user_timeout_and_probe(void **state)
 /* The user is gone and the peer is silent: the user's patience does not count. */
 static void orphan_ends(void **state)
 {
-	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	static const struct { uint8_t retries; unsigned int n; uint64_t ms; } table[] = {
+		{ 0, 8, 120000 }, { 1, 1, 1000 }, { 3, 3, 4000 },
+	};
 	struct tcp_user_opts o = { .user_timeout_ms = UINT32_MAX };
 	struct tcp_seg seg;
+	unsigned int i, n;
 	uint64_t ms;
 
 	(void)state;
-	tcp_user_opts(tp, &o, t_us(0));
-	t_send(tp, 10);
-	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
-	tcp_disown(tp, t_us(0));
-	for (ms = 0; ms < 120000 && tp->state != TCPS_CLOSED; ms += 10)
-		while (tcp_output(tp, &t.v, t_at(tp, ms), &seg) > 0)
-			;
-	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+		tcp_user_opts(tp, &o, t_us(0));
+		t_send(tp, 10);
+		T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+		tcp_disown(tp, table[i].retries, t_us(0));
+		for (n = 0, ms = 0; ms < table[i].ms && tp->state != TCPS_CLOSED; ms += 10)
+			while (tcp_output(tp, &t.v, t_at(tp, ms), &seg) > 0)
+				n++;
+		T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
+		assert_int_equal(n, table[i].n);
+	}
 }
 
 /* TCP_QUICKACK: what waits goes, what comes is not delayed; off: it is. */

@@ -177,7 +177,7 @@ static void outlives_its_user(void **state)
 
 		o.user_timeout_ms = table[i].user_ms;
 		tcp_user_opts(tp, &o, t_us(0));
-		tcp_disown(tp, t_us(0));
+		tcp_disown(tp, 0, t_us(0));
 		t.v.closed = true;
 		tcp_user_close(tp, t_us(0));
 		T_TX(tp, 0, .flags = TH_FIN | TH_ACK, .seq = 1, .ack = 1);
@@ -195,7 +195,7 @@ static void no_fin_wait_2(void **state)
 
 	(void)state;
 	tcp_user_opts(tp, &o, t_us(0));
-	tcp_disown(tp, t_us(0));
+	tcp_disown(tp, 0, t_us(0));
 	t.v.closed = true;
 	tcp_user_close(tp, t_us(0));
 	T_TX(tp, 0, .flags = TH_FIN | TH_ACK, .seq = 1, .ack = 1);
