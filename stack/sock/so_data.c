@@ -406,7 +406,9 @@ static ssize_t take(struct stk *stk, struct so_txn *t, struct cursor *c, int fla
  * so_rcv grows with what the application takes in a round trip: so that it is
  * never the window that holds the sender back.  Twice that, and as much more as
  * it grew since the last round trip, while the sender is in slow start.  As
- * Linux's tcp_rcv_space_adjust() (dynamic right-sizing).  Where segments are so
+ * Linux's tcp_rcv_space_adjust() (dynamic right-sizing).  What we know of the
+ * round trip may be the handshake's alone, on a machine that was busy then: all
+ * of so_rcv is not taken in less than a real one.  Where segments are so
  * large that a round trip is but a few of them, there is room for some more: a
  * burst of losses that takes all that is in flight leaves nothing to tell of it
  * before RTO.
@@ -417,11 +419,13 @@ static void rcv_tune(const struct stk *stk, struct so_txn *t, uint64_t now)
 	uint64_t passed = (uint32_t)now - t->s.rcvq_us, taken, want;
 
 	rtt = MAX(rtt, (uint64_t)TUNE_MIN_US);
-	if (t->s.flags & JS_SOF_RCVBUF || (t->s.rcvq_us && passed < rtt))
-		return;
 	taken = (uint32_t)t->s.rcv_bytes - t->s.rcvq_bytes;
+	if (t->s.flags & JS_SOF_RCVBUF ||
+	    (t->s.rcvq_us && passed < rtt && taken < t->s.rcv_hiwat))
+		return;
 	if (t->s.rcvq_us) {
-		taken = MIN(taken * rtt / passed, (uint64_t)JS_BUF_MAX);
+		rtt = MIN(rtt, MAX(passed, 1ull));
+		taken = MIN(taken * rtt / MAX(passed, 1ull), (uint64_t)JS_BUF_MAX);
 		want = 2 * taken + 2 * t->tcb.rcv_seg;
 		if (t->s.rcvq_space && taken > t->s.rcvq_space)
 			want += 2 * want * (taken - t->s.rcvq_space) / t->s.rcvq_space;

@@ -486,6 +486,42 @@ static void room_for_sixteen(void **state)
 	assert_in_range(wnd, 15 * sizeof(data) - 1000, 16 * sizeof(data));
 }
 
+/* The handshake was slow, the path is not: a buffer that was filled and taken is a
+ * round trip. */
+static void room_before_a_round_trip(void **state)
+{
+	static char data[16000], got[16000];
+	struct tcp_seg seg = { .flags = TH_ACK, .len = sizeof(data) };
+	struct peer p = { .port = 40000, .local = 7002, .seq = PEER_ISS };
+	struct sockaddr_in6 from;
+	socklen_t len = sizeof(from);
+	uint32_t first, wnd = 0;
+	struct heard h;
+	int l, fd;
+
+	(void)state;
+	v4(p.pair.src, "192.0.2.1");
+	v4(p.pair.dst, "192.168.0.2");
+	l = listen_on(AF_INET, 7002);
+	say(&p, syn, NULL);
+	expect(&h, TH_SYN | TH_ACK, 0);
+	p.ack = h.seg.seq + 1;
+	first = h.seg.wnd;
+	i.usleep(i.user, 300000);
+	say(&p, ack, NULL);
+	fd = i.accept(i.user, l, (struct sockaddr *)&from, &len);
+	assert_true(fd >= 0);
+	/* Twice what so_rcv takes at the start, in no time */
+	for (int k = 0; k < 32; k++) {
+		say(&p, seg, data);
+		assert_int_equal(i.read(i.user, fd, got, sizeof(got)), sizeof(got));
+	}
+	/* Not before, for that lets time pass. */
+	while (hear(&h))
+		wnd = MAX(wnd, (uint32_t)h.seg.wnd << 8);
+	assert_true(first <= 65535 && wnd > 2 * 245760);
+}
+
 static void nobody_listens(void **state)
 {
 	struct peer p = { .port = 40000, .local = 9, .seq = PEER_ISS };
@@ -771,6 +807,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(much_out_of_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_packet, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_for_sixteen, setup, teardown),
+		cmocka_unit_test_setup_teardown(room_before_a_round_trip, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_listens, setup, teardown),
 		cmocka_unit_test_setup_teardown(recv_times_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(blocked_thread, setup, teardown),
