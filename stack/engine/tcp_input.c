@@ -49,6 +49,9 @@
 #include "stack/engine/tcp_fsm.h"
 #include "stack/engine/tcp_var.h"
 
+/* Segments in a row after which there may be an ACK for three, not for two. */
+#define STEADY	256
+
 /* A segment on its way through the steps. */
 struct arrival {
 	struct tcpcb *tp;
@@ -65,6 +68,11 @@ static bool drop(struct arrival *a)
 {
 	a->rx->events |= TCP_EV_DROP;
 	return false;
+}
+
+static uint32_t seconds(uint64_t us)
+{
+	return (uint32_t)(us / 1000000);
 }
 
 static void ack_now(struct arrival *a)
@@ -165,7 +173,7 @@ static void take_syn(struct arrival *a)
 	if ((tp->flags & TF_REQ_TS) && seg->has_ts) {
 		tp->flags |= TF_TS | TF_TS_RECENT;
 		tp->ts_recent = seg->tsval;
-		tp->ts_recent_us = a->now_us;
+		tp->ts_recent_s = seconds(a->now_us);
 	}
 	if ((tp->flags & TF_REQ_WS) && seg->wscale != TCP_WS_NONE) {
 		tp->flags |= TF_WS;
@@ -369,6 +377,7 @@ static void input_syn_sent(struct arrival *a)
 static bool check_paws(struct arrival *a)
 {
 	struct tcpcb *tp = a->tp;
+	uint32_t idle_s;
 
 	if (!(tp->flags & TF_TS) || !a->seg->has_ts || (a->flags & TH_RST))
 		return true;
@@ -376,7 +385,8 @@ static bool check_paws(struct arrival *a)
 	if (!(tp->flags & TF_TS_RECENT) || seq_geq(a->seg->tsval, tp->ts_recent))
 		return true;
 	/* 5.5: a clock that stood still this long may have wrapped. */
-	if (a->now_us > tp->ts_recent_us && a->now_us - tp->ts_recent_us > TCP_PAWS_IDLE_US) {
+	idle_s = seconds(a->now_us) - tp->ts_recent_s;
+	if (idle_s > TCP_PAWS_IDLE_S && idle_s <= INT32_MAX) {
 		tp->flags &= ~TF_TS_RECENT;
 		return true;
 	}
@@ -401,7 +411,7 @@ static void take_timestamp(struct arrival *a)
 		return;
 	tp->flags |= TF_TS_RECENT;
 	tp->ts_recent = a->seg->tsval;
-	tp->ts_recent_us = a->now_us;
+	tp->ts_recent_s = seconds(a->now_us);
 }
 
 /* The peer's SYN once more, in SYN-RECEIVED.  Return: go on with the segment? */
@@ -665,12 +675,39 @@ static bool check_ack(struct arrival *a)
 	return tp->state != TCPS_CLOSED;
 }
 
+/*
+ * May the ACK of a second full segment wait for the third?  RFC 5681, 4.2 asks
+ * for one for each 2 * RMSS octets; segments with options, and ours of whole
+ * buffers, are a little less than RMSS.  Only in a long stream without loss or
+ * pause, and if the peer had not got our last ACK when it sent this segment:
+ * that is on its way and will have the peer send more, so it does not wait for
+ * this one.  If it pauses now, this ACK is late by a round trip at most, and the
+ * next to wait is that of another long stream.
+ */
+static bool may_wait_for_third(const struct arrival *a)
+{
+	const struct tcpcb *tp = a->tp;
+
+	return tp->n_steady == STEADY && (tp->flags & TF_TS) &&
+		(int16_t)((uint16_t)a->seg->tsecr - tp->ack_ts) < 0 &&
+		tp->rcv_seg + TCP_HDR_MAX > tp->rcv_mss &&
+		tp->rcv_nxt - tp->last_ack_sent < 2u * tp->rcv_mss;
+}
+
+static uint32_t third_wait_us(const struct arrival *a)
+{
+	uint32_t rtt = tcp_tsval(a->tp, a->now_us) - a->seg->tsecr;
+
+	return min_u32(rtt, TCP_THIRD_US / TCP_CLOCK_US) * TCP_CLOCK_US;
+}
+
 /* When to acknowledge @len octets that came in order: RFC 5681, 4.2. */
 static void acknowledge(struct arrival *a, uint32_t len)
 {
 	struct tcpcb *tp = a->tp;
 
 	tp->rcv_seg = max_u32(tp->rcv_seg, min_u32(len, 65535));
+	tp->n_steady = (uint16_t)min_u32(tp->n_steady + 1u, STEADY);
 	if (tp->quickack && !(tp->flags & TF_PINGPONG)) {
 		/* At the start the peer's cwnd needs every ACK; but not if an
 		 * answer is going to carry it. */
@@ -678,11 +715,14 @@ static void acknowledge(struct arrival *a, uint32_t len)
 		ack_now(a);
 	} else if (tp->rcv_nxt - tp->last_ack_sent > tp->rcv_seg) {
 		/* More than a full segment: at least every second one */
-		ack_now(a);
+		if (may_wait_for_third(a))
+			tcp_timer_ack_owed(tp, a->now_us, third_wait_us(a));
+		else
+			ack_now(a);
 	} else {
 		if ((a->flags & TH_PUSH) && len + TCP_HDR_MAX < tp->rcv_mss)
 			tp->flags |= TF_SHORT;
-		tcp_timer_ack_owed(tp, a->now_us);
+		tcp_timer_ack_owed(tp, a->now_us, TCP_DELACK_US);
 	}
 }
 
@@ -717,6 +757,7 @@ static void take_text(struct arrival *a, uint32_t start, uint32_t end)
 
 	if (start != tp->rcv_nxt) {
 		/* Out of order: a duplicate ACK at once (RFC 5681, 4.2). */
+		tp->n_steady = 0;
 		ack_now(a);
 		if (!a->v->ooo_room || !tcp_reass_insert(tp, &start, &end)) {
 			drop(a);

@@ -203,6 +203,7 @@ static void fill_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 		     struct tcp_seg *out)
 {
 	uint32_t wnd = tcp_select_window(tp, v) >> tp->rcv_scale;
+	uint32_t old = tp->rcv_wnd;
 
 	out->flags |= TH_ACK;
 	if (tp->rec_flags & RF_ECE)
@@ -216,6 +217,9 @@ static void fill_ack(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us
 		out->has_ts = true;
 		out->tsval = tcp_tsval(tp, now_us);
 		out->tsecr = tp->ts_recent;
+		/* It acknowledges, and the window's right edge moves. */
+		if (tp->rcv_nxt != tp->last_ack_sent && tp->rcv_wnd > old)
+			tp->ack_ts = (uint16_t)out->tsval;
 	}
 	fill_sack(tp, out);
 	fill_uto(tp, out);
@@ -299,6 +303,7 @@ static int send_syn(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us,
 	if (has & TF_TS) {
 		out->has_ts = true;
 		out->tsval = tcp_tsval(tp, now_us);
+		tp->ack_ts = (uint16_t)out->tsval;
 	}
 	/* RFC 3168, 6.1.1, and 6.1.1.1: again without, if it was in vain. */
 	if (!is_answer && (tp->rec_flags & RF_ECN_ASK) && !(tp->flags & TF_SYN_REXMT))

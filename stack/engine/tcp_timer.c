@@ -179,6 +179,7 @@ void tcp_timers(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_us, str
 
 	if (now_us >= tp->t_delack_us) {
 		tp->t_delack_us = TCP_NEVER;
+		tp->n_steady = 0;
 		tp->flags |= TF_ACKNOW;
 		/* The answer did not come in time. */
 		tp->flags &= ~TF_PINGPONG;
@@ -324,11 +325,11 @@ void tcp_timer_reordering(struct tcpcb *tp, uint64_t now_us, uint32_t wait_us)
 	}
 }
 
-/* Data came that need not be acknowledged at once. */
-void tcp_timer_ack_owed(struct tcpcb *tp, uint64_t now_us)
+/* Data came that need not be acknowledged at once, but in @wait_us. */
+void tcp_timer_ack_owed(struct tcpcb *tp, uint64_t now_us, uint32_t wait_us)
 {
-	if (tp->t_delack_us == TCP_NEVER)
-		tp->t_delack_us = now_us + TCP_DELACK_US;
+	if (tp->t_delack_us > now_us + wait_us)
+		tp->t_delack_us = now_us + wait_us;
 }
 
 /* A segment came. */

@@ -40,12 +40,13 @@ static_assert(TCP_SSTHRESH_INF == TCP_CWND_MAX, "no loss yet");
 #define TCP_R1			3		/* RFC 9293, 3.8.3; as Linux: tcp_retries1 */
 
 #define TCP_DELACK_US		40000u		/* RFC 9293, MUST-40: below 500 ms */
+#define TCP_THIRD_US		8000u		/* ... if it waits for a third segment: below TCP_PTO_MIN_US and Linux's */
 #define TCP_QUICKACKS		16		/* segments acknowledged at once after the start */
 #define TCP_MSL_US		30000000u	/* TIME-WAIT of 60 s, as Linux */
 #define TCP_FIN_WAIT_2_US	60000000u	/* as Linux */
 #define TCP_KEEP_MAX_MS		32767000u	/* as Linux: MAX_TCP_KEEPIDLE, in ms */
 #define TCP_OOW_US		500000u		/* RFC 5961, 7: at most two answers a second */
-#define TCP_PAWS_IDLE_US	(24ull * 86400 * 1000000)	/* RFC 7323, 5.5 */
+#define TCP_PAWS_IDLE_S		(24u * 86400)	/* RFC 7323, 5.5 */
 #define TCP_PTO_MIN_US		10000u		/* RFC 8985, 7.2; below it we measure the scheduler */
 #define TCP_PTO_DELACK_US	50000u		/* TLP.max_ack_delay: ours and Linux's 40 ms, and some; */
 #define TCP_PTO_FAR_US		200000u		/* as Linux: who is far away may be any TCP */
@@ -112,7 +113,7 @@ void tcp_timer_probe_sent(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_ack_sent(struct tcpcb *tp);
 void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_reordering(struct tcpcb *tp, uint64_t now_us, uint32_t wait_us);
-void tcp_timer_ack_owed(struct tcpcb *tp, uint64_t now_us);
+void tcp_timer_ack_owed(struct tcpcb *tp, uint64_t now_us, uint32_t wait_us);
 void tcp_timer_heard(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_window_shut(struct tcpcb *tp, uint64_t now_us);
 void tcp_timer_window_open(struct tcpcb *tp);

@@ -174,7 +174,9 @@ struct tcpcb {
 	uint32_t ts_recent;		/* TS.Recent */
 	uint16_t adv_uto_s;		/* ADV_UTO, RFC 5482; 0: the option is not used */
 	uint16_t remote_uto_s;		/* REMOTE_UTO; 0: none came */
-	uint64_t ts_recent_us;		/* when ts_recent was taken; void after 24 days */
+	uint32_t ts_recent_s;		/* when ts_recent was taken, seconds; void after 24 days */
+	uint16_t ack_ts;		/* TSval, low half, of our last ACK that lets the peer send more */
+	uint16_t n_steady;		/* segments in a row, in order, and no delayed ACK was due; as far as it counts */
 
 	/* Round-trip time, RFC 6298 */
 	uint64_t rtt_start_us;		/* when the segment being timed was sent */

@@ -675,6 +675,98 @@ static void delayed_ack(void **state)
 	T_NOTHING(tp, 400);
 }
 
+/* Segment @i of @len octets behind @from; the peer had our segment of @echo_ms when
+ * it sent it.  It is read at once. */
+static void rx_echo(struct tcpcb *tp, uint64_t ms, uint32_t from, uint32_t len, uint32_t i,
+		    uint64_t echo_ms)
+{
+	T_RX(tp, ms, .flags = TH_ACK, .seq = from + i * len, .len = len, .ack = 1, .wnd = 8192,
+	     .has_ts = true, .tsval = t.tsval,
+	     .tsecr = (uint32_t)(t_us(echo_ms) / 1000) + tp->ts_offset);
+	if (t.rx.advance)
+		t_recv(tp, t.rx.advance);
+}
+
+/* RFC 5681, 4.2: 2 * RMSS octets; what is a little less waits, if another ACK of
+ * ours is on its way, and in a long stream only. */
+static void ack_of_the_third(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .ts = true);
+	uint32_t from = 1 + 16 * 988, i;
+
+	(void)state;
+	t_no_quickack(tp, 988, 8192);
+	for (i = 0; i < 240; i += 2) {
+		uint64_t echo = i == 236 ? 0 : 1;
+
+		rx_echo(tp, 1, from, 988, i, echo);
+		T_NOTHING(tp, 1);
+		rx_echo(tp, 1, from, 988, i + 1, echo);
+		T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = from + (i + 2) * 988);
+	}
+	/* The peer had our last ACK, and may wait for this one. */
+	rx_echo(tp, 10, from, 988, 240, 1);
+	T_NOTHING(tp, 10);
+	rx_echo(tp, 10, from, 988, 241, 1);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = from + 242 * 988);
+	/* It had not: the third is acknowledged. */
+	rx_echo(tp, 12, from, 988, 242, 1);
+	T_NOTHING(tp, 12);
+	rx_echo(tp, 12, from, 988, 243, 1);
+	T_NOTHING(tp, 12);
+	rx_echo(tp, 13, from, 988, 244, 1);
+	T_TX(tp, 13, .flags = TH_ACK, .seq = 1, .ack = from + 245 * 988);
+	/* None comes: no later than a round trip, and no more of this. */
+	rx_echo(tp, 15, from, 988, 245, 10);
+	rx_echo(tp, 15, from, 988, 246, 10);
+	T_NOTHING(tp, 19);
+	T_TX(tp, 20, .flags = TH_ACK, .seq = 1, .ack = from + 247 * 988);
+	rx_echo(tp, 22, from, 988, 247, 15);
+	rx_echo(tp, 22, from, 988, 248, 15);
+	T_TX(tp, 22, .flags = TH_ACK, .seq = 1, .ack = from + 249 * 988);
+	/* Nor later than 8 ms. */
+	tp->n_steady = 256;
+	rx_echo(tp, 60, from, 988, 249, 13);
+	rx_echo(tp, 60, from, 988, 250, 13);
+	T_NOTHING(tp, 67);
+	T_TX(tp, 68, .flags = TH_ACK, .seq = 1, .ack = from + 251 * 988);
+	/* A window update is no such ACK, */
+	tp->n_steady = 256;
+	tp->flags |= TF_ACKNOW;
+	T_TX(tp, 80, .flags = TH_ACK, .seq = 1, .ack = from + 251 * 988);
+	rx_echo(tp, 82, from, 988, 251, 68);
+	rx_echo(tp, 82, from, 988, 252, 68);
+	T_TX(tp, 82, .flags = TH_ACK, .seq = 1, .ack = from + 253 * 988);
+	/* ... nor one that does not open the window. */
+	T_RX(tp, 84, .flags = TH_ACK, .seq = from + 253 * 988, .len = 988, .ack = 1, .wnd = 8192,
+	     .has_ts = true, .tsval = t.tsval, .tsecr = (uint32_t)(t_us(82) / 1000));
+	tp->flags |= TF_ACKNOW;
+	T_TX(tp, 84, .flags = TH_ACK, .seq = 1, .ack = from + 254 * 988);
+	rx_echo(tp, 86, from, 988, 254, 82);
+	rx_echo(tp, 86, from, 988, 255, 82);
+	T_TX(tp, 86, .flags = TH_ACK, .seq = 1, .ack = from + 256 * 988);
+	/* A hole ends the stream: the peer is in recovery, and has less cwnd. */
+	rx_echo(tp, 88, from, 988, 257, 84);
+	T_TX(tp, 88, .flags = TH_ACK, .seq = 1, .ack = from + 256 * 988);
+	rx_echo(tp, 88, from, 988, 256, 84);
+	T_TX(tp, 88, .flags = TH_ACK, .seq = 1, .ack = from + 258 * 988);
+	rx_echo(tp, 90, from, 988, 258, 86);
+	rx_echo(tp, 90, from, 988, 259, 86);
+	T_TX(tp, 90, .flags = TH_ACK, .seq = 1, .ack = from + 260 * 988);
+
+	/* Segments that are less than full by more than options */
+	tp = T_ESTABLISHED(USUAL, .ts = true);
+	t_no_quickack(tp, 900, 8192);
+	tp->n_steady = 256;
+	from = 1 + 16 * 900;
+	rx_echo(tp, 10, from, 900, 0, 0);
+	rx_echo(tp, 10, from, 900, 1, 0);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = from + 2 * 900);
+	rx_echo(tp, 12, from, 900, 2, 0);
+	rx_echo(tp, 12, from, 900, 3, 0);
+	T_TX(tp, 12, .flags = TH_ACK, .seq = 1, .ack = from + 4 * 900);
+}
+
 /* As Linux: a short segment that was read is acknowledged, unless we answer. */
 static void ack_when_read(void **state)
 {
@@ -1082,6 +1174,7 @@ int main(void)
 		cmocka_unit_test(shrinking_window),
 		cmocka_unit_test(window_is_rounded),
 		cmocka_unit_test(delayed_ack),
+		cmocka_unit_test(ack_of_the_third),
 		cmocka_unit_test(ack_when_read),
 		cmocka_unit_test(out_of_order),
 		cmocka_unit_test(fin_out_of_order),
