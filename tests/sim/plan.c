@@ -81,10 +81,11 @@ static void plan_fastopen(struct host *h)
 	h->plan.fo_good_ppm = prng_below(r, 3) ? 1000000 : 300000;
 }
 
-/* The smallest MSS that passes a link, ever, or that somebody says does; 0: all do. */
+/* The smallest MSS that a link makes of ours; 0: none.  Who forges ICMP, or a path that
+ * swallows what is too large, may make it any. */
 static uint32_t least_path(const struct link *l)
 {
-	if (l->forge_ppm)
+	if (l->forge_ppm || (!l->has_icmp && (l->path_mss || l->then_mss)))
 		return 48;
 	if (!l->path_mss || !l->then_mss)
 		return l->path_mss ? l->path_mss : l->then_mss;
@@ -116,8 +117,8 @@ static void plan_user(struct host *h)
 		p->opts.adv_uto_s = (uint16_t)prng_log(r, 1, 32000);
 	p->opts.keep_count = 30;
 	if (prng_below(r, 3) == 0) {
-		p->opts.keep_idle_us = prng_log(r, 100000, 30000000);
-		p->opts.keep_intvl_us = prng_log(r, 100000, 30000000);
+		p->opts.keep_idle_us = prng_log(r, 100000, 10000000);
+		p->opts.keep_intvl_us = prng_log(r, 100000, 2000000);
 	}
 	p->opts.cork = prng_below(r, 8) == 0;
 	if (prng_below(r, 8) == 0)
@@ -206,11 +207,10 @@ void host_plan(struct sim *sim)
 	if (prng_below(r, 3) == 0)
 		for (i = 0; i < 2; i++)
 			plan_fastopen(&sim->host[i]);
-	/* A day must be enough.  Where nothing is said everything is sent again, and without
+	/* A day must be enough, even where all was sent before and is lost now: without
 	 * timestamps RTO stays backed off (RFC 6298, 5). */
 	for (i = 0; i < 2; i++) {
-		uint64_t most = (sim->link[i].has_icmp ? 1000 : 200) *
-				(uint64_t)least_path(&sim->link[i]);
+		uint64_t most = 500 * (uint64_t)least_path(&sim->link[i]);
 
 		if (most && sim->host[i].plan.n_write > most)
 			sim->host[i].plan.n_write = most;

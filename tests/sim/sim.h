@@ -205,7 +205,7 @@ struct watch {
 	uint32_t dup_una, dup_top, n_dup;	/* duplicate ACKs with news, for SND.UNA */
 	bool una_resent;
 	uint64_t rto_at, rto_gap;
-	uint32_t rto_srtt;	/* SRTT then: a new sample ends the back-off */
+	uint32_t rto_srtt, rto_rttvar;	/* then: a new sample ends the back-off */
 	uint32_t rto_una;
 	uint32_t pipe;		/* in the network, before a segment goes */
 	uint32_t peak;		/* the most that was ever in flight */

@@ -110,7 +110,7 @@ static void watch_backoff(struct host *h, const struct tcp_seg *seg)
 	if (!seg->n_rexmt || seg->seq != h->tp.snd_una || seg->n_rexmt == h->w.rto_n)
 		return;
 	if (h->w.rto_n && h->w.rto_una == seg->seq && seg->n_rexmt == h->w.rto_n + 1 &&
-	    h->w.rto_srtt == h->tp.srtt_us) {
+	    h->w.rto_srtt == h->tp.srtt_us && h->w.rto_rttvar == h->tp.rttvar_us) {
 		if (h->w.rto_gap && gap + 2000 < min_u32(RTO_MAX_US, 2 * (uint32_t)h->w.rto_gap))
 			sim_fail(h->sim, "%c does not back off: %" PRIu64 " us after %" PRIu64,
 				 name(h), gap, h->w.rto_gap);
@@ -119,6 +119,7 @@ static void watch_backoff(struct host *h, const struct tcp_seg *seg)
 		h->w.rto_gap = 0;
 	}
 	h->w.rto_srtt = h->tp.srtt_us;
+	h->w.rto_rttvar = h->tp.rttvar_us;
 	h->w.rto_at = now;
 	h->w.rto_una = seg->seq;
 	h->w.rto_n = seg->n_rexmt;
@@ -358,7 +359,9 @@ static void watch_cwnd_sent(struct host *h, const struct tcp_seg *seg)
 
 	if (!seg->len || (seg->flags & TH_SYN) || !pipe || pipe + seg->len <= tp->snd_cwnd)
 		return;
-	if ((tp->flags & TF_TLP_OUT) && tp->tlp_end == tp->snd_nxt && end == tp->snd_nxt)
+	/* The window may cut a probe of old octets. */
+	if ((tp->flags & TF_TLP_OUT) && tp->tlp_end == tp->snd_nxt &&
+	    (end == tp->snd_nxt || (tp->flags & TF_TLP_REXMT)))
 		return;
 	if (seg->is_rexmt && ((tp->flags & TF_RESCUE) || !(tp->flags & TF_SACK)))
 		return;
