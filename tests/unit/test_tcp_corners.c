@@ -3,7 +3,8 @@
  * test_tcp_corners.c - what the RFCs ask for where it seldom matters
  *
  * Each test is one rule, in the case in which nothing else would have the same
- * effect: RFC 9293, 5961, 6582, 6675, 6298, 5682, 8985, 9937, 3708, 7323.
+ * effect: RFC 9293, 5961, 6582, 6675, 6298, 5682, 8985, 9937, 3708, 7323,
+ * 3168.
  */
 #include "tests/unit/t_tcp.h"
 #include "stack/engine/tcp_var.h"
@@ -282,7 +283,7 @@ static void first_rto_again(void **state)
 	assert_int_equal(tp->snd_ssthresh, ssthresh);
 }
 
-/* An echo of long ago is no measurement. */
+/* An echo from the future, which is one of weeks ago, is no measurement. */
 static void absurd_echo(void **state)
 {
 	struct tcpcb *tp = T_ESTABLISHED(USUAL, .ts = true);
@@ -292,7 +293,7 @@ static void absurd_echo(void **state)
 	burst(tp, 0, 1, 989);
 	T_TX(tp, 200, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 988, .ack = 1);
 	T_RX(tp, 201, .flags = TH_ACK, .seq = 1, .ack = 989, WND, .has_ts = true, .tsval = 1001,
-	     .tsecr = tcp_tsval(tp, t_us(201)) - 100000);
+	     .tsecr = tcp_tsval(tp, t_us(201)) + 100000);
 	assert_int_equal(tp->srtt_us, 0);
 	assert_int_equal(tp->rto_us, 400000);
 }
@@ -435,6 +436,20 @@ static void probe_after_probe(void **state)
 	burst(tp, 60, 1001, 3001);
 	T_TX(tp, 171, .flags = TH_ACK | TH_PUSH, .seq = 3001, .len = 1000, .ack = 1);
 	ack_at(tp, 172, 4001);
+	t_send(tp, 1000);
+	burst(tp, 172, 4001, 5001);
+	ack_at(tp, 173, 5001);
+	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
+
+	/* A D-SACK says as much as a duplicate ACK, if the ACK before was lost. */
+	tp = T_ESTABLISHED(USUAL, .sack = true);
+	t_send(tp, 1000);
+	burst(tp, 0, 1, 1001);
+	T_TX(tp, 50, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 1000, .ack = 1);
+	sack_at(tp, 51, 1001, 1, 1001);
+	t_send(tp, 1000);
+	burst(tp, 51, 1001, 2001);
+	ack_at(tp, 52, 2001);
 	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
 }
 
@@ -524,9 +539,176 @@ static void bad_dsacks(void **state)
 	sack_at(tp, 2, 2001, 1001, 9001);
 	sack_at(tp, 2, 2001, 0u - 9000, 1);
 	sack_at(tp, 2, 2001, 1001, 1001);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 2001, WND, .n_sack = 2,
+	     .sack = { { 5001, 6001 }, { 4501, 7001 } });
 	assert_int_equal(tp->reo_mult, mult);
 	sack_at(tp, 2, 2001, 1001, 2001);
 	assert_int_equal(tp->reo_mult, mult + 1);
+}
+
+/* --- ECN, RFC 3168 ---------------------------------------------------------------------- */
+
+/* A connection that both sides want ECN for. */
+static struct tcpcb *with_ecn(bool active)
+{
+	struct t_opts o = { .mss = 1000, .wnd = 60000, .cfg.ecn = TCP_ECN_ACTIVE };
+	struct tcpcb *tp = t_init(o);
+	struct tcp_seg seg;
+
+	if (active) {
+		assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), 0);
+		assert_int_equal(tcp_output(tp, &t.v, t_us(0), &seg), 1);
+		t_rx(tp, 0, t_peer_syn(o, TH_SYN | TH_ACK | TCP_TH_ECE));
+	} else {
+		assert_int_equal(tcp_user_open_passive(tp, T_ISS, t_us(0)), 0);
+		t_rx(tp, 0, t_peer_syn(o, TH_SYN | TCP_TH_ECE | TCP_TH_CWR));
+	}
+	assert_int_equal(tcp_output(tp, &t.v, t_us(0), &seg), 1);
+	assert_true(tp->rec_flags & RF_ECN);
+	return tp;
+}
+
+/* 6.1.2: an ACK without ECE reduces nothing. */
+static void ece_must_be_said(void **state)
+{
+	struct tcpcb *tp = with_ecn(true);
+	uint32_t cwnd = tp->snd_cwnd;
+
+	(void)state;
+	t_send(tp, 3000);
+	burst(tp, 1, 1, 3001);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 60000);
+	assert_true(tp->snd_cwnd >= cwnd);
+	T_RX(tp, 3, .flags = TH_ACK | TCP_TH_ECE, .seq = 1, .ack = 2001, .wnd = 60000);
+	assert_true(tp->snd_cwnd < cwnd);
+}
+
+/* 6.1.1: who asks again, and for ECN as before, has it. */
+static void syn_asks_again(void **state)
+{
+	struct tcpcb *tp = with_ecn(false);
+	struct t_opts o = { .mss = 1000, .wnd = 60000 };
+	struct tcp_seg seg;
+
+	(void)state;
+	t_rx(tp, 1, t_peer_syn(o, TH_SYN | TCP_TH_ECE | TCP_TH_CWR));
+	assert_int_equal(tcp_output(tp, &t.v, t_us(1), &seg), 1);
+	assert_int_equal(seg.flags, TH_SYN | TH_ACK | TCP_TH_ECE);
+}
+
+/* --- F-RTO and recovery's pace ------------------------------------------------------------ */
+
+/* RFC 5682, 2.1, 3a: a duplicate ACK after the new data says that RTO was right. */
+static void frto_needs_more_than_a_duplicate(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	tp->snd_cwnd = 4000;
+	t_send(tp, 8000);
+	burst(tp, 0, 1, 4001);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	ack_at(tp, 210, 1001);
+	burst(tp, 210, 4001, 6001);
+	ack_at(tp, 211, 1001);
+	assert_int_equal(tp->frto, FRTO_NONE);
+	T_TX(tp, 211, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	ack_at(tp, 212, 3001);
+	assert_int_equal(tp->n_undo_total, 0);
+	/* 2a: and so does one before */
+	tp = T_ESTABLISHED(USUAL);
+	tp->snd_cwnd = 4000;
+	t_send(tp, 8000);
+	burst(tp, 0, 1, 4001);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	ack_at(tp, 210, 1);
+	assert_int_equal(tp->frto, FRTO_NONE);
+}
+
+/* RFC 5682, 2.1: in fast recovery RTO is no question. */
+static void no_frto_in_recovery(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	int i;
+
+	(void)state;
+	t_send(tp, 5000);
+	burst(tp, 0, 1, 5001);
+	for (i = 0; i < 3; i++)
+		ack_at(tp, 10, 1);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 10);
+	T_TX(tp, 300, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	assert_int_equal(tp->ca_state, TCP_CA_LOSS);
+	assert_int_equal(tp->frto, FRTO_NONE);
+}
+
+/* RFC 9937, 6.2: below ssthresh an ACK that makes progress and finds nothing lost lets
+ * one segment more go than has arrived. */
+static void safe_ack(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true);
+	uint32_t room;
+
+	(void)state;
+	tp->snd_cwnd = 10000;
+	t_send(tp, 10000);
+	burst(tp, 0, 1, 10001);
+	/* Three of ten have arrived, 1 to 3 are lost, then 5 to 6. */
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 60000, .n_sack = 1,
+	     .sack = { { 7001, 10001 } });
+	assert_int_equal(tp->ca_state, TCP_CA_RECOVERY);
+	assert_int_equal(tp->lost_out, 7000);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	while (tcp_output(tp, &t.v, t_us(10), &(struct tcp_seg){ 0 }) > 0)
+		;
+	room = tp->snd_cwnd - tcp_pipe(tp);
+	assert_true(room < 1000);
+	T_RX(tp, 20, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 60000, .n_sack = 1,
+	     .sack = { { 7001, 10001 } });
+	assert_true(tcp_pipe(tp) < tp->snd_ssthresh);
+	assert_int_equal(tp->snd_cwnd - tcp_pipe(tp), 2000);
+}
+
+/* RFC 8985, 6.2, step 4: a quarter of min_RTT once reordering was seen, more with
+ * D-SACKs, but never more than SRTT. */
+static void reordering_window_is_a_quarter(void **state)
+{
+	static const struct { uint8_t mult; uint32_t ms; } c[] = {
+		{ 0, 10 }, { 1, 20 }, { 2, 30 }, { 3, 40 }, { 9, 40 },
+	};
+	struct tcpcb *tp;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		tp = t_syn_sent((struct t_opts){ USUAL, .sack = true });
+		T_RX(tp, 40, .flags = TH_SYN | TH_ACK, .ack = 1, WND, .mss = 1000,
+		     .sack_permitted = true, .wscale = TCP_WS_NONE);
+		T_TX(tp, 40, .flags = TH_ACK, .seq = 1, .ack = 1);
+		tp->rec_flags |= RF_REORDERING;
+		tp->reo_mult = c[i].mult;
+		t_send(tp, 6000);
+		burst(tp, 100, 1, 6001);
+		sack_at(tp, 140, 1, 1001, 5001);
+		T_NOTHING(tp, 140 + c[i].ms - 1);
+		T_TX(tp, 140 + c[i].ms, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	}
+}
+
+/* A challenge ACK asks whether the peer is still there; others do not. */
+static void challenge_asks(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	struct tcp_seg seg;
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_SYN, .seq = 500, WND);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(0), &seg), 1);
+	assert_true(seg.asks);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .len = 1, .ack = 1, WND);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(1), &seg), 1);
+	assert_false(seg.asks);
 }
 
 /* --- what else is told -------------------------------------------------------------------------------- */
@@ -582,6 +764,13 @@ int main(void)
 		cmocka_unit_test(reordering_window_grows),
 		cmocka_unit_test(too_soon_for_the_copy),
 		cmocka_unit_test(bad_dsacks),
+		cmocka_unit_test(ece_must_be_said),
+		cmocka_unit_test(syn_asks_again),
+		cmocka_unit_test(frto_needs_more_than_a_duplicate),
+		cmocka_unit_test(no_frto_in_recovery),
+		cmocka_unit_test(safe_ack),
+		cmocka_unit_test(reordering_window_is_a_quarter),
+		cmocka_unit_test(challenge_asks),
 		cmocka_unit_test(heir_speaks),
 		cmocka_unit_test(rst_has_a_timestamp),
 	};
