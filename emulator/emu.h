@@ -118,10 +118,10 @@ enum rx_target {
 };
 
 struct vci_binding {
-	enum rx_target target;
 	struct pool *pool;		/* RX_POOL */
-	bool was_kernel;		/* goes back to the kernel's pool at unbind */
 	uint64_t free_at_ns;		/* a freed number may be reused after this */
+	enum rx_target target;
+	bool was_kernel;		/* goes back to the kernel's pool at unbind */
 };
 
 struct station {

@@ -127,7 +127,7 @@ static bool node_has_room(const struct ports *ps, int kind)
 unsigned int buf_alloc(struct pool *pool, int kind, unsigned int queue, uint16_t *ids, unsigned int n)
 {
 	struct port *p = pool->port;
-	uint32_t *used = kind == BUF_TX ? &pool->tx_used : &pool->rx_used;
+	uint16_t *used = kind == BUF_TX ? &pool->tx_used : &pool->rx_used;
 	uint64_t limit = kind == BUF_TX ? pool->tx_limit : rx_limit(pool, n);
 	unsigned int got = 0;
 
@@ -233,7 +233,7 @@ int pool_new(struct port *p, struct pool **out)
 
 	/* Two ids in three free, so that the search is short; 0 is never used. */
 	if (p->n_pools * 3 + 1 >= p->n_pool_slots && p->n_pool_slots < JS_BUF_NONE) {
-		uint32_t n = MIN(p->n_pool_slots ? p->n_pool_slots * 2 : 32, JS_BUF_NONE);
+		uint32_t n = MIN(p->n_pool_slots ? p->n_pool_slots * 3 / 2 : 32, JS_BUF_NONE);
 		struct pool **slots = reallocarray(p->pool, n, sizeof(struct pool *));
 
 		if (!slots)
@@ -269,7 +269,50 @@ void pool_put(struct pool *pool)
 		return;
 	p->pool[pool->id] = NULL;
 	p->n_pools--;
+	masks_put(pool->tmpl.masks);
 	free(pool);
+}
+
+void masks_put(struct masks *m)
+{
+	if (m && !--m->refs)
+		free(m);
+}
+
+/* The masks of @t, with a reference for the caller.  NULL: no memory. */
+static struct masks *masks_get(struct port *p, const struct js_template *t)
+{
+	struct masks **last = &p->masks[t->ip_len == 40], *m = *last;
+
+	if (!m || memcmp(m->ip, t->ip_mask, sizeof(m->ip)) != 0 ||
+	    memcmp(m->tp, t->tp_mask, sizeof(m->tp)) != 0) {
+		m = calloc(1, sizeof(*m));
+		if (!m)
+			return NULL;
+		memcpy(m->ip, t->ip_mask, sizeof(m->ip));
+		memcpy(m->tp, t->tp_mask, sizeof(m->tp));
+		m->refs = 1;
+		masks_put(*last);
+		*last = m;
+	}
+	m->refs++;
+	return m;
+}
+
+int pool_set_template(struct pool *pool, const struct js_template *t)
+{
+	struct masks *m = NULL;
+
+	if (t->ip_len) {
+		m = masks_get(pool->port, t);
+		if (!m)
+			return -ENOMEM;
+	}
+	masks_put(pool->tmpl.masks);
+	pool->tmpl = (struct pool_tmpl) { .masks = m, .ip_len = t->ip_len, .tp_len = t->tp_len };
+	memcpy(pool->tmpl.ip_value, t->ip_value, sizeof(t->ip_value));
+	memcpy(pool->tmpl.tp_value, t->tp_value, sizeof(t->tp_value));
+	return 0;
 }
 
 /**

@@ -322,9 +322,14 @@ static void port_free(struct port *p)
 
 	ps->n_used -= p->n_used;
 	ps->n_rx -= p->n_rx;
-	for (i = 0; i < p->n_pool_slots; i++)
+	for (i = 0; i < p->n_pool_slots; i++) {
+		if (p->pool[i])
+			masks_put(p->pool[i]->tmpl.masks);
 		free(p->pool[i]);
+	}
 	free(p->pool);
+	masks_put(p->masks[0]);
+	masks_put(p->masks[1]);
 	for (i = 0; i < JS_N_QUEUES; i++)
 		squeue_free(&p->q[i]);
 	buf_fini(p);
@@ -621,9 +626,9 @@ static void out_pool(struct out *o, const struct pool *pool, bool is_first)
 	out(o, "],\"txvci\":%u,\"tx_limit\":%u,\"rx_limit\":%u,\"rx_reserve\":%u,\"tx_used\":%u,\"rx_used\":%u,"
 	    "\"tx_frames\":%" PRIu64 ",\"tx_bytes\":%" PRIu64
 	    ",\"rx_frames\":%" PRIu64 ",\"rx_bytes\":%" PRIu64
-	    ",\"rx_pool_full\":%" PRIu64 ",\"rx_reserved\":%" PRIu64 ",\"rx_node_full\":%" PRIu64
-	    ",\"rx_event_full\":%" PRIu64 ",\"rx_bad_crc\":%" PRIu64
-	    ",\"tx_template\":%" PRIu64 ",\"tx_limited\":%" PRIu64 ",\"tx_dropped\":%" PRIu64 "}",
+	    ",\"rx_pool_full\":%u,\"rx_reserved\":%u,\"rx_node_full\":%u"
+	    ",\"rx_event_full\":%u,\"rx_bad_crc\":%u"
+	    ",\"tx_template\":%u,\"tx_limited\":%u,\"tx_dropped\":%u}",
 	    pool->txvci, pool->tx_limit, pool->rx_limit, pool->rx_reserve, pool->tx_used,
 	    pool->rx_used, st->tx_frames, st->tx_bytes, st->rx_frames, st->rx_bytes,
 	    st->rx_pool_full, st->rx_reserved, st->rx_node_full, st->rx_event_full, st->rx_bad_crc, st->tx_template,

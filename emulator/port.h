@@ -31,38 +31,60 @@
 
 /* --- pool ------------------------------------------------------------------- */
 
-struct pool_stats {			/* named in status as here */
+struct pool_stats {			/* named in status as here; a pool is small, so what is rare may wrap */
 	uint64_t tx_frames, tx_bytes, rx_frames, rx_bytes;
-	uint64_t rx_pool_full;		/* rx_limit reached */
-	uint64_t rx_reserved;		/* … and got in through rx_reserve */
-	uint64_t rx_node_full;		/* the port's or the node's buffers are out */
-	uint64_t rx_event_full, rx_bad_crc;
-	uint64_t tx_template;
-	uint64_t tx_limited;		/* ALLOC got less than it asked for */
-	uint64_t tx_dropped;		/* SENDs still queued when the pool was destroyed */
+	uint32_t rx_pool_full;		/* rx_limit reached */
+	uint32_t rx_reserved;		/* … and got in through rx_reserve */
+	uint32_t rx_node_full;		/* the port's or the node's buffers are out */
+	uint32_t rx_event_full, rx_bad_crc;
+	uint32_t tx_template;
+	uint32_t tx_limited;		/* ALLOC got less than it asked for */
+	uint32_t tx_dropped;		/* SENDs still queued when the pool was destroyed */
 };
 
-struct rule;
+/*
+ * A template as it is compared.  The masks of most pools of a port are the
+ * same: they are kept once.
+ */
+struct masks {
+	uint32_t refs;			/* pools, and the port that offers them to the next one */
+	uint8_t ip[40], tp[8];
+};
+
+struct pool_tmpl {
+	struct masks *masks;		/* NULL: no template */
+	uint8_t ip_len, tp_len;		/* as in struct js_template; octets behind them are 0, here and in masks */
+	uint8_t ip_value[40], tp_value[8];
+};
+
+/* Leads a flow to its pool, which owns it; in a hash chain and in pool->rules. */
+struct rule {
+	struct rule *next;
+	LIST_ENTRY(rule) of_pool;
+	struct pool *pool;		/* NULL: pool->first is not in use */
+	struct js_flow flow;
+};
 
 /* Owner: its port.  Destroyed by the client or with the port; then dead, its
  * id not reused, until no buffer is charged to it and no SEND of it is out. */
 struct pool {
 	struct port *port;
 	uint16_t id;			/* in the port, from 1 */
-	bool dead;
-	bool is_shared;			/* its streams are: flow rules first */
 	uint16_t queues;		/* bit i: queue i may name it */
 	js_vci_t txvci;			/* JS_VCI_NONE: cannot send */
 	js_vci_t inject;		/* announced if there is no rxvci[0]; or 0 */
-	unsigned int n_rxvci;
+	bool dead : 1;
+	bool is_shared : 1;		/* its streams are: flow rules first */
+	uint8_t n_rxvci;
 	js_vci_t rxvci[POOL_RXVCIS];	/* in the order they were bound */
+	uint16_t tx_used, rx_used;	/* buffers charged now */
+	uint16_t n_sends;		/* fetched SENDs, queued or on the ring: a slot of a queue each */
 	uint32_t tx_limit, rx_limit;	/* buffers */
 	uint32_t rx_reserve;		/* beyond rx_limit, for packets of one buffer */
-	uint32_t tx_used, rx_used;	/* buffers charged now */
-	uint32_t n_sends;		/* fetched SENDs, queued or on the ring */
 	uint32_t seq;			/* packets received */
-	struct js_template tmpl;	/* octets behind ip_len and tp_len are 0 */
+	struct pool_tmpl tmpl;
 	LIST_HEAD(, rule) rules;	/* flow rules that lead here */
+	struct rule first;		/* one of them; most pools have no more */
 	struct pool_stats st;
 };
 
@@ -171,6 +193,7 @@ struct port {
 
 	struct pool **pool;		/* by id; [0] is not used */
 	uint32_t n_pool_slots, n_pools, next_pool;
+	struct masks *masks[2];		/* those that were used last: for IPv4, IPv6; or NULL */
 	struct port_stats st;
 };
 
@@ -224,6 +247,9 @@ struct pool *pool_find(const struct port *p, uint16_t id);	/* NULL: none, or dea
 int pool_new(struct port *p, struct pool **pool);	/* 0, -ENOMEM, -ENOBUFS */
 void pool_destroy(struct pool *pool, bool port_died);
 void pool_put(struct pool *pool);		/* free it if dead and nothing refers to it */
+/* 0, -ENOMEM.  @t: valid, and 0 behind its lengths. */
+int pool_set_template(struct pool *pool, const struct js_template *t);
+void masks_put(struct masks *m);		/* NULL is all right */
 int pool_bind(struct pool *pool, js_vci_t vci);
 int pool_bind_any(struct pool *pool, js_vci_t *vci);
 int pool_unbind(struct pool *pool, js_vci_t vci);

@@ -276,12 +276,12 @@ static int pool_set(struct pool *pool, uint32_t which, const struct js_pool_req 
 		err = take_template(&tmpl);
 	if (!err && which & JS_PS_INJECT)
 		err = check_inject(pool->port, req->inject);
+	if (!err && which & JS_PS_TMPL)
+		err = pool_set_template(pool, &tmpl);
 	if (err)
 		return err;
 	if (which & JS_PS_TXVCI)
 		pool->txvci = req->txvci;
-	if (which & JS_PS_TMPL)
-		pool->tmpl = tmpl;
 	if (which & JS_PS_INJECT)
 		pool->inject = req->inject;
 	if (which & JS_PS_TX_LIMIT)

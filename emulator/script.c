@@ -363,12 +363,12 @@ static uint32_t be16_at(const uint8_t *at)
 
 /**
  * template_matches() - Whether a pool may send this (paper, 4.7)
- * @t:		Octets behind its ip_len and tp_len are 0, value and mask
+ * @t:		With masks
  * @hdr:	Private copy of the header, in FRAME_PEEK octets
  * @hdr_len:	Octets of it
  * @sdu_len:	Octets of the SDU
  */
-static bool template_matches(const struct js_template *t, const uint8_t *hdr,
+static bool template_matches(const struct pool_tmpl *t, const uint8_t *hdr,
 			     uint32_t hdr_len, uint32_t sdu_len)
 {
 	uint32_t tp_off, total, i;
@@ -391,9 +391,9 @@ static bool template_matches(const struct js_template *t, const uint8_t *hdr,
 	if (total != sdu_len || MAX(tp_off, t->ip_len) + t->tp_len > hdr_len)
 		return false;
 	for (i = 0; i < t->ip_len; i += 8)
-		if (!match8(hdr + i, t->ip_value + i, t->ip_mask + i))
+		if (!match8(hdr + i, t->ip_value + i, t->masks->ip + i))
 			return false;
-	return match8(hdr + tp_off, t->tp_value, t->tp_mask);
+	return match8(hdr + tp_off, t->tp_value, t->masks->tp);
 }
 
 /* --- ops ------------------------------------------------------------------------------ */

@@ -29,14 +29,6 @@
 
 #define N_PRIVATE	(JS_N_STREAMS - JS_STREAM_FIRST)
 
-/* Owner: the pool it leads to; in one hash chain and in pool->rules. */
-struct rule {
-	struct rule *next;
-	LIST_ENTRY(rule) of_pool;
-	struct pool *pool;
-	struct js_flow flow;
-};
-
 struct vcitab {
 	uint16_t fifo[N_PRIVATE];	/* free private streams, oldest at fifo_head */
 	unsigned int fifo_head, n_fifo;
@@ -286,7 +278,7 @@ int rule_add(struct station *s, const struct js_flow *flow, struct pool *p)
 	rp = rule_slot(t, flow);
 	if (*rp)
 		return -EADDRINUSE;
-	r = calloc(1, sizeof(*r));
+	r = p->first.pool ? calloc(1, sizeof(*r)) : &p->first;
 	if (!r)
 		return -ENOMEM;
 	r->flow = *flow;
@@ -311,7 +303,10 @@ int rule_del(struct station *s, const struct js_flow *flow, const struct pool *p
 	*rp = r->next;
 	LIST_REMOVE(r, of_pool);
 	t->n_rules--;
-	free(r);
+	if (r == &r->pool->first)
+		r->pool = NULL;
+	else
+		free(r);
 	return 0;
 }
 
