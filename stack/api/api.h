@@ -252,8 +252,7 @@ struct sockrec {
 	_Atomic uint32_t pollers;	/* threads asleep in poll() on the anchor, TOKEN_DRAINING */
 	_Atomic uint32_t n_reg;		/* epoll registrations */
 	struct spin spin[2];		/* JS_WAIT_* */
-	uint16_t n_opts;
-	struct opt_val opts[OPT_MAX];
+	uint16_t n_opts;	/* usock_opt_val() */
 };
 
 struct usock {
@@ -296,6 +295,8 @@ static inline bool usock_nonblock(const struct usock *u, int msg_flags)
 	return (msg_flags & MSG_DONTWAIT) || (usock_opts(u) & JS_SO_NONBLOCK);
 }
 
+/* Option @i that was set: of OPT_MAX. */
+struct opt_val *usock_opt_val(const struct sockrec *rec, unsigned int i);
 /* Set or clear a bit of the shared options; whether it was set. */
 bool usock_opt_bit(struct usock *u, uint32_t bit, bool on);
 /* A request about this socket. */

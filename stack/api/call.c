@@ -279,7 +279,7 @@ static int hand_over(struct usock *u)
 	k = libc()->socket(rec.family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (k < 0)
 		return -errno;
-	opt_replay(&rec, k);
+	opt_replay(u->rec, k);
 	flags = libc()->fcntl(u->fd, F_GETFL);
 	if (flags >= 0)
 		libc()->fcntl(k, F_SETFL, flags);

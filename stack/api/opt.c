@@ -37,11 +37,12 @@
 
 static struct opt_val *opt_find(const struct sockrec *rec, int level, int name)
 {
-	int i;
+	for (unsigned int i = 0; i < rec->n_opts; i++) {
+		struct opt_val *o = usock_opt_val(rec, i);
 
-	for (i = 0; i < rec->n_opts; i++)
-		if (rec->opts[i].level == level && rec->opts[i].name == name)
-			return (struct opt_val *)&rec->opts[i];
+		if (o->level == level && o->name == name)
+			return o;
+	}
 	return NULL;
 }
 
@@ -55,7 +56,7 @@ static void opt_keep(struct sockrec *rec, int level, int name, const void *val, 
 	if (!o) {
 		if (rec->n_opts == OPT_MAX)
 			return;
-		o = &rec->opts[rec->n_opts++];
+		o = usock_opt_val(rec, rec->n_opts++);
 		o->level = level;
 		o->name = name;
 	}
@@ -65,11 +66,11 @@ static void opt_keep(struct sockrec *rec, int level, int name, const void *val, 
 
 void opt_replay(const struct sockrec *rec, int fd)
 {
-	int i;
+	for (unsigned int i = 0; i < rec->n_opts; i++) {
+		const struct opt_val *o = usock_opt_val(rec, i);
 
-	for (i = 0; i < rec->n_opts; i++)
-		libc()->setsockopt(fd, rec->opts[i].level, rec->opts[i].name,
-				   rec->opts[i].val, rec->opts[i].len);
+		libc()->setsockopt(fd, o->level, o->name, o->val, o->len);
+	}
 }
 
 /* A kernel socket as @rec's would be. */
@@ -459,8 +460,9 @@ void opt_inherit(struct usock *u, const struct usock *listener)
 	const uint32_t bits = JS_SO_NODELAY | JS_SO_KEEPALIVE | JS_SO_LINGER | JS_SO_OOBINLINE |
 			      JS_SO_CORK | JS_SO_RENO | JS_SO_ZEROCOPY | JS_SO_INQ;
 
-	memcpy(u->rec->opts, listener->rec->opts, sizeof(u->rec->opts));
 	u->rec->n_opts = listener->rec->n_opts;
+	for (unsigned int i = 0; i < u->rec->n_opts; i++)
+		*usock_opt_val(u->rec, i) = *usock_opt_val(listener->rec, i);
 	u->rec->rcvlowat = listener->rec->rcvlowat;
 	atomic_fetch_or(&u->js->opts, usock_opts(listener) & bits);
 	atomic_store(&u->js->linger_s, atomic_load(&listener->js->linger_s));

@@ -11,6 +11,14 @@
 #include "stack/api/api.h"
 
 static struct sockrec recs[JS_N_SOCKS];
+/* Few are set on a socket, on most none: the first of all sockets lie side by
+ * side, and what is not set costs no page. */
+static struct opt_val opts[OPT_MAX][JS_N_SOCKS];
+
+struct opt_val *usock_opt_val(const struct sockrec *rec, unsigned int i)
+{
+	return &opts[i][rec - recs];
+}
 
 /* A socket that somebody else in the application made: an empty record. */
 static void rec_reset(struct sockrec *rec, uint32_t gen, int family)
