@@ -5,9 +5,9 @@
  * Two memfds for each stack, made by the child, sealed against resizing:
  *
  *	stack	mapped by the child and by every attached process, all may
- *		write: struct js_stack_hdr, then n_socks struct js_sock.
- *		The child treats it as something a hostile application writes
- *		while it looks: copy in, check, run, commit.
+ *		write: struct js_stack.  The child treats it as something a
+ *		hostile application writes while it looks: copy in, check, run,
+ *		commit.
  *	guard	written by the child alone (F_SEAL_FUTURE_WRITE: the others
  *		can only map it read-only): addresses, ports and pools.
  *
@@ -16,7 +16,7 @@
  *
  * Letters: [I] set before sharing, read-only.  [L] under the stack's lock.
  * [C] written by the child only.  [A] atomic, any side.  [B] a block: written
- * into a free slot, valid once committed (stack/shm/commit.h).
+ * while it is the spare one, valid once committed (stack/shm/commit.h).
  */
 #ifndef ABI_SHMSEG_H
 #define ABI_SHMSEG_H
@@ -35,7 +35,6 @@
 
 #define JS_N_SOCKS		1024	/* sockets of a stack */
 #define JS_N_POOLS		4096	/* pool ids of a port that a stack can name */
-#define JS_N_SLOTS		17	/* of a control block: live, next, and one for each process that may be fenced; untouched ones cost no page */
 #define JS_SND_ENTRIES		2048	/* buffers of so_snd, a power of two: at most 8 MiB */
 #define JS_RCV_ENTRIES		4096	/* pieces of so_rcv, a power of two */
 #define JS_OOO_WORDS		3
@@ -50,7 +49,7 @@
 /* --- blocks --------------------------------------------------------------- */
 
 /*
- * A piece of a buffer in a queue.  In js_sock.snd and .rcv the upper three bits
+ * A piece of a buffer in a queue.  In js_rings.snd and .rcv the upper three bits
  * of off and of len are js_sock.fences when it was written, modulo 64: so a
  * thread that was fenced does not write over what another has put there since
  * (so_piece_put() of stack/shm/commit.h).
@@ -135,6 +134,8 @@ struct js_block {
 	struct js_so so;				/* [B] */
 };
 
+#define JS_BLOCK_NONE		0xffffu
+
 static_assert(sizeof(struct js_block) == JS_BLOCK_SIZE, "js_block layout");
 
 /* A segment kept out of order: sequence numbers [seq, seq + len). */
@@ -189,13 +190,13 @@ enum {
 };
 #define JS_TOPT_AT_ONCE		0xffffffffu
 
-/* js_sock.chrono */
+/* js_sock.chrono; the time of all but the last is counted */
 enum {
-	JS_CHRONO_IDLE,		/* so_snd is empty */
 	JS_CHRONO_BUSY,		/* for nothing but the network */
 	JS_CHRONO_RWND,		/* for the peer's window */
 	JS_CHRONO_SNDBUF,	/* all is sent, and a writer waits for room */
-	JS_N_CHRONOS
+	JS_N_CHRONOS,
+	JS_CHRONO_IDLE = JS_N_CHRONOS	/* so_snd is empty */
 };
 
 /* js_sock.notify, and which of two futex words */
@@ -213,34 +214,31 @@ struct js_sock {
 	_Atomic uint64_t rcvtimeo_us, sndtimeo_us; /* [A] 0: none */
 	_Atomic uint32_t linger_s;		/* [A] */
 	_Atomic uint32_t backlog;		/* [C] */
+	_Atomic uint32_t accepted;		/* [A] accept() has returned it: its listener's backlog has room again */
+	_Atomic uint32_t pending;		/* [A] output was cut short: queue full, or no buffer */
 
 	/* the control block */
-	alignas(64) _Atomic uint64_t commit;	/* [A] generation << 8 | live slot */
-	_Atomic uint32_t retired;		/* [C] slots a fenced process may write into */
-	_Atomic uint32_t fences;		/* [C] fences so far: see js_so.fence_seen */
-	_Atomic uint32_t accepted;		/* [A] accept() has returned it: its listener's backlog has room again */
-	_Atomic uint64_t ooo_retired;		/* [C] of ooo[], likewise: bit i for all entries that are i modulo 64 */
-	_Atomic uint32_t pending;		/* [A] output was cut short: queue full, or no buffer */
+	alignas(64) _Atomic uint64_t commit;	/* [A] generation << 16 | the block that is live; 0: the socket was never used */
+	_Atomic uint64_t ooo_retired;		/* [C] of js_rings.ooo: those a fenced process may write into: bit i for all entries that are i modulo 64 */
 	_Atomic uint64_t deadline_us;		/* [A] tcp_poll_at() of the last commit */
-	_Atomic uint32_t topt[JS_N_TOPTS];	/* [A] JS_TOPT_* */
+	_Atomic uint32_t fences;		/* [C] fences so far: see js_so.fence_seen */
 	_Atomic uint32_t chrono;		/* [L] JS_CHRONO_*: what sending waits for; for TCP_INFO */
 	_Atomic uint64_t chrono_since_us;	/* [L] ... since then, */
 	_Atomic uint64_t chrono_us[JS_N_CHRONOS]; /* [L] and how long before */
-	struct js_block slot[JS_N_SLOTS];	/* [B] */
-	struct js_piece snd[JS_SND_ENTRIES];	/* [L] append-only between head and tail */
-	struct js_piece rcv[JS_RCV_ENTRIES];	/* [L] */
-	struct js_ooo ooo[JS_OOO_ENTRIES];	/* [L] entries whose bit is not set may be written */
-	uint8_t resv[1792];			/* to a whole page */
+	_Atomic uint32_t topt[JS_N_TOPTS];	/* [A] JS_TOPT_* */
 };
 
-/* An idle connection costs one page: words, two slots and what lies in them of
- * the queues.  Rings, and the slots that are used beside a fenced process, cost
- * theirs when they are written. */
-static_assert(sizeof(struct js_sock) % 4096 == 0, "js_sock begins with a page");
-static_assert(offsetof(struct js_sock, slot) + 2 * sizeof(struct js_block) <= 4096,
-	      "two slots lie in the first page");
+static_assert(sizeof(struct js_sock) == 192, "js_sock is three lines");
+
+/* The queues of a socket, on pages of their own. */
+struct js_rings {
+	alignas(4096) struct js_piece snd[JS_SND_ENTRIES];	/* [L] append-only between head and tail */
+	struct js_piece rcv[JS_RCV_ENTRIES];	/* [L] */
+	struct js_ooo ooo[JS_OOO_ENTRIES];	/* [L] entries whose bit is not set may be written */
+};
 
 #define JS_N_PLACES	JS_N_QUEUES	/* of a stack: the child, and attached processes */
+#define JS_N_BLOCKS	(JS_N_SOCKS + 1 + JS_N_PLACES)	/* live; the spare one; that of each place which may be fenced */
 
 struct js_left {
 	_Atomic uint64_t map[65536 / 64];	/* [A] */
@@ -250,12 +248,13 @@ struct js_stack_hdr {
 	uint32_t magic, version;	/* [I] */
 	uint64_t size;			/* [I] */
 	uint32_t n_socks;		/* [I] JS_N_SOCKS */
-	uint32_t sock_off;		/* [I] offset of sock[0] */
+	uint32_t sock_off;		/* [I] of struct js_stack */
 	uint32_t lock_kind;		/* [I] enum lock_kind of stack/shm/lock.h */
 	uint32_t child_pid;		/* [I] */
 	uint32_t ring_id;		/* [I] */
 	uint32_t resv;
 	alignas(64) _Atomic uint32_t lock;	/* [A] stack/shm/lock.h */
+	_Atomic uint64_t spare;			/* [L] the block that is written next: count << 16 | index */
 	_Atomic uint64_t send_order;		/* [L] SENDs made so far, by all processes: js_op.cookie */
 	_Atomic uint32_t lock_sock;		/* [L] the socket the holder works on: for those who look */
 	_Atomic uint32_t n_held;		/* [C] in held[] */
@@ -274,7 +273,19 @@ struct js_stack_hdr {
 	alignas(4096) struct js_left left[JS_N_PLACES];
 };
 
-static_assert(sizeof(struct js_stack_hdr) % 4096 == 0, "sock[0] begins with a page");
+/*
+ * A socket has one block, at first that of its index + 1.  A commit makes the
+ * spare one its block, and the one that it had the spare.
+ *
+ * An idle connection costs 1216 octets, its words and its block; they lie side
+ * by side with those of others.  Its rings cost pages when they are written.
+ */
+struct js_stack {
+	struct js_stack_hdr hdr;
+	struct js_sock sock[JS_N_SOCKS];
+	struct js_block block[JS_N_BLOCKS];
+	struct js_rings rings[JS_N_SOCKS];
+};
 
 #define JS_WORK_TOKENS		0x0001	/* a socket in work_map needs a token */
 #define JS_WORK_EVENTS		0x0002	/* the next event is the child's to process */
@@ -292,10 +303,9 @@ struct js_guard_sock {
 	uint16_t lport, pport;		/* [C] host order */
 	uint8_t resv[2];
 	uint8_t laddr[16], paddr[16];	/* [C] v4-mapped */
-	uint32_t resv2[2];
 };
 
-static_assert(sizeof(struct js_guard_sock) == 56, "js_guard_sock layout");
+static_assert(sizeof(struct js_guard_sock) == 48, "js_guard_sock layout");
 
 struct js_guard_hdr {
 	uint32_t magic, version;	/* [I] */

@@ -21,7 +21,7 @@
 #include "abi/shmseg.h"
 #include "connserver/stackmem.h"
 
-#define STACK_SIZE	(sizeof(struct js_stack_hdr) + JS_N_SOCKS * sizeof(struct js_sock))
+#define STACK_SIZE	sizeof(struct js_stack)
 
 static int check(const struct js_stack_hdr *hdr)
 {

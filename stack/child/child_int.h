@@ -81,11 +81,6 @@ struct fo_sock {
 	uint16_t mss;			/* the peer's as it was last; 0 */
 	uint16_t room;			/* octets for the SYN */
 	bool pending;			/* its peer opened it fast, and has not completed the handshake */
-	/* of a listener: */
-	struct fo_keys keys;		/* TCP_FASTOPEN_KEY; n 0: the node's */
-	uint32_t n_pending;		/* such connections of its, also reset ones: until */
-	uint32_t n_reset;
-	uint64_t reset_us;		/* … the oldest of them is forgotten */
 };
 
 /*
@@ -99,42 +94,50 @@ struct fo_sock {
 enum csock_queue { CQ_NONE, CQ_HALF, CQ_ACCEPT };
 
 struct csock {
-	enum csock_kind kind;
-	enum csock_wait wait;
+	enum csock_kind kind : 8;
+	enum csock_wait wait : 8;
+	enum csock_queue queue : 8;	/* of parent's: where it is counted */
+	uint8_t ring_id;		/* of the peer */
 	uint32_t gen;			/* odd while in use */
+	int anchor;			/* our end */
 	bool anchored;			/* anchor is open: a descriptor exists somewhere */
 	bool anchor_shut;		/* … shut down by its holder: reads as end of file for ever */
-	int anchor;			/* our end */
-	int bp;				/* bind-point, -1 none */
-	uint32_t bp_flags;		/* CM_BP_V6ONLY, CM_BP_REUSEPORT: what it was asked for */
-	uint16_t family;
-	uid_t uid;			/* of who made it */
 	bool reuse;
-	uint32_t snd_buf, rcv_buf;	/* octets */
-	uint32_t fixed;			/* JS_SOF_SNDBUF, JS_SOF_RCVBUF: the user has set them */
-	struct cm_addr local, peer;
 	bool has_pool;
 	uint16_t pool;
 	js_vci_t rxvci, txvci;
 	bool is_shared;			/* rxvci is the stack's shared stream */
 	bool has_looked;		/* … still, for there was no other at ESTABLISHED */
-	uint16_t ring_id;		/* of the peer */
-	uint32_t parent;		/* listener, or JS_SOCK_NONE */
 	bool delivered;			/* accept() has it, or may have */
-	enum csock_queue queue;		/* of parent's: where it is counted */
+	bool summed;			/* its line is in the log */
+	bool has_iss;			/* the server has named the ISS: */
+	uint8_t bp_flags;		/* CM_BP_V6ONLY, CM_BP_REUSEPORT: what bp was asked for */
+	uint32_t iss;			/* beyond that of the same pair in TIME-WAIT */
+	uint16_t family;
+	uint16_t fixed;			/* JS_SOF_SNDBUF, JS_SOF_RCVBUF: the user has set them */
+	int bp;				/* bind-point, -1 none */
+	uid_t uid;			/* of who made it */
+	uint32_t snd_buf, rcv_buf;	/* octets */
+	struct cm_addr local, peer;
+	uint32_t parent;		/* listener, or JS_SOCK_NONE */
 	uint64_t born_us;
 	uint64_t defer_us;		/* TCP_DEFER_ACCEPT: without data it is delivered then; 0 */
 	uint64_t orphan_us;		/* no descriptor: look then whether its peer lives; 0 */
 	uint64_t orphan_heard;		/* tcpcb.heard_us when we looked last */
-	bool summed;			/* its line is in the log */
-	uint32_t backlog;		/* listener: as listen() has it */
-	uint32_t n_half, n_accept;	/* connections in its queues: CQ_HALF, CQ_ACCEPT */
 	int who;			/* proc index that waits for a reply */
 	uint32_t req_id;		/* of its request */
 	uint32_t srv_id;		/* of ours to the server */
-	bool has_iss;			/* the server has named the ISS: */
-	uint32_t iss;			/* beyond that of the same pair in TIME-WAIT */
 	struct fo_sock fo;
+};
+
+/* What only listeners have; by index, too. */
+struct clistener {
+	uint32_t backlog;		/* as listen() has it */
+	uint32_t n_half, n_accept;	/* connections in its queues: CQ_HALF, CQ_ACCEPT */
+	uint32_t n_pending;		/* connections that were opened fast, and are not complete or were reset */
+	uint32_t n_reset;		/* of them the latter: until */
+	uint64_t reset_us;		/* … the oldest of them is forgotten */
+	struct fo_keys keys;		/* TCP_FASTOPEN_KEY; n 0: the node's */
 };
 
 #define MAX_PROCS	(JS_N_QUEUES - 1)
@@ -183,9 +186,11 @@ struct child {
 	struct proc procs[MAX_PROCS];
 	bool has_warned_full;		/* once is enough for the log */
 	struct csock socks[JS_N_SOCKS];
+	struct clistener listeners[JS_N_SOCKS];	/* zeros cost no page */
 	uint32_t n_socks;		/* in use */
 	uint32_t n_half;		/* of them in CQ_HALF */
 	uint32_t max_sock;		/* indices in use are below */
+	struct so_blocks blocks;
 	struct dying dying[MAX_DYING];
 	unsigned int n_dying;
 };
@@ -259,7 +264,7 @@ unsigned int fo_keys_parse(struct fo_keys *keys, const char *text);
 int fo_ask(struct child *c, struct csock *s);	/* the server, how to open fast: CW_FASTOPEN; 0, -Exxx */
 void fo_answered(struct child *c, struct csock *s, const struct cm_fastopen *fo);	/* …so: s->fo */
 void fo_open(const struct csock *s, struct tcpcb *tp);	/* before OPEN active */
-int fo_set_key(struct csock *s, const struct cm_msg *m);
+int fo_set_key(struct child *c, const struct csock *s, const struct cm_msg *m);
 void fo_on_syn(void *ctx, uint32_t idx, const struct tcp_seg *seg, struct tcpcb *tp);
 void fo_on_syn_ack(void *ctx, uint32_t idx, const struct tcp_seg *seg, const struct tcpcb *tp);
 /* Its handshake is complete, or it has ended; @reset: by its peer. */

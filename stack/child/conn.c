@@ -45,6 +45,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	uint32_t octets = MIN(so_buf_max(&c->stk), (uint32_t)JS_BUF_DEFAULT);
 	struct tcp_config cfg = { .mss = (uint16_t)(c->mtu - 40), .rcv_buf = octets };
 	struct js_so so = { .snd_hiwat = octets, .rcv_hiwat = octets };
+	static const struct clistener none;
 	struct js_sock *sh;
 	struct csock *s;
 	struct tcpcb tcb;
@@ -54,12 +55,16 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 		;
 	if (idx == JS_N_SOCKS)
 		return -ENFILE;
+	child_lock(c);
 	s = &c->socks[idx];
 	*s = (struct csock){
 		.kind = CK_NEW, .gen = s->gen + 1, .anchor = -1, .bp = -1,
 		.family = family, .uid = uid, .who = -1, .parent = JS_SOCK_NONE,
 		.snd_buf = octets, .rcv_buf = octets, .born_us = now_us(),
 	};
+	/* Only looked at, it costs nothing. */
+	if (memcmp(&c->listeners[idx], &none, sizeof(none)))
+		c->listeners[idx] = none;
 	c->n_socks++;
 	c->max_sock = MAX(c->max_sock, idx + 1);
 	sh = &c->stk.socks[idx];
@@ -67,7 +72,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 		so_unretire(sh);	/* from before it was released */
 	tcp_init(&tcb, &cfg);
 	so.fence_seen = so.rcv_fence = (uint16_t)atomic_load(&sh->fences);
-	so_init_block(sh, &tcb, &so);
+	so_init_block(c->stk.mem, &c->blocks, idx, &tcb, &so);
 	atomic_store(&sh->notify, 0);
 	atomic_store(&sh->opts, family == AF_INET6 ? JS_SO_V6 : 0);
 	atomic_store(&sh->mode, JS_ANCHOR_MODE_TOKEN);
@@ -84,6 +89,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	atomic_store(&sh->deadline_us, UINT64_MAX);
 	/* store-release: who sees the generation sees the rest */
 	atomic_store_explicit(&sh->gen, s->gen, memory_order_release);
+	child_unlock(c);
 	return (int)idx;
 }
 
@@ -396,7 +402,7 @@ int conn_open(struct child *c, uint32_t idx, bool active, const struct cm_cookie
 	if (s->has_iss)
 		iss = s->iss;
 	child_lock(c);
-	err = so_begin(sh, &t);
+	err = so_begin(c->stk.mem, idx, &t);
 	if (!err) {
 		tcp_init(&t.tcb, &cfg);
 		so_user_opts(sh, &opts);
@@ -448,7 +454,7 @@ int conn_rxvci(void *ctx, uint32_t idx, uint16_t rxvci)
 /* Count @s in this queue of its listener's from now on. */
 static void queue_move(struct child *c, struct csock *s, enum csock_queue to)
 {
-	struct csock *l = s->parent == JS_SOCK_NONE ? NULL : &c->socks[s->parent];
+	struct clistener *l = s->parent == JS_SOCK_NONE ? NULL : &c->listeners[s->parent];
 
 	if (s->queue == CQ_HALF) {
 		c->n_half--;
@@ -469,7 +475,7 @@ static void queue_move(struct child *c, struct csock *s, enum csock_queue to)
 /* accept() does not keep up with @idx, as Linux means it. */
 static bool is_accept_full(struct child *c, uint32_t idx)
 {
-	struct csock *l = &c->socks[idx];
+	const struct clistener *l = &c->listeners[idx];
 
 	if (l->n_accept <= l->backlog)
 		return false;
@@ -483,9 +489,11 @@ static bool is_accept_full(struct child *c, uint32_t idx)
 	return l->n_accept > l->backlog;
 }
 
-/* No more half-open connections for @l. */
-static bool is_half_full(const struct child *c, const struct csock *l)
+/* No more half-open connections for listener @idx. */
+static bool is_half_full(const struct child *c, uint32_t idx)
 {
+	const struct clistener *l = &c->listeners[idx];
+
 	return l->n_half >= MAX(l->backlog, 1u) || c->n_half >= HALF_MAX ||
 	       c->n_socks == JS_N_SOCKS;
 }
@@ -526,7 +534,7 @@ static void release(struct child *c, uint32_t idx)
 		close(s->anchor);
 	if (s->bp >= 0)
 		close(s->bp);
-	if (so_begin(sh, &t) == 0) {
+	if (so_begin(c->stk.mem, idx, &t) == 0) {
 		/* Our FREEs must not overtake what was sent last before a reset. */
 		if (t.s.snd_cc)
 			reclaim_wait_fetched(c);
@@ -642,7 +650,7 @@ void conn_review(struct child *c, uint32_t idx)
 
 	if (s->kind != CK_CONN)
 		return;
-	if (so_begin(&c->stk.socks[idx], &t)) {
+	if (so_begin(c->stk.mem, idx, &t)) {
 		/* Somebody wrote nonsense: nothing can be said for it any more. */
 		drop_pool(c, idx, false);
 		if (!s->anchored)
@@ -690,7 +698,7 @@ static void close_conn(struct child *c, uint32_t idx)
 	struct so_txn t;
 
 	/* Without a pool: its block was nonsense once, whatever stands there now. */
-	if (!c->socks[idx].has_pool || so_begin(sh, &t) || t.tcb.state == TCPS_CLOSED) {
+	if (!c->socks[idx].has_pool || so_begin(c->stk.mem, idx, &t) || t.tcb.state == TCPS_CLOSED) {
 		release(c, idx);
 		return;
 	}
@@ -726,7 +734,7 @@ static void look_after_orphan(struct child *c, uint32_t idx, uint64_t now)
 
 	if (now < s->orphan_us)
 		return;
-	if (so_begin(&c->stk.socks[idx], &t) || t.tcb.heard_us == s->orphan_heard) {
+	if (so_begin(c->stk.mem, idx, &t) || t.tcb.heard_us == s->orphan_heard) {
 		release(c, idx);
 		return;
 	}
@@ -798,7 +806,7 @@ void conn_fail(struct child *c, uint32_t idx, int err)
 	struct so_txn t;
 
 	child_lock(c);
-	if (so_begin(&c->stk.socks[idx], &t) == 0) {
+	if (so_begin(c->stk.mem, idx, &t) == 0) {
 		t.s.error = (int16_t)err;
 		t.s.flags &= ~JS_SOF_CONNECTING;
 		t.s.flags |= JS_SOF_CLOSED;
@@ -826,11 +834,11 @@ void conn_listening(struct child *c, uint32_t idx, uint32_t backlog)
 		return;
 	}
 	s->kind = CK_LISTENER;
-	s->backlog = backlog;
+	c->listeners[idx].backlog = backlog;
 	atomic_store(&c->stk.socks[idx].backlog, backlog);
 	atomic_store(&c->stk.socks[idx].mode, JS_ANCHOR_MODE_LISTENER);
 	child_lock(c);
-	if (so_begin(&c->stk.socks[idx], &t) == 0) {
+	if (so_begin(c->stk.mem, idx, &t) == 0) {
 		t.s.flags |= JS_SOF_LISTENING;
 		so_finish(&c->stk, idx, &t, poolc_tail(&c->stk.q), 0);
 	}
@@ -931,12 +939,10 @@ static bool evict_half_open(struct child *c, uint32_t listener)
  * are half open; -EUSERS: none before some are accepted. */
 static int admit(struct child *c, uint32_t idx, const struct cm_msg *m)
 {
-	const struct csock *l = &c->socks[idx];
-
 	if (is_accept_full(c, idx))
 		return -EUSERS;
 	/* The peer of a cookie is no forged address. */
-	if (m->flags & CM_COOKIE ? c->n_socks < JS_N_SOCKS : !is_half_full(c, l))
+	if (m->flags & CM_COOKIE ? c->n_socks < JS_N_SOCKS : !is_half_full(c, idx))
 		return 0;
 	if (m->flags & CM_MAY_REFUSE || !evict_half_open(c, idx))
 		return -EAGAIN;
@@ -1042,7 +1048,7 @@ static void one_timer(struct child *c, uint32_t idx, uint64_t now)
 	struct so_txn t;
 	unsigned int wake;
 
-	if (so_begin(&c->stk.socks[idx], &t)) {
+	if (so_begin(c->stk.mem, idx, &t)) {
 		atomic_store(&c->stk.socks[idx].deadline_us, UINT64_MAX);
 		conn_review(c, idx);
 		return;
@@ -1072,7 +1078,7 @@ void conn_deadline(struct child *c, uint32_t idx)
 	struct js_sock *sh = &c->stk.socks[idx];
 	struct so_txn t;
 
-	if (so_begin(sh, &t) == 0)
+	if (so_begin(c->stk.mem, idx, &t) == 0)
 		atomic_store(&sh->deadline_us, tcp_poll_at(&t.tcb));
 	conn_timer_set(c, idx);
 }
@@ -1138,7 +1144,7 @@ void conn_scan_pending(struct child *c)
 		struct so_txn t;
 
 		if (c->socks[i].kind != CK_CONN || !atomic_exchange(&sh->pending, 0) ||
-		    so_begin(sh, &t))
+		    so_begin(c->stk.mem, i, &t))
 			continue;
 		so_output(&c->stk, i, &t, now_us());
 		so_finish(&c->stk, i, &t, mark, 0);
@@ -1156,7 +1162,7 @@ int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx)
 		octets = MIN(octets, so_buf_max(&c->stk) / 2);
 	else
 		octets = MIN(MAX(octets, (uint32_t)JS_BUF_SIZE), so_buf_max(&c->stk));
-	s->fixed |= tx ? JS_SOF_SNDBUF : JS_SOF_RCVBUF;
+	s->fixed |= (uint16_t)(tx ? JS_SOF_SNDBUF : JS_SOF_RCVBUF);
 	if (tx)
 		s->snd_buf = octets;
 	else
@@ -1169,7 +1175,7 @@ int conn_set_bufs(struct child *c, uint32_t idx, uint32_t octets, bool tx)
 			return err;
 	}
 	child_lock(c);
-	err = so_begin(&c->stk.socks[idx], &t);
+	err = so_begin(c->stk.mem, idx, &t);
 	if (!err) {
 		t.s.flags |= s->fixed;
 		if (tx) {

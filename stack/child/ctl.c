@@ -141,13 +141,13 @@ static int ask_bindpoint(struct child *c, struct csock *s, enum csock_wait wait,
 	uint32_t bp_flags = s->wait == CW_NONE ? bindpoint_flags(c, s) : s->bp_flags;
 	struct cm_msg m = {
 		.type = CM_BIND_POINT, .family = s->family, .local = s->local,
-		.peer = s->peer, .uid = s->uid, .on = s->reuse, .n = s->backlog,
+		.peer = s->peer, .uid = s->uid, .on = s->reuse, .n = c->listeners[s - c->socks].backlog,
 		.flags = flags | bp_flags,
 		.sock = (uint32_t)(s - c->socks), .gen = s->gen,
 	};
 
 	s->wait = wait;
-	s->bp_flags = bp_flags;
+	s->bp_flags = (uint8_t)bp_flags;
 	s->srv_id = m.id = ++c->next_srv_id;
 	return ctl_server_send(c, &m, NULL, 0);
 }
@@ -166,7 +166,7 @@ static void on_bind(struct child *c, int i, struct csock *s, const struct cm_msg
 
 static void listen_done(struct child *c, struct csock *s)
 {
-	conn_listening(c, (uint32_t)(s - c->socks), s->backlog);
+	conn_listening(c, (uint32_t)(s - c->socks), c->listeners[s - c->socks].backlog);
 }
 
 static void on_listen(struct child *c, int i, struct csock *s, const struct cm_msg *req)
@@ -175,7 +175,7 @@ static void on_listen(struct child *c, int i, struct csock *s, const struct cm_m
 		answer(c, i, req, CM_GENERAL_REPLY, -EINVAL);
 		return;
 	}
-	s->backlog = MIN(req->n, 4096u);
+	c->listeners[s - c->socks].backlog = MIN(req->n, 4096u);
 	s->who = i;
 	s->req_id = req->id;
 	if (s->bp < 0)
@@ -205,7 +205,7 @@ static void connect_ready(struct child *c, struct csock *s)
 
 	s->fo.ready = true;
 	child_lock(c);
-	if (so_begin(&c->stk.socks[idx], &t) == 0) {
+	if (so_begin(c->stk.mem, idx, &t) == 0) {
 		t.s.flags |= JS_SOF_FASTOPEN;
 		t.s.fo_room = s->fo.room;
 		t.s.error = 0;
@@ -224,7 +224,7 @@ static void connect_begun(struct child *c, struct csock *s)
 	uint32_t idx = (uint32_t)(s - c->socks);
 
 	child_lock(c);
-	if (so_begin(&c->stk.socks[idx], &t) == 0) {
+	if (so_begin(c->stk.mem, idx, &t) == 0) {
 		t.s.flags |= JS_SOF_CONNECTING;
 		t.s.flags &= ~(uint32_t)JS_SOF_FASTOPEN;
 		t.s.error = 0;
@@ -411,7 +411,7 @@ static void on_request(struct child *c, int i, const struct cm_msg *req, int fd,
 		answer(c, i, req, CM_GENERAL_REPLY, 0);
 		break;
 	case CM_FASTOPEN_KEY:
-		answer(c, i, req, CM_GENERAL_REPLY, fo_set_key(s, req));
+		answer(c, i, req, CM_GENERAL_REPLY, fo_set_key(c, s, req));
 		break;
 	default:
 		warn_once(c, i, "refused");

@@ -105,10 +105,12 @@ const struct fo_settings *fo_settings(struct child *c)
 
 /* --- the listener's side ------------------------------------------------------------- */
 
-int fo_set_key(struct csock *s, const struct cm_msg *m)
+int fo_set_key(struct child *c, const struct csock *s, const struct cm_msg *m)
 {
-	s->fo.keys.n = m->n / FO_KEY;
-	memcpy(s->fo.keys.key, m->key, m->n);
+	struct fo_keys *keys = &c->listeners[s - c->socks].keys;
+
+	keys->n = m->n / FO_KEY;
+	memcpy(keys->key, m->key, m->n);
 	return 0;
 }
 
@@ -130,13 +132,13 @@ static void make_cookie(const struct csock *s, const uint8_t key[FO_KEY],
 /* Is one more such connection all right? */
 static bool has_room(struct child *c, uint32_t listener, uint32_t bits)
 {
-	struct fo_sock *l = &c->socks[listener].fo;
+	struct clistener *l = &c->listeners[listener];
 	uint32_t max = so_topt(&c->stk.socks[listener], JS_TOPT_FASTOPEN);
 
 	if (max)
 		max = MIN(max - 1, (uint32_t)PENDING_MAX);
 	else if (bits & FO_ALL_LISTEN)
-		max = c->socks[listener].backlog;
+		max = l->backlog;
 	if (l->n_reset && now_us() >= l->reset_us) {
 		l->n_pending -= MIN(l->n_reset, l->n_pending);
 		l->n_reset = 0;
@@ -173,36 +175,36 @@ void fo_on_syn(void *ctx, uint32_t idx, const struct tcp_seg *seg, struct tcpcb 
 	struct csock *s = &c->socks[idx];
 	const struct fo_settings *set;
 	struct tcp_fo fo = { 0 };
-	struct csock *l;
+	struct clistener *l;
 
 	if ((!seg->fo_kind && !seg->len) || s->kind != CK_CONN || s->parent == JS_SOCK_NONE)
 		return;
 	set = fo_settings(c);
-	l = &c->socks[s->parent];
+	l = &c->listeners[s->parent];
 	if (!(set->bits & FO_SERVER) || !has_room(c, s->parent, set->bits))
 		return;
 	if (set->bits & FO_SERVER_BLIND ||
 	    atomic_load(&c->stk.socks[s->parent].opts) & JS_SO_FO_NO_COOKIE)
 		fo.accept = true;
 	else if (seg->fo_kind)
-		fo.accept = judge(s, l->fo.keys.n ? &l->fo.keys : &set->keys, seg, &fo);
+		fo.accept = judge(s, l->keys.n ? &l->keys : &set->keys, seg, &fo);
 	tcp_user_fastopen(tp, &fo);
 	if (!fo.accept || s->fo.pending)
 		return;
 	s->fo.pending = true;
-	l->fo.n_pending++;
+	l->n_pending++;
 }
 
 void fo_settled(struct child *c, struct csock *s, bool reset)
 {
-	struct fo_sock *l;
+	struct clistener *l;
 
 	if (!s->fo.pending)
 		return;
 	s->fo.pending = false;
 	if (s->parent == JS_SOCK_NONE)
 		return;
-	l = &c->socks[s->parent].fo;
+	l = &c->listeners[s->parent];
 	if (reset) {
 		l->n_reset++;
 		l->reset_us = now_us() + RESET_US;

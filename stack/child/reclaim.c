@@ -216,8 +216,8 @@ static void find_reached(struct child *c, uint64_t *map)
 	for (uint32_t i = 0; i < c->max_sock; i++) {
 		struct so_txn t;
 
-		if (c->socks[i].kind != CK_FREE && so_begin(&c->stk.socks[i], &t) == 0)
-			so_mark_bufs(&c->stk.socks[i], &t, map);
+		if (c->socks[i].kind != CK_FREE && so_begin(c->stk.mem, i, &t) == 0)
+			so_mark_bufs(&t, map);
 	}
 }
 
@@ -276,7 +276,7 @@ static void hold(struct child *c)
 	uint32_t idx = atomic_load(&c->stk.hdr->lock_sock);
 	struct so_txn t;
 
-	if (idx >= c->max_sock || so_begin(&c->stk.socks[idx], &t))
+	if (idx >= c->max_sock || so_begin(c->stk.mem, idx, &t))
 		return;
 	if (t.s.snd_tail != t.s.snd_head)
 		hold_one(c, t.s.snd_last.buf);
@@ -355,6 +355,26 @@ static void look_at_all(struct child *c)
 	c->want_scan = true;
 }
 
+/*
+ * Another block is to be written next.  A process that was fenced before has
+ * its own, which it may still write; since then it could not commit.
+ */
+static void retire(struct child *c, pid_t pid, bool may_run)
+{
+	uint32_t place = 0;
+	uint16_t block;
+
+	for (int i = 0; may_run && i < MAX_PROCS; i++) {
+		if (c->procs[i].used && c->procs[i].pid == pid) {
+			place = PLACE(i);
+			may_run = !c->procs[i].fenced;
+		}
+	}
+	block = so_fence_spare(c->stk.mem, &c->blocks, may_run);
+	if (block != JS_BLOCK_NONE)
+		c->blocks.retired[place] = block;
+}
+
 void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 {
 	pid_t pid = may_run ? tgid_of(owner) : 0;
@@ -362,12 +382,13 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 	log_trace("lock taken from thread %u, %s", owner, may_run ? "stopped" : "dead");
 	for (uint32_t i = 0; i < c->max_sock; i++) {
 		if (c->socks[i].kind != CK_FREE)
-			so_fence(&c->stk.socks[i], may_run);
+			so_fence(c->stk.mem, i, may_run);
 	}
 	/* Not sooner: if it runs again it may have committed until then, and given
 	 * up what it was writing to. */
 	if (may_run)
 		hold(c);
+	retire(c, pid, may_run);
 	for (int i = 0; may_run && i < MAX_PROCS; i++) {
 		if (c->procs[i].used && c->procs[i].pid == pid && !c->procs[i].fenced) {
 			close_queue(c, &c->procs[i]);
@@ -388,6 +409,7 @@ void reclaim_back(struct child *c, int i, uint32_t queue)
 		take_left(c, PLACE(i), true);
 	else
 		close_queue(c, p);
+	c->blocks.retired[PLACE(i)] = JS_BLOCK_NONE;
 	/* If it did not take the last one, that was never used. */
 	if (!p->has_old)
 		p->old_queue = p->queue;
@@ -430,11 +452,13 @@ void reclaim_proc(struct child *c, int i)
 	else
 		close_queue(c, p);
 	p->used = false;
+	c->blocks.retired[PLACE(i)] = JS_BLOCK_NONE;
 	c->lost_queues |= 1u << p->queue;
 	if (p->has_old)
 		c->lost_queues |= 1u << p->old_queue;
 	reclaim_want_sweep(c);
 	unretire(c);
+	so_part_blocks(c->stk.mem, &c->blocks);
 	look_at_all(c);
 	child_unlock(c);
 }

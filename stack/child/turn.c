@@ -18,7 +18,6 @@
 #include "common/util.h"
 #include "stack/child/child_int.h"
 
-#define STACK_SIZE	(sizeof(struct js_stack_hdr) + JS_N_SOCKS * sizeof(struct js_sock))
 #define TX_POOL_BUFS	8192	/* limit of the pool that Tx buffers are charged to: 32 MiB */
 #define BATCH		64	/* events under one hold of the lock */
 
@@ -83,16 +82,19 @@ static void *new_segment(const char *name, size_t size, int *fd)
 
 static int make_segments(struct child *c)
 {
-	struct js_stack_hdr *h = new_segment("jetstream-stack", STACK_SIZE, &c->stack_fd);
+	struct js_stack *st = new_segment("jetstream-stack", sizeof(*st), &c->stack_fd);
 	struct js_guard_hdr *g = new_segment("jetstream-guard", sizeof(*g), &c->guard_fd);
 
-	if (!h || !g)
+	struct js_stack_hdr *h;
+
+	if (!st || !g)
 		return -errno;
+	h = &st->hdr;
 	h->magic = JS_STACK_MAGIC;
 	h->version = JS_STACK_VERSION;
-	h->size = STACK_SIZE;
+	h->size = sizeof(*st);
 	h->n_socks = JS_N_SOCKS;
-	h->sock_off = sizeof(*h);
+	h->sock_off = offsetof(struct js_stack, sock);
 	h->lock_kind = LOCK_FUTEX;
 	h->child_pid = (uint32_t)getpid();
 	h->ring_id = c->stk.pc.ring_id;
@@ -102,9 +104,11 @@ static int make_segments(struct child *c)
 	g->size = sizeof(*g);
 	g->n_socks = JS_N_SOCKS;
 	memset((void *)g->sock_by_pool, 0xff, sizeof(g->sock_by_pool));
+	c->stk.mem = st;
 	c->stk.hdr = h;
-	c->stk.socks = (struct js_sock *)(h + 1);
+	c->stk.socks = st->sock;
 	c->stk.guard = g;
+	so_blocks_init(&c->blocks);
 	if (fcntl(c->stack_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	/* From here on nobody can map the guard for writing; we have. */

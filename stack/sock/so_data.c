@@ -92,7 +92,7 @@ static uint32_t fill(struct stk *stk, struct js_piece *piece, struct cursor *c, 
 static void snd_push(struct so_txn *t, struct js_piece piece)
 {
 	if (t->s.snd_tail != t->s.snd_head)
-		so_piece_put(t, &t->so->snd[(t->s.snd_tail - 1) % JS_SND_ENTRIES], t->s.snd_last);
+		so_piece_put(t, &t->rings->snd[(t->s.snd_tail - 1) % JS_SND_ENTRIES], t->s.snd_last);
 	t->s.snd_last = piece;
 	t->s.snd_tail++;
 }
@@ -211,7 +211,7 @@ int so_txn_begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
 	    atomic_load_explicit(&stk->socks[sock].gen, memory_order_acquire) != gen)
 		return -EBADF;
 	atomic_store_explicit(&stk->hdr->lock_sock, sock, memory_order_relaxed);
-	if (so_begin(&stk->socks[sock], t))
+	if (so_begin(stk->mem, sock, t))
 		return -ENETDOWN;
 	/* Robbed since stk_lock(), and the fence was before so_begin(): it
 	 * would not make our commit fail. */
@@ -351,7 +351,7 @@ ssize_t so_send_syn(struct stk *stk, uint32_t sock, uint32_t gen,
 
 static struct js_piece rcv_piece(const struct so_txn *t, uint32_t i)
 {
-	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : so_piece(&t->so->rcv[i % JS_RCV_ENTRIES]);
+	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : so_piece(&t->rings->rcv[i % JS_RCV_ENTRIES]);
 }
 
 /*

@@ -97,7 +97,7 @@ void so_icmp(struct stk *stk, uint32_t sock, const struct cm_icmp *m)
 	enum tcp_icmp found;
 	struct so_txn t;
 
-	if (so_begin(&stk->socks[sock], &t))
+	if (so_begin(stk->mem, sock, &t))
 		return;		/* the next packet ends it */
 	found = m->is_too_big ? too_big(stk, sock, &t, m, now) :
 				tcp_icmp_error(&t.tcb, m->seq, now);

@@ -87,7 +87,7 @@ static bool is_ours(const struct js_guard_sock *g, const struct packet *p)
 
 static struct js_piece rcv_piece(const struct so_txn *t, uint32_t i)
 {
-	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : so_piece(&t->so->rcv[i % JS_RCV_ENTRIES]);
+	return i == t->s.rcv_tail - 1 ? t->s.rcv_last : so_piece(&t->rings->rcv[i % JS_RCV_ENTRIES]);
 }
 
 /* Put a piece behind the last one.  The one that was last goes to the ring,
@@ -95,7 +95,7 @@ static struct js_piece rcv_piece(const struct so_txn *t, uint32_t i)
 static void rcv_push(struct so_txn *t, struct js_piece piece)
 {
 	if (t->s.rcv_tail != t->s.rcv_head)
-		so_piece_put(t, &t->so->rcv[(t->s.rcv_tail - 1) % JS_RCV_ENTRIES], t->s.rcv_last);
+		so_piece_put(t, &t->rings->rcv[(t->s.rcv_tail - 1) % JS_RCV_ENTRIES], t->s.rcv_last);
 	t->s.rcv_last = piece;
 	t->s.rcv_fence = (uint16_t)t->fences;
 	t->s.rcv_tail++;
@@ -154,9 +154,9 @@ static bool compact(struct stk *stk, struct so_txn *t, const struct packet *p,
 }
 
 /* A copy that is what it is: not read from there again, where others write. */
-static struct js_ooo ooo_read(const struct js_sock *so, int i)
+static struct js_ooo ooo_read(const struct so_txn *t, int i)
 {
-	struct js_ooo o = so->ooo[i];
+	struct js_ooo o = t->rings->ooo[i];
 
 	atomic_signal_fence(memory_order_seq_cst);
 	return o;
@@ -173,7 +173,7 @@ static void ooo_keep(struct so_txn *t, const struct packet *p, uint32_t from,
 
 	if (slot < 0 || last >= p->ev.n_buf)
 		return;		/* the engine was told; it will be sent again */
-	o = &t->so->ooo[slot];
+	o = &t->rings->ooo[slot];
 	fault_here(FAULT_IN_QUEUE);
 	*o = (struct js_ooo){ .seq = seq, .len = len, .off = (uint16_t)(from % JS_BUF_SIZE),
 			      .n_buf = (uint8_t)(last - first + 1) };
@@ -193,7 +193,7 @@ static void ooo_pull(struct stk *stk, struct so_txn *t, uint32_t next)
 	while (found) {
 		found = false;
 		for (int i = -1; (i = so_next_ooo(&t->s, i + 1)) >= 0;) {
-			struct js_ooo o = ooo_read(t->so, i);
+			struct js_ooo o = ooo_read(t, i);
 			uint32_t used = 0, skip;
 
 			if ((int32_t)(o.seq - next) > 0)
@@ -218,7 +218,7 @@ static void ooo_pull(struct stk *stk, struct so_txn *t, uint32_t next)
 static void ooo_drop(struct stk *stk, struct so_txn *t)
 {
 	for (int i = -1; (i = so_next_ooo(&t->s, i + 1)) >= 0;) {
-		struct js_ooo o = ooo_read(t->so, i);
+		struct js_ooo o = ooo_read(t, i);
 
 		stk_free(stk, o.buf, MIN(o.n_buf, ARRAY_SIZE(o.buf)));
 	}
@@ -415,7 +415,7 @@ static int input(struct stk *stk, struct packet *p)
 		return 1;
 	}
 	atomic_store_explicit(&stk->hdr->lock_sock, idx, memory_order_relaxed);
-	err = so_begin(&stk->socks[idx], &t);
+	err = so_begin(stk->mem, idx, &t);
 	if (!err && stk_is_robbed(stk))
 		err = -ESTALE;	/* see so_txn_begin() */
 	if (err)
@@ -465,7 +465,7 @@ static int discarded(struct stk *stk, uint16_t pool)
 
 	if (idx >= JS_N_SOCKS)
 		return 1;
-	err = so_begin(&stk->socks[idx], &t);
+	err = so_begin(stk->mem, idx, &t);
 	if (!err && stk_is_robbed(stk))
 		err = -ESTALE;
 	if (err)
@@ -531,15 +531,15 @@ static void mark(uint64_t *map, uint16_t buf)
 	map[buf / 64] |= (uint64_t)1 << buf % 64;
 }
 
-void so_mark_bufs(const struct js_sock *so, const struct so_txn *t, uint64_t *map)
+void so_mark_bufs(const struct so_txn *t, uint64_t *map)
 {
 	for (uint32_t i = t->s.snd_head; i != t->s.snd_tail; i++)
 		mark(map, i == t->s.snd_tail - 1 ? t->s.snd_last.buf :
-			  so->snd[i % JS_SND_ENTRIES].buf);
+			  t->rings->snd[i % JS_SND_ENTRIES].buf);
 	for (uint32_t i = t->s.rcv_head; i != t->s.rcv_tail; i++)
 		mark(map, rcv_piece(t, i).buf);
 	for (int i = -1; (i = so_next_ooo(&t->s, i + 1)) >= 0;) {
-		struct js_ooo o = ooo_read(so, i);
+		struct js_ooo o = ooo_read(t, i);
 
 		for (unsigned int k = 0; k < o.n_buf && k < ARRAY_SIZE(o.buf); k++)
 			mark(map, o.buf[k]);

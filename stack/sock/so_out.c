@@ -26,7 +26,7 @@
 static struct js_piece snd_piece(const struct so_txn *t, uint32_t i)
 {
 	struct js_piece p = i == t->s.snd_tail - 1 ? t->s.snd_last :
-			    so_piece(&t->so->snd[i % JS_SND_ENTRIES]);
+			    so_piece(&t->rings->snd[i % JS_SND_ENTRIES]);
 	return p;
 }
 
@@ -372,7 +372,7 @@ static void chrono(struct so_txn *t, uint64_t now)
 	if (kind == old)
 		return;
 	since = atomic_load_explicit(&t->so->chrono_since_us, memory_order_relaxed);
-	if (old != JS_CHRONO_IDLE && old < JS_N_CHRONOS && now > since)
+	if (old < JS_N_CHRONOS && now > since)
 		atomic_fetch_add_explicit(&t->so->chrono_us[old], now - since, memory_order_relaxed);
 	atomic_store_explicit(&t->so->chrono_since_us, now, memory_order_relaxed);
 	atomic_store_explicit(&t->so->chrono, kind, memory_order_relaxed);

@@ -23,7 +23,7 @@ static int look(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
 	if (sock >= JS_N_SOCKS ||
 	    atomic_load_explicit(&stk->socks[sock].gen, memory_order_acquire) != gen)
 		return -EBADF;
-	return so_begin(&stk->socks[sock], t) ? -ENETDOWN : 0;
+	return so_begin(stk->mem, sock, t) ? -ENETDOWN : 0;
 }
 
 unsigned int so_poll(struct stk *stk, uint32_t sock, uint32_t gen)

@@ -56,7 +56,7 @@ bool so_urg_arrived(struct stk *stk, struct so_txn *t)
 	off += t->s.rcv_head_off;
 	for (; i != t->s.rcv_tail; i++) {
 		struct js_piece p = i == t->s.rcv_tail - 1 ? t->s.rcv_last :
-				    so_piece(&t->so->rcv[i % JS_RCV_ENTRIES]);
+				    so_piece(&t->rings->rcv[i % JS_RCV_ENTRIES]);
 		const uint8_t *mem = poolc_buf(&stk->pc, p.buf);
 
 		if (off >= p.len) {

@@ -43,8 +43,9 @@
 
 /* One process's view of a stack.  Private memory; one per process. */
 struct stk {
-	struct js_stack_hdr *hdr;	/* mapped */
-	struct js_sock *socks;		/* JS_N_SOCKS of them, mapped */
+	struct js_stack *mem;		/* mapped */
+	struct js_stack_hdr *hdr;	/* = &mem->hdr */
+	struct js_sock *socks;		/* = mem->sock */
 	struct js_guard_hdr *guard;	/* mapped; read-only but in the child */
 	struct poolc pc;		/* the port */
 	struct poolc_queue q;		/* this process's script queue */
@@ -373,7 +374,7 @@ void so_wakeup(struct stk *stk, uint32_t sock, unsigned int wake);
 void so_snd_drop(struct stk *stk, struct so_txn *t, uint32_t n, uint32_t una_before);
 
 /* All buffers reached from a block, into a bitmap of 65536 bits. */
-void so_mark_bufs(const struct js_sock *so, const struct so_txn *t, uint64_t *map);
+void so_mark_bufs(const struct so_txn *t, uint64_t *map);
 
 /* Free all of so_snd, so_rcv and what is out of order. */
 void so_drop_all(struct stk *stk, struct so_txn *t);

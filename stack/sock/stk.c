@@ -51,8 +51,6 @@ static void *map_checked(int fd, int prot, uint32_t magic, size_t min)
 	return NULL;
 }
 
-#define STACK_SIZE	(sizeof(struct js_stack_hdr) + JS_N_SOCKS * sizeof(struct js_sock))
-
 int stk_attach(struct stk *stk, const int fds[CM_INIT_NFDS], uint32_t queue, uint32_t place)
 {
 	int err;
@@ -63,17 +61,18 @@ int stk_attach(struct stk *stk, const int fds[CM_INIT_NFDS], uint32_t queue, uin
 	stk->place = place;
 	fault_init();
 	stk->kick_fd = fds[CM_INIT_KICK];
-	stk->hdr = map_checked(fds[CM_INIT_STACK], PROT_READ | PROT_WRITE,
-			       JS_STACK_MAGIC, STACK_SIZE);
-	if (!stk->hdr)
+	stk->mem = map_checked(fds[CM_INIT_STACK], PROT_READ | PROT_WRITE,
+			       JS_STACK_MAGIC, sizeof(*stk->mem));
+	if (!stk->mem)
 		return -errno;
+	stk->hdr = &stk->mem->hdr;
+	stk->socks = stk->mem->sock;
 	stk->guard = map_checked(fds[CM_INIT_GUARD], PROT_READ, JS_GUARD_MAGIC,
 				 sizeof(*stk->guard));
 	if (!stk->guard) {
 		err = -errno;
 		goto unmap_stack;
 	}
-	stk->socks = (struct js_sock *)(stk->hdr + 1);
 	err = poolc_attach(&stk->pc, fds[CM_INIT_PORT], fds[CM_INIT_DOORBELL], -1);
 	if (err)
 		goto unmap_guard;
@@ -92,7 +91,8 @@ int stk_attach(struct stk *stk, const int fds[CM_INIT_NFDS], uint32_t queue, uin
 unmap_guard:
 	munmap(stk->guard, sizeof(*stk->guard));
 unmap_stack:
-	munmap(stk->hdr, STACK_SIZE);
+	munmap(stk->mem, sizeof(*stk->mem));
+	stk->mem = NULL;
 	stk->hdr = NULL;
 	return err;
 }
@@ -103,7 +103,7 @@ void stk_detach(struct stk *stk)
 		return;
 	poolc_close(&stk->pc);
 	munmap(stk->guard, sizeof(*stk->guard));
-	munmap(stk->hdr, STACK_SIZE);
+	munmap(stk->mem, sizeof(*stk->mem));
 	close(stk->kick_fd);
 	memset(stk, 0, sizeof(*stk));
 }

@@ -58,6 +58,7 @@ struct victim {
 	int fd[CM_INIT_NFDS];
 	size_t stack_size, port_size;
 	struct js_stack_hdr *hdr;
+	struct js_stack *mem;
 	struct js_sock *socks;
 	struct js_port_hdr *port;
 };
@@ -269,7 +270,8 @@ static int be_born(struct victim *v)
 		       v->fd[CM_INIT_PORT], 0);
 	if (v->hdr == MAP_FAILED || v->port == MAP_FAILED)
 		quit(1, "mmap: %s", strerror(errno));
-	v->socks = (struct js_sock *)(v->hdr + 1);
+	v->mem = (struct js_stack *)v->hdr;
+	v->socks = v->mem->sock;
 	return 0;
 }
 
@@ -290,6 +292,12 @@ static void die(struct victim *v)
 		munmap(v->port, v->port_size);
 }
 
+/* Whatever stands there. */
+static struct js_block *live_block(const struct victim *v, const struct js_sock *so)
+{
+	return &v->mem->block[(atomic_load(&so->commit) & 0xffff) % JS_N_BLOCKS];
+}
+
 /* A connection to the target; now and then a listener beside it. */
 static void open_sockets(struct victim *v)
 {
@@ -305,7 +313,7 @@ static void open_sockets(struct victim *v)
 	ask(v, &m, NULL);
 	so = &v->socks[v->sock];
 	for (int i = 0; i < 100; i++) {
-		const struct js_block *b = &so->slot[atomic_load(&so->commit) % JS_N_SLOTS];
+		const struct js_block *b = live_block(v, so);
 
 		if (b->so.flags & JS_SOF_CONNECTED)
 			break;
@@ -348,16 +356,14 @@ static struct js_sock *a_sock(const struct victim *v)
 
 static void hit_blocks(struct victim *v)
 {
-	struct js_sock *so = a_sock(v);
-
-	words(so->slot, sizeof(so->slot), 1 + below(64));
+	words(live_block(v, a_sock(v)), sizeof(struct js_block), 1 + below(64));
+	words(v->mem->block, sizeof(v->mem->block), 1 + below(64));
 }
 
 /* Of the live block only what the child reads first. */
 static void hit_cursors(struct victim *v)
 {
-	struct js_sock *so = a_sock(v);
-	struct js_so *s = &so->slot[atomic_load(&so->commit) % JS_N_SLOTS].so;
+	struct js_so *s = &live_block(v, a_sock(v))->so;
 	volatile uint32_t *const w[] = { &s->snd_head, &s->snd_tail, &s->snd_cc, &s->rcv_head,
 		&s->rcv_tail, &s->rcv_cc, &s->snd_head_off, &s->rcv_head_off, &s->ev_seq,
 		&s->flags, &s->snd_hiwat, &s->rcv_hiwat };
@@ -377,24 +383,32 @@ static void hit_commit(struct victim *v)
 
 	for (int i = 0; i < 100; i++)
 		atomic_store(&so->commit, below(2) ? nasty() :
-			     atomic_load(&so->commit) + below(JS_N_SLOTS));
+			     atomic_load(&so->commit) + below(JS_N_BLOCKS));
+}
+
+/* Which block is written next: any, that of a connection, none that there is. */
+static void hit_spare(struct victim *v)
+{
+	for (int i = 0; i < 100; i++)
+		atomic_store(&v->hdr->spare, below(2) ? nasty() :
+			     below(2) ? atomic_load(&a_sock(v)->commit) : below(2 * JS_N_BLOCKS));
 }
 
 static void hit_rings(struct victim *v)
 {
-	struct js_sock *so = a_sock(v);
+	struct js_rings *r = &v->mem->rings[a_sock(v) - v->socks];
 
-	words(so->snd, sizeof(so->snd), 64);
-	words(so->rcv, sizeof(so->rcv), 64);
-	words(so->ooo, sizeof(so->ooo), 256);
+	words(r->snd, sizeof(r->snd), 64);
+	words(r->rcv, sizeof(r->rcv), 64);
+	words(r->ooo, sizeof(r->ooo), 256);
 	/* The count of an entry, while the child may be between two looks. */
 	for (int i = 0; i < 2000; i++)
-		*(volatile uint8_t *)&so->ooo[i % JS_OOO_ENTRIES].n_buf = i & 1 ? 255 : 18;
+		*(volatile uint8_t *)&r->ooo[i % JS_OOO_ENTRIES].n_buf = i & 1 ? 255 : 18;
 }
 
 static void hit_sock_words(struct victim *v)
 {
-	words(a_sock(v), offsetof(struct js_sock, slot), 8);
+	words(a_sock(v), sizeof(struct js_sock), 8);
 }
 
 static void hit_header(struct victim *v)
@@ -548,7 +562,7 @@ static void close_one(struct victim *v)
 static void live_garbage(struct victim *v, uint64_t until)
 {
 	static void (*const strokes[])(struct victim *) = {
-		hit_blocks, hit_cursors, hit_cursors, hit_commit, hit_rings, hit_sock_words,
+		hit_blocks, hit_cursors, hit_cursors, hit_commit, hit_spare, hit_rings, hit_sock_words,
 		hit_header, hit_lock, hit_work, hit_port, hit_port, hit_anything, punch_holes,
 		tell_nonsense, tell_nonsense, use_anchor, ring_bells, ring_bells, close_one,
 	};
@@ -568,7 +582,7 @@ static void live_garbage(struct victim *v, uint64_t until)
 }
 
 /* Legal, and never heard of.  False: not legal after all. */
-static bool pervert(struct tcpcb *tp, struct js_so *s, struct js_sock *so)
+static bool pervert(struct tcpcb *tp, struct js_so *s, struct js_rings *r)
 {
 	struct tcp_view view;
 
@@ -587,14 +601,14 @@ static bool pervert(struct tcpcb *tp, struct js_so *s, struct js_sock *so)
 		s->snd_tail = s->snd_head + JS_SND_ENTRIES;
 		s->snd_cc = JS_SND_ENTRIES * JS_BUF_SIZE;
 		for (int i = 0; i < JS_SND_ENTRIES; i++)
-			so->snd[i] = (struct js_piece){ .buf = (uint16_t)rnd(),
+			r->snd[i] = (struct js_piece){ .buf = (uint16_t)rnd(),
 				.len = (uint16_t)(below(2) ? below(JS_BUF_SIZE) + 1u : 0) };
 	}
 	if (below(2)) {
 		for (int i = 0; i < JS_OOO_WORDS; i++)
 			s->ooo_map[i] = rnd();
 		for (int i = 0; i < JS_OOO_ENTRIES; i++) {
-			struct js_ooo *o = &so->ooo[i];
+			struct js_ooo *o = &r->ooo[i];
 
 			o->seq = tp->rcv_nxt - below(4096);
 			o->len = below(65536);
@@ -620,22 +634,32 @@ static bool pervert(struct tcpcb *tp, struct js_so *s, struct js_sock *so)
 	return !tcp_check(tp, &view);
 }
 
+/* As so_commit() does it, without the lock.  Whether it was made live. */
+static bool swap_blocks(struct victim *v, struct js_sock *so, uint64_t seen, uint64_t spare)
+{
+	if (!atomic_compare_exchange_strong(&so->commit, &seen,
+					    ((seen >> 16) + 1) << 16 | (spare & 0xffff)))
+		return false;
+	atomic_compare_exchange_strong(&v->hdr->spare, &spare,
+				       ((spare >> 16) + 1) << 16 | (seen & 0xffff));
+	return true;
+}
+
 static void live_lawful(struct victim *v, uint64_t until)
 {
 	while (now_us() < until && !has_ended(v)) {
 		struct js_sock *so = &v->socks[v->sock];
-		uint64_t seen = atomic_load(&so->commit);
-		struct js_block *from = &so->slot[seen % JS_N_SLOTS];
-		uint32_t slot = (uint32_t)(seen + 1) % JS_N_SLOTS;
+		uint64_t seen = atomic_load(&so->commit), spare = atomic_load(&v->hdr->spare);
+		const struct js_block *from = live_block(v, so);
+		struct js_block *to = &v->mem->block[(spare & 0xffff) % JS_N_BLOCKS];
 		struct js_so s = from->so;
 		struct tcpcb tcb;
 
 		memcpy(&tcb, from->tcpcb, sizeof(tcb));
-		if (pervert(&tcb, &s, so)) {
-			memcpy(so->slot[slot].tcpcb, &tcb, sizeof(tcb));
-			so->slot[slot].so = s;
-			n_strokes += atomic_compare_exchange_strong(&so->commit, &seen,
-								    ((seen >> 8) + 1) << 8 | slot);
+		if (pervert(&tcb, &s, &v->mem->rings[v->sock])) {
+			memcpy(to->tcpcb, &tcb, sizeof(tcb));
+			to->so = s;
+			n_strokes += swap_blocks(v, so, seen, spare);
 		}
 		atomic_store(&so->deadline_us, below(2) ? UINT64_MAX : below(1000));
 		atomic_store(&so->pending, 1);

@@ -172,13 +172,13 @@ static int memfd(size_t size, unsigned int seals)
 	return fd;
 }
 
-#define STACK_SIZE	(sizeof(struct js_stack_hdr) + JS_N_SOCKS * sizeof(struct js_sock))
+#define STACK_SIZE	sizeof(struct js_stack)
 
 static int stack_memfd(void)
 {
 	const struct js_stack_hdr hdr = {
 		.magic = JS_STACK_MAGIC, .version = JS_STACK_VERSION, .size = STACK_SIZE,
-		.n_socks = JS_N_SOCKS, .sock_off = sizeof(hdr),
+		.n_socks = JS_N_SOCKS, .sock_off = offsetof(struct js_stack, sock),
 	};
 	int fd = memfd(STACK_SIZE, F_SEAL_SHRINK | F_SEAL_GROW);
 
@@ -975,14 +975,15 @@ static void stack_memory_is_checked(void **state)
 static void death_wakes_waiters(void **state)
 {
 	int fd = stack_memfd();
-	struct js_stack_hdr *hdr = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	struct js_sock *so = (struct js_sock *)(hdr + 1) + 700;
+	struct js_stack *st = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct js_stack_hdr *hdr = &st->hdr;
+	struct js_sock *so = &st->sock[700];
 	struct cs_stackmem sm;
 	int status;
 	pid_t pid;
 
 	(void)state;
-	assert_ptr_not_equal(hdr, MAP_FAILED);
+	assert_ptr_not_equal(st, MAP_FAILED);
 	so->gen = 1;
 	assert_int_equal(cs_stackmem_map(&sm, fd), 0);
 	pid = fork();
@@ -998,7 +999,7 @@ static void death_wakes_waiters(void **state)
 	assert_int_equal(so->seq[JS_WAIT_RX], 1);
 	assert_int_equal(so[1].seq[JS_WAIT_RX], 0);	/* was never used */
 	cs_stackmem_unmap(&sm);
-	munmap(hdr, STACK_SIZE);
+	munmap(st, STACK_SIZE);
 }
 
 /* --- resolve -------------------------------------------------------------- */

@@ -502,9 +502,9 @@ static void thousands_not_committed(void **state)
 	assert_int_equal(stk_lock(stk), 0);
 	assert_int_equal(so_txn_begin(stk, b.sock, b.gen, &t), 0);
 	for (uint32_t i = t.s.rcv_head, k = 0; i != t.s.rcv_tail - 1 && k < n; i++)
-		ids[k++] = so_piece(&t.so->rcv[i % JS_RCV_ENTRIES]).buf;
+		ids[k++] = so_piece(&t.rings->rcv[i % JS_RCV_ENTRIES]).buf;
 	stk_free(stk, ids, n - 1);
-	so_fence(t.so, false);
+	so_fence(stk->mem, b.sock, false);
 	assert_int_equal(so_finish(stk, b.sock, &t, poolc_tail(&stk->q), 0), -ESTALE);
 	assert_int_equal(so_txn_begin(stk, b.sock, b.gen, &t), 0);
 	assert_int_equal(so_finish(stk, b.sock, &t, poolc_tail(&stk->q), 0), 0);
@@ -532,7 +532,7 @@ static void acknowledged_not_committed(void **state)
 	n = stk->bc.n;
 	assert_int_equal(so_txn_begin(stk, a.sock, a.gen, &t), 0);
 	so_snd_drop(stk, &t, t.s.snd_cc, t.tcb.snd_una);
-	so_fence(t.so, false);
+	so_fence(stk->mem, a.sock, false);
 	assert_int_equal(so_finish(stk, a.sock, &t, poolc_tail(&stk->q), 0), -ESTALE);
 	assert_int_equal(stk->bc.n, n);
 	assert_int_equal(so_txn_begin(stk, a.sock, a.gen, &t), 0);
@@ -862,14 +862,14 @@ static void late_frame_of_another(void **state)
 	(void)state;
 	connect_both(0);
 	TURN_UNTIL(!info_of(&a).snd_cc);
-	assert_int_equal(so_begin(&b.c.stk.socks[b.sock], &t), 0);
+	assert_int_equal(so_begin(b.c.stk.mem, b.sock, &t), 0);
 	before = t.s.segs_in;
 	seg.seq = t.tcb.rcv_nxt;
 	seg.ack = t.tcb.snd_nxt;
 	forge(&other, seg);
 	assert_int_equal(owned(&b, BUF_RX), 1);
 	TURN_UNTIL(!owned(&b, BUF_RX));
-	assert_int_equal(so_begin(&b.c.stk.socks[b.sock], &t), 0);
+	assert_int_equal(so_begin(b.c.stk.mem, b.sock, &t), 0);
 	assert_int_equal(t.tcb.state, TCPS_ESTABLISHED);
 	assert_int_equal(t.s.segs_in, before);
 	/* The connection goes on. */
@@ -886,8 +886,9 @@ static void late_frame_of_another(void **state)
 static void reset_after_fast_open(void **state)
 {
 	struct tcp_seg seg = { .flags = TH_RST };
-	struct csock *s, *l;
+	struct clistener *l;
 	struct client other;
+	struct csock *s;
 	struct so_txn t;
 
 	(void)state;
@@ -895,10 +896,10 @@ static void reset_after_fast_open(void **state)
 	TURN_UNTIL(!info_of(&a).snd_cc);
 	s = &b.c.socks[b.sock];
 	s->parent = (uint32_t)conn_new(&b.c, AF_INET, 0);
-	l = &b.c.socks[s->parent];
+	l = &b.c.listeners[s->parent];
 	s->fo.pending = true;
-	l->fo.n_pending = 1;
-	assert_int_equal(so_begin(&b.c.stk.socks[b.sock], &t), 0);
+	l->n_pending = 1;
+	assert_int_equal(so_begin(b.c.stk.mem, b.sock, &t), 0);
 	t.tcb.uflags |= TU_SYN_OUT;
 	assert_int_equal(so_commit(&t), 0);
 	seg.seq = t.tcb.rcv_nxt;
@@ -907,10 +908,10 @@ static void reset_after_fast_open(void **state)
 	forge(&other, seg);
 	do_input(&b, &b.app);
 	assert_int_equal(so_error_take(&b.app.stk, b.sock, b.gen), ECONNRESET);
-	assert_int_equal(l->fo.n_reset, 0);
+	assert_int_equal(l->n_reset, 0);
 	TURN_UNTIL(!s->fo.pending);
-	assert_int_equal(l->fo.n_reset, 1);
-	assert_int_equal(l->fo.n_pending, 1);
+	assert_int_equal(l->n_reset, 1);
+	assert_int_equal(l->n_pending, 1);
 	poolc_close(&other.pc);
 }
 
@@ -947,7 +948,7 @@ static void error_is_told_once(void **state)
 	connect_both(0);
 	for (size_t i = 0; i < ARRAY_SIZE(by); i++) {
 		attach(&b, &slow);
-		assert_int_equal(so_begin(&b.c.stk.socks[b.sock], &t), 0);
+		assert_int_equal(so_begin(b.c.stk.mem, b.sock, &t), 0);
 		t.s.error = ECONNRESET;
 		assert_int_equal(so_commit(&t), 0);
 		pid = fenced_in(&b, &slow, 1, "stop-before-commit", by[i]);
