@@ -417,39 +417,60 @@ lab_ticks() {
 	wait_for 5 no_child
 }
 
-# stack_octets PID: what the stack of that child takes, octets.
-stack_octets() {
-	local fd
-	for fd in "/proc/$1/fd"/*; do
-		case $(readlink "$fd") in
-		*memfd:jetstream-stack*) echo $(($(stat -L -c %b "$fd") * 512)); return ;;
-		esac
-	done
-	return 1
+# memory PID...: what these processes use, octets: "NAME OCTETS", and the sum as
+# "all".  Proportional set size, so that what several map counts once.  Not buffers
+# and queues of the ports, which belong to the ring; nor files, which are there.
+memory() {
+	local p
+	for p; do
+		awk -v name="$(<"/proc/$p/comm")" '
+			/^[0-9a-f]+-[0-9a-f]+ / {
+				what = $6
+				on = what ~ /^(\[|$)/ || what ~ /^\/memfd:jetstream-(stack|guard)/
+				key = what ~ /jetstream-stack/ ? "stack" : what ~ /jetstream-guard/ ? "guard" : name
+			}
+			/^Pss:/ && on { n[key] += $2 * 1024 }
+			END { for (k in n) print k, n[k] }' "/proc/$p/smaps" || return 1
+	done | awk '{ n[$1] += $2; n["all"] += $2 } END { for (k in n) print k, n[k] }'
 }
 
-# opened N: so many are open since the last time.
-opened() {
-	echo "$1" >&8
-	read -r -t 20 -u 9 line && [ "$line" = ready ]
+# tell LINE: to the idle program; it has done it.
+tell() {
+	local answer
+	echo "$*" >&8
+	read -r -t 60 -u 9 answer && [ "$answer" = ready ]
 }
 
-@test "an idle connection takes a page of the stack" {
-	local child first all n=200 line
+# per_end FILE FILE N: what N ends more cost each, octets.
+per_end() {
+	awk -v n="$3" 'NR == FNR { was[$1] = $2; next } { print $1, int(($2 - was[$1]) / n) }' "$1" "$2"
+}
+
+@test "an idle connection costs 2 KiB at each end, all processes together" {
+	local server all first=100 n=800
 	bg_with n2 "$O/tests/progs/idle" 7000
+	server=$!
 	wait_for 10 is_listening n2 7000
 	mkfifo in out
-	with n1 "$O/tests/progs/idle" 10.74.0.2 7000 <in >out &
+	"$JET" run -n "$LAB" n1 -- "$O/tests/progs/idle" 10.74.0.2 7000 <in >out 3>&- &
 	BG+=($!)
 	exec 8>in 9<out
-	opened 10
-	child=$(child_of n1)
-	first=$(stack_octets "$child")
-	opened $n
-	all=$(stack_octets "$child")
+	# What does not grow with connections: each place of the queues was used once.
+	tell open $first
+	tell echo 0 1 4200 1
+	mapfile -t all < <(ringd_pid; pgrep -P "$(ringd_pid)" -x jetconnd; children)
+	all+=("$server" "${BG[-1]}")
+	[ ${#all[@]} -eq 7 ]
+	memory "${all[@]}" >before
+	tell open $n
+	memory "${all[@]}" >after
+	per_end before after $((2 * n)) | tee each
+	[ "$(awk '$1 == "all" { print $2 }' each)" -le 2048 ]
+	[ "$(awk '$1 == "stack" { print $2 }' each)" -ge 1024 ]
+	# Small messages touch no rings.
+	tell echo 50 50 100 1000
+	memory "${all[@]}" >talked
+	per_end after talked 100
+	[ "$(per_end after talked 100 | awk '$1 == "stack" { print $2 }')" -le 512 ]
 	exec 8>&- 9<&-
-	echo "stack: $first octets with 10 connections, $all with $((10 + n))"
-	# As they come, one may be in a slot more.
-	[ $((all - first)) -le $((n * 4096 + 20 * 4096)) ]
-	[ "$all" -ge $((n * 4096)) ]
 }
