@@ -266,6 +266,7 @@ struct js_stack_hdr {
 	alignas(64) _Atomic uint32_t fault_point;	/* [A] tests: stop here, see stack/shm/fault.h; 0 */
 	_Atomic uint64_t work_map[JS_N_SOCKS / 64];	/* [A] bit i: socket i wants the child's look */
 	_Atomic uint64_t moved_map[JS_N_SOCKS / 64];	/* [A] bit i: socket i's deadline_us was written; child takes it with exchange */
+	_Atomic uint64_t rings_map[JS_N_SOCKS / 64];	/* [A] bit i: socket i's rings were written; child clears it when it gives their memory back */
 	/* Buffers to be FREEd for which a process's script queue had no room,
 	 * by its place (Init_Reply; the child's is 0): bit i, buffer i.  Set
 	 * after the commit that gave them up, then JS_WORK_LEFT; the child
@@ -278,7 +279,8 @@ struct js_stack_hdr {
  * spare one its block, and the one that it had the spare.
  *
  * An idle connection costs 1216 octets, its words and its block; they lie side
- * by side with those of others.  Its rings cost pages when they are written.
+ * by side with those of others.  Its rings cost pages when they are written,
+ * until the child finds that the socket has been quiet for a while.
  */
 struct js_stack {
 	struct js_stack_hdr hdr;

@@ -156,6 +156,8 @@ static void sleep_once(struct child *c)
 	if (c->server_fd < 0)
 		until = MIN(until, c->server_retry_us);
 	until = MIN(until, c->handover_us);
+	child_watch_rings(c);
+	until = MIN(until, c->rings_us);
 	if (c->want_sweep)
 		until = MIN(until, c->sweep_us);
 	if (c->done_seen != poolc_tail(&c->stk.q))

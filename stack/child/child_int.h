@@ -191,6 +191,8 @@ struct child {
 	uint32_t n_half;		/* of them in CQ_HALF */
 	uint32_t max_sock;		/* indices in use are below */
 	struct so_blocks blocks;
+	uint64_t rings_us;		/* then look whose rings can be given back; UINT64_MAX: nobody has any */
+	uint64_t rings_nap_us;		/* and so much later again */
 	struct dying dying[MAX_DYING];
 	unsigned int n_dying;
 };
@@ -202,6 +204,8 @@ int child_make_stack(struct child *c);
 /* Packets, deadlines that have come, and what applications left for us; under
  * the lock.  Whether anything happened.  c->next_us says when to look again. */
 bool child_turn(struct child *c);
+/* Before it sleeps: c->rings_us is right. */
+void child_watch_rings(struct child *c);
 /* Messages and hang-ups that have come, without waiting: how many. */
 int child_messages(struct child *c);
 struct epoll_event;

@@ -20,6 +20,9 @@
 
 #define TX_POOL_BUFS	8192	/* limit of the pool that Tx buffers are charged to: 32 MiB */
 #define BATCH		64	/* events under one hold of the lock */
+#define RINGS_BATCH	32	/* sockets, likewise */
+#define RINGS_US	1000000	/* a socket that has been quiet for so long needs no memory for its queues */
+#define RINGS_NAP_MAX_US 64000000
 
 int child_watch(struct child *c, int fd, uint32_t events, unsigned int what, uint32_t idx)
 {
@@ -109,6 +112,7 @@ static int make_segments(struct child *c)
 	c->stk.socks = st->sock;
 	c->stk.guard = g;
 	so_blocks_init(&c->blocks);
+	c->rings_us = UINT64_MAX;
 	if (fcntl(c->stack_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	/* From here on nobody can map the guard for writing; we have. */
@@ -200,6 +204,65 @@ static void do_work(struct child *c)
 	}
 }
 
+/* --- rings ---------------------------------------------------------------------- */
+
+/* Nothing is in them, nor will be soon. */
+static bool are_rings_idle(struct child *c, uint32_t idx, uint64_t now)
+{
+	uint64_t any = 0;
+	struct so_txn t;
+
+	if (c->socks[idx].kind == CK_FREE || so_begin(c->stk.mem, idx, &t))
+		return true;
+	for (int w = 0; w < JS_OOO_WORDS; w++)
+		any |= t.s.ooo_map[w];
+	return t.s.snd_head == t.s.snd_tail && t.s.rcv_head == t.s.rcv_tail && !any &&
+	       now - t.tcb.sent_us >= RINGS_US &&
+	       (uint32_t)(now / 1000) - t.s.data_ms >= RINGS_US / 1000;
+}
+
+/*
+ * Give back the memory of rings that are not needed.  Their entries are zeros
+ * then.  A thread that was fenced writes into rings only over what it has seen
+ * there, and that is not zero unless nobody has written there before.
+ */
+static void give_back_rings(struct child *c, uint64_t now)
+{
+	unsigned int given = 0, left = 0;
+
+	for (uint32_t idx = 0; idx < JS_N_SOCKS && given < RINGS_BATCH; idx++) {
+		_Atomic uint64_t *map = &c->stk.hdr->rings_map[idx / 64];
+		uint64_t bit = 1ull << idx % 64;
+
+		if (!(atomic_load_explicit(map, memory_order_relaxed) & bit))
+			continue;
+		if (!are_rings_idle(c, idx, now)) {
+			left++;
+			continue;
+		}
+		atomic_fetch_and(map, ~bit);
+		madvise(&c->stk.mem->rings[idx], sizeof(struct js_rings), MADV_REMOVE);
+		given++;
+	}
+	/* What is in use now may be so for long. */
+	c->rings_nap_us = given ? RINGS_US : MIN(2 * c->rings_nap_us, (uint64_t)RINGS_NAP_MAX_US);
+	c->rings_us = given == RINGS_BATCH ? now : left ? now + c->rings_nap_us : UINT64_MAX;
+}
+
+void child_watch_rings(struct child *c)
+{
+	uint64_t any = 0;
+
+	if (c->rings_us != UINT64_MAX)
+		return;
+	for (uint32_t w = 0; w < JS_N_SOCKS / 64; w++)
+		any |= atomic_load_explicit(&c->stk.hdr->rings_map[w], memory_order_relaxed);
+	if (!any)
+		return;
+	c->rings_nap_us = RINGS_US;
+	c->rings_us = now_us() + RINGS_US;
+}
+
 bool child_turn(struct child *c)
 {
 	struct js_stack_hdr *h = c->stk.hdr;
@@ -209,7 +272,7 @@ bool child_turn(struct child *c)
 	bool sweep = c->want_sweep && now >= c->sweep_us, some = false;
 
 	c->next_us = MIN(c->next_us, app);
-	if (now < c->next_us && !c->want_scan && !sweep && !c->n_dying && !atomic_load(&h->child_work) &&
+	if (now < c->next_us && now < c->rings_us && !c->want_scan && !sweep && !c->n_dying && !atomic_load(&h->child_work) &&
 	    !poolc_event_peek(&c->stk.pc, &ev))
 		return false;
 	child_lock(c);
@@ -227,6 +290,8 @@ bool child_turn(struct child *c)
 	c->next_us = MIN(c->next_us, app);
 	if (now >= c->next_us)
 		conn_timers(c, now);
+	if (now >= c->rings_us)
+		give_back_rings(c, now);
 	child_unlock(c);
 	conn_bury(c);
 	return some;

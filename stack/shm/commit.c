@@ -66,6 +66,7 @@ int so_begin(struct js_stack *st, uint32_t sock, struct so_txn *t)
 	t->st = st;
 	t->so = so;
 	t->rings = &st->rings[sock];
+	t->sock = sock;
 	t->room = false;
 	for (int tries = 0; ; tries++) {
 		const struct js_block *b;
@@ -257,6 +258,7 @@ void so_piece_put(struct so_txn *t, struct js_piece *at, struct js_piece p)
 	/* acquire: the look at commit comes behind it */
 	uint64_t new, old = __atomic_load_n((word_t *)at, __ATOMIC_ACQUIRE);
 
+	so_note_rings(t);
 	p.off |= (uint16_t)(t->fences << 13);
 	p.len |= (uint16_t)(t->fences >> 3 << 13);
 	memcpy(&new, &p, sizeof(new));

@@ -55,6 +55,7 @@ struct so_txn {
 	struct js_stack *st;
 	struct js_sock *so;
 	struct js_rings *rings;
+	uint32_t sock;
 	uint64_t seen;			/* js_sock.commit at so_begin() */
 	int ooo_slot;			/* of ooo[], to be written: chosen at so_begin(), as so_fence() expects; -1 none */
 	uint32_t fences;		/* js_sock.fences then */
@@ -113,6 +114,16 @@ void so_part_blocks(struct js_stack *st, const struct so_blocks *k);
 
 /* Put @p into the ring of so_snd or so_rcv, unless we were fenced. */
 void so_piece_put(struct so_txn *t, struct js_piece *at, struct js_piece p);
+
+/* The rings of this socket take memory from now on.  Before they are written. */
+static inline void so_note_rings(const struct so_txn *t)
+{
+	_Atomic uint64_t *map = &t->st->hdr.rings_map[t->sock / 64];
+	uint64_t bit = 1ull << t->sock % 64;
+
+	if (!(atomic_load_explicit(map, memory_order_relaxed) & bit))
+		atomic_fetch_or_explicit(map, bit, memory_order_relaxed);
+}
 
 /* A piece in a ring, by one load: others may write there meanwhile. */
 static inline struct js_piece so_piece(const struct js_piece *at)

@@ -173,6 +173,7 @@ static void ooo_keep(struct so_txn *t, const struct packet *p, uint32_t from,
 
 	if (slot < 0 || last >= p->ev.n_buf)
 		return;		/* the engine was told; it will be sent again */
+	so_note_rings(t);
 	o = &t->rings->ooo[slot];
 	fault_here(FAULT_IN_QUEUE);
 	*o = (struct js_ooo){ .seq = seq, .len = len, .off = (uint16_t)(from % JS_BUF_SIZE),

@@ -441,6 +441,12 @@ tell() {
 	read -r -t 60 -u 9 answer && [ "$answer" = ready ]
 }
 
+# The stacks take again what they took at "talked", but for a page or two.
+rings_are_given_back() {
+	memory "${all[@]}" >now
+	[ "$(per_end talked now 1 | awk '$1 == "stack" { print $2 }')" -le 16384 ]
+}
+
 # per_end FILE FILE N: what N ends more cost each, octets.
 per_end() {
 	awk -v n="$3" 'NR == FNR { was[$1] = $2; next } { print $1, int(($2 - was[$1]) / n) }' "$1" "$2"
@@ -472,5 +478,10 @@ per_end() {
 	memory "${all[@]}" >talked
 	per_end after talked 100
 	[ "$(per_end after talked 100 | awk '$1 == "stack" { print $2 }')" -le 512 ]
+	# Large ones do, until it is quiet.
+	tell bulk 0 4 10000000
+	memory "${all[@]}" >bulk
+	[ "$(per_end talked bulk 8 | awk '$1 == "stack" { print $2 }')" -ge 4096 ]
+	wait_for 10 rings_are_given_back
 	exec 8>&- 9<&-
 }
