@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """fastopen.py - both ends of TCP Fast Open, with any TCP
 
-fastopen.py server PORT N [KEY]	takes N connections: reads each to its end, answers
+fastopen.py server PORT [KEY]	reads each connection to its end, answers; until it is killed
 fastopen.py client HOST PORT OCTETS [connect|nonblock]
 
-Each says what TCP_INFO knows: data in the SYN was taken, yes or no.
+Each says what TCP_INFO knows: data in the SYN was taken, yes or no.  If it was
+not, and something was sent again, the client says so on standard error: a SYN
+that is not answered within a second comes again without its data.
 """
 import errno
 import socket
+import struct
 import sys
 
 TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY = 23, 30, 33
@@ -19,6 +22,10 @@ TCP = socket.IPPROTO_TCP
 def syn_data(s):
     info = s.getsockopt(TCP, socket.TCP_INFO, 280)
     return 'syn_data' if info[5] & SYN_DATA else 'plain'
+
+
+def total_retrans(s):
+    return struct.unpack_from('I', s.getsockopt(TCP, socket.TCP_INFO, 280), 100)[0]
 
 
 def read_all(s):
@@ -34,7 +41,7 @@ def pattern(n):
     return bytes(i % 251 for i in range(n))
 
 
-def server(port, n, key=None):
+def server(port, key=None):
     l = socket.socket(socket.AF_INET6)
     l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     l.bind(('::', int(port)))
@@ -43,7 +50,7 @@ def server(port, n, key=None):
         l.setsockopt(TCP, TCP_FASTOPEN_KEY, bytes.fromhex(key))
     l.listen(16)
     print('ready', flush=True)
-    for _ in range(int(n)):
+    while True:
         s, _ = l.accept()
         how = syn_data(s)
         got = read_all(s)
@@ -78,7 +85,10 @@ def client(host, port, n, how='sendto'):
     s.sendall(data[sent:])
     s.shutdown(socket.SHUT_WR)
     answer = read_all(s).decode()
-    print(f'{syn_data(s)}; {answer}')
+    how = syn_data(s)
+    if how == 'plain' and total_retrans(s):
+        print('sent again', file=sys.stderr)
+    print(f'{how}; {answer}')
 
 
 if __name__ == '__main__':
