@@ -30,14 +30,14 @@ random_file() { head -c "$2" /dev/urandom >"$1"; }
 	run -0 on n1 ip neigh show 10.74.0.2
 	[[ $output == *'lladdr 02:4a:53:00:00:02'* ]]
 	end_capture
+	frames c.pcapng jetstream jetstream.cpcs.crc.status jetstream.hec.status jetstream.vci \
+		jetstream.vci.ring_id jetstream.vci.stream arp.opcode arp.src.proto_ipv4 arp.dst.proto_ipv4 icmp.type >all
 	# The question: multicast, stream 3.  The answer: to n1's stream 3.
-	[ "$(frames c.pcapng 'arp.opcode == 1 && arp.dst.proto_ipv4 == 10.74.0.2' jetstream.vci |
-		sort -u)" = 16387 ]
-	[ "$(frames c.pcapng 'arp.opcode == 2 && arp.src.proto_ipv4 == 10.74.0.2' jetstream.vci.ring_id jetstream.vci.stream |
-		sort -u)" = $'1\t3' ]
-	[ "$(frames c.pcapng 'icmp.type == 8' jetstream.vci.ring_id jetstream.vci.stream | sort -u)" = $'2\t1' ]
-	[ "$(frames c.pcapng 'icmp.type == 0' jetstream.vci.ring_id | sort -u)" = 1 ]
-	[ "$(frames c.pcapng 'jetstream.cpcs.crc.status != 1 || jetstream.hec.status != 1' frame.number | wc -l)" -eq 0 ]
+	[ "$(awk -F '\t' '$6 == 1 && $8 == "10.74.0.2" { print $3 }' all | sort -u)" = 16387 ]
+	[ "$(awk -F '\t' '$6 == 2 && $7 == "10.74.0.2" { print $4, $5 }' all | sort -u)" = '1 3' ]
+	[ "$(awk -F '\t' '$9 == 8 { print $4, $5 }' all | sort -u)" = '2 1' ]
+	[ "$(awk -F '\t' '$9 == "0" { print $4 }' all | sort -u)" = 1 ]
+	[ "$(awk -F '\t' '$1 != 1 || $2 != 1' all | wc -l)" -eq 0 ]
 }
 
 @test "jet ping: each from each; a node that does not answer makes it 3" {
