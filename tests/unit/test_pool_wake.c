@@ -11,7 +11,7 @@
 #include "tests/unit/poolrig.h"
 
 #define N_ROUNDS	4000u
-#define LOST_MS		2000	/* a sleep that long was a lost wake-up */
+#define LOST_MS		10000	/* a sleep that long was a lost wake-up */
 
 enum sleeper { BY_EVENTFD, BY_LEADER };
 
