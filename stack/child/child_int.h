@@ -277,7 +277,7 @@ void fo_settled(struct child *c, struct csock *s, bool reset);
 /* --- reclaim.c --- */
 void reclaim_proc(struct child *c, int i);	/* its channel has hung up */
 void reclaim_robbed(struct child *c, uint32_t owner, bool may_run);	/* lock held */
-/* All that processes have published was fetched, or 20 ms have passed; lock held. */
+/* All that processes have published was fetched, or half a second has passed; lock held. */
 void reclaim_wait_fetched(struct child *c);
 void reclaim_back(struct child *c, int i, uint32_t queue);	/* it goes on, with this one */
 bool reclaim_is_any_fenced(const struct child *c);

@@ -27,7 +27,8 @@
 #include "common/util.h"
 #include "stack/child/child_int.h"
 
-#define FETCH_WAIT_US	20000	/* jetringd fetches our FREEs in this time */
+#define FETCH_WAIT_US	500000	/* jetringd fetches what is published in this time, */
+#define FETCH_SPIN_US	1000	/* in this if it runs: then we let others run, too */
 #define SETTLE_US	1000	/* a sweep waits so long for FREEs to be fetched, */
 #define SWEEP_AGAIN_US	5000	/* and is tried again then */
 
@@ -35,10 +36,16 @@
  * so until @until. */
 static bool is_fetched(const struct js_queue *sq, uint32_t tail, uint64_t until)
 {
+	uint64_t begin = now_us(), now;
+
 	while ((int32_t)(atomic_load(&sq->fetched) - tail) < 0) {
-		if (now_us() > until)
+		now = now_us();
+		if (now > until)
 			return false;
-		sched_yield();
+		if (now - begin < FETCH_SPIN_US)
+			sched_yield();
+		else
+			usleep(FETCH_SPIN_US / 4);
 	}
 	return true;
 }
