@@ -6,6 +6,8 @@
  * effect: RFC 9293, 5961, 6582, 6675, 6298, 5682, 8985, 9937, 3708, 7323,
  * 3168.
  */
+#include <errno.h>
+
 #include "tests/unit/t_tcp.h"
 #include "stack/engine/tcp_var.h"
 
@@ -713,6 +715,96 @@ static void challenge_asks(void **state)
 
 /* --- what else is told -------------------------------------------------------------------------------- */
 
+/* A connection whose SYN somebody else answered with a cookie (RFC 4987, 3.6): all that
+ * the SYN said counts, and the ACK is no measurement. */
+static void answered_by_another(void **state)
+{
+	struct tcpcb *tp = t_init((struct t_opts){ .mss = 1000, .sack = true, .ts = true, .scale = 3 });
+	struct tcp_seg syn = t_peer_syn((struct t_opts){ .mss = 700, .wnd = 5000, .sack = true,
+							 .ts = true, .scale = 3 }, TH_SYN);
+
+	(void)state;
+	syn.seq += T_IRS;
+	assert_int_equal(tcp_user_open_answered(tp, &t.v, T_ISS, &syn, t_us(0)), 0);
+	T_STATE(tp, "SYN-RECEIVED");
+	T_NOTHING(tp, 0);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 1000);
+	T_STATE(tp, "ESTABLISHED");
+	assert_int_equal(tp->snd_mss, 700);
+	assert_int_equal(tp->snd_wnd, 8000);
+	assert_true((tp->flags & (TF_SACK | TF_TS)) == (TF_SACK | TF_TS));
+	assert_false(tp->flags & TF_SRTT);
+	assert_int_equal(tcp_user_open_answered(tp, &t.v, T_ISS, &syn, t_us(0)), -EISCONN);
+}
+
+/* When nobody is left nothing waits for him: cork is gone, keep-alive off, and the time
+ * without progress begins now. */
+static void nobody_left(void **state)
+{
+	struct tcp_user_opts o = { .cork = true, .keep_idle_us = 1000000, .keep_intvl_us = 1000000,
+				   .keep_count = 1, .user_timeout_ms = 30000,
+				   .fin_wait_2_us = 1000000000 };
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	t_send(tp, 10);
+	tcp_disown(tp, 0, t_us(0));
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 10, .ack = 1);
+	ack_at(tp, 1, 11);
+	T_NOTHING(tp, 100000);
+	T_STATE(tp, "ESTABLISHED");
+	tcp_user_close(tp, t_us(100000));
+	t.v.closed = true;
+	T_TX(tp, 100000, .flags = TH_ACK | TH_FIN, .seq = 11, .ack = 1);
+	ack_at(tp, 100000, 12);
+	T_NOTHING(tp, 100000);
+	T_NOTHING(tp, 159999);
+	T_NOTHING(tp, 160000);
+	T_STATE(tp, "CLOSED");
+
+	/* What was outstanding for long has the same time again. */
+	o.user_timeout_ms = 30000;
+	tp = T_ESTABLISHED(USUAL);
+	tcp_user_opts(tp, &o, t_us(0));
+	t_send(tp, 1000);
+	burst(tp, 0, 1, 1001);
+	while (tp->n_rto < 6)
+		t_at(tp, (tcp_poll_at(tp) - T_EPOCH_US + 999) / 1000);
+	tcp_disown(tp, 0, t_us(20000));
+	while (tp->state != TCPS_CLOSED && tcp_poll_at(tp) < t_us(49990))
+		t_at(tp, (tcp_poll_at(tp) - T_EPOCH_US + 999) / 1000);
+	T_STATE(tp, "ESTABLISHED");
+	t_at(tp, 50001);
+	T_STATE(tp, "CLOSED");
+}
+
+/* SACK blocks fill what data leaves of the segment, to the octet. */
+static void sack_beside_data(void **state)
+{
+	static const struct { uint32_t len, blocks; } c[] = {
+		{ 1000, 0 }, { 989, 0 }, { 988, 1 }, { 981, 1 }, { 980, 2 }, { 972, 3 }, { 964, 4 },
+		{ 10, 4 },
+	};
+	struct tcp_seg seg;
+	unsigned int i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+		for (j = 1; j <= 5; j++) {
+			T_RX(tp, 0, .flags = TH_ACK, .seq = 200 * j, .len = 100, .ack = 1, WND);
+			assert_int_equal(tcp_output(tp, &t.v, t_us(0), &seg), 1);
+			assert_int_equal(seg.n_sack, j < 4 ? j : 4);
+		}
+		t_send(tp, c[i].len);
+		assert_int_equal(tcp_output(tp, &t.v, t_us(0), &seg), 1);
+		assert_int_equal(seg.len, c[i].len);
+		assert_int_equal(seg.n_sack, c[i].blocks);
+	}
+}
+
 /* A new owner says at once where it stands, and sends all again. */
 static void heir_speaks(void **state)
 {
@@ -771,6 +863,9 @@ int main(void)
 		cmocka_unit_test(safe_ack),
 		cmocka_unit_test(reordering_window_is_a_quarter),
 		cmocka_unit_test(challenge_asks),
+		cmocka_unit_test(answered_by_another),
+		cmocka_unit_test(nobody_left),
+		cmocka_unit_test(sack_beside_data),
 		cmocka_unit_test(heir_speaks),
 		cmocka_unit_test(rst_has_a_timestamp),
 	};
