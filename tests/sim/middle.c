@@ -225,7 +225,8 @@ bool middle_send(struct sim *sim, unsigned int from, struct packet *pkt)
 	return sent;
 }
 
-/* Every option may be taken away from one direction alone. */
+/* Every option may be taken away from one direction alone; but the window scale not from
+ * SYN,ACKs, or the two sides would speak of different windows for good. */
 static void plan_strip(struct sim *sim)
 {
 	struct prng *r = &sim->path_prng;
@@ -234,6 +235,9 @@ static void plan_strip(struct sim *sim)
 	for (i = 0; i < 2; i++)
 		if (prng_below(r, 2))
 			sim->link[i].middle.strip = (uint32_t)(prng_next(r) & prng_next(r) & MID_ALL);
+	if ((sim->link[0].middle.strip | sim->link[1].middle.strip) & MID_WS)
+		for (i = 0; i < 2; i++)
+			sim->link[i].middle.strip |= MID_WS;
 }
 
 /* In one of three there is one. */

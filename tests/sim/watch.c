@@ -209,7 +209,9 @@ void watch_heard(struct host *h, const struct tcp_seg *seg)
 	if (seg->uto & 0x7fff && w->adv_uto_s)
 		w->remote_uto_s = (uint16_t)min_u32(UTO_MAX_S, (seg->uto & 0x7fff) *
 						    (seg->uto & TCP_UTO_MINUTES ? 60u : 1));
-	if (!(seg->flags & TH_ACK) || !w->syn_heard)
+	/* An ACK of the connection before says nothing. */
+	if (!(seg->flags & TH_ACK) || !w->syn_heard || seq_leq(seg->ack, h->iss) ||
+	    seq_gt(seg->ack, h->tp.snd_max))
 		return;
 	/* However late it comes: what was offered once may be used. */
 	edge = seg->ack + ((uint32_t)seg->wnd << (seg->flags & TH_SYN ? 0 : shift(h, w->wscale)));
