@@ -3,11 +3,12 @@
  * conversation.c - two engines talk; the input decides what happens to them
  *
  * The first octets configure both ends.  Then each octet is an event: a packet
- * of the network is delivered, lost, doubled or held back; an application
- * writes, reads, closes, aborts or leaves; time passes; an owner dies and
- * another inherits; somebody forges a segment.  In the end the network is
- * perfect, the applications write no more, read and close, and both ends must
- * come to CLOSED.
+ * of the network is delivered, lost, doubled or held back; a middlebox changes,
+ * splits or cuts it; the path takes less; an application writes, reads, closes,
+ * aborts or leaves, and sets options; time passes; an owner dies and another
+ * inherits, or has no room; somebody forges a segment, or an ICMP error.  In the
+ * end the network is perfect, the applications write no more, read and close,
+ * and both ends must come to CLOSED.
  *
  * The engine never sees data, so none is carried: a packet knows which octet
  * of its sender's stream its payload begins with, and the receiver's owner
@@ -28,6 +29,12 @@
 #define MAX_EVENTS	400
 #define MAX_ROUNDS	20000		/* of the perfect network */
 #define WND_MAX		65535u
+#define BUF_MAX		(1u << 20)
+
+/* How a connection begins; the rest is begin_fast()'s */
+#define BEGIN_BOTH	0x01u		/* simultaneous open */
+#define BEGIN_COOKIE	0x40u		/* who listens remembers nothing of a SYN */
+#define BEGIN_TW	0x80u		/* TIME-WAIT goes on without a block */
 
 struct packet {
 	struct tcp_seg seg;
@@ -51,7 +58,11 @@ struct host {
 	uint32_t rcv_nxt;	/* as the owner counts it */
 	struct aside aside[N_ASIDE];
 	unsigned int n_aside;
-	bool deceived, shut, dead;
+	struct tcp_user_opts opts;
+	struct tcp_tw tw;	/* if in_tw */
+	struct tcp_seg syn;	/* what a cookie of ours was for; no flags: none */
+	uint32_t too_big_seq;	/* if is_too_big: the path did not take it */
+	bool deceived, shut, dead, in_tw, is_too_big;
 };
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
@@ -64,6 +75,9 @@ static struct packet net[N_PACKETS];
 static unsigned int n_net;
 static uint64_t now_us;
 static bool anything_forged;
+static uint32_t path_mss;	/* a larger segment vanishes; 0: none does */
+static bool path_says;		/* ... and ICMP says so */
+static uint8_t how_begun;
 
 /* --- the owner ---------------------------------------------------------------- */
 
@@ -77,26 +91,45 @@ static void look(struct host *h)
 		fuzz_fail("tcp_check() fails in %s", tcps_names[h->tp.state]);
 }
 
-static void put_on_net(const struct host *from, const struct tcp_seg *seg)
+/* What is not in the header does not arrive.  The text is never looked at. */
+static int through_header(const struct tcp_seg *seg, struct tcp_seg *read)
 {
-	uint8_t th[TCP_HDR_MAX + WND_MAX];
-	struct packet *p;
-	int n;
+	static uint8_t th[TCP_HDR_MAX + WND_MAX];
+	int n = tcp_seg_build(seg, th);
 
-	if (n_net == N_PACKETS)
-		return;
-	p = &net[n_net++];
-	p->to = from == &host[0];
-	p->at = from->n_acked + seg->off;
-	/* What is not in the header does not arrive. */
-	n = tcp_seg_build(seg, th);
-	memset(th + n, 0, seg->len);
-	if (tcp_seg_parse(&p->seg, th, (size_t)n + seg->len) != n)
+	if (tcp_seg_parse(read, th, (size_t)n + seg->len) != n)
 		fuzz_fail("a segment we built cannot be read");
+	read->ecn = seg->ecn;
+	return n;
+}
+
+static void put_on_net(struct host *from, const struct tcp_seg *seg)
+{
+	struct packet p = { .to = from == &host[0], .at = from->n_acked + seg->off };
+	int n = through_header(seg, &p.seg);
+
+	if (path_mss && seg->len + (uint32_t)n - 20 > path_mss) {
+		from->is_too_big = path_says;
+		from->too_big_seq = seg->seq;
+		return;
+	}
+	if (n_net < N_PACKETS)
+		net[n_net++] = p;
+}
+
+/* The connection goes on without a block, as connserver/ has it. */
+static void enter_time_wait(struct host *h)
+{
+	if (!(how_begun & BEGIN_TW) || !h->v.closed || h->tp.state != TCPS_TIME_WAIT)
+		return;
+	tcp_tw_init(&h->tw, &h->tp);
+	tcp_user_abort(&h->tp, now_us);
+	h->in_tw = true;
+	h->dead = true;
 }
 
 /* All that is owed goes out. */
-static void flush(struct host *h)
+static void flush_once(struct host *h)
 {
 	struct tcp_seg seg;
 	const char *wrong;
@@ -114,6 +147,17 @@ static void flush(struct host *h)
 	wrong = tcp_invariant(&h->tp, &h->v);
 	if (wrong)
 		fuzz_fail("%s, in %s", wrong, tcps_names[h->tp.state]);
+	enter_time_wait(h);
+}
+
+static void flush(struct host *h)
+{
+	flush_once(h);
+	if (!h->is_too_big)
+		return;
+	h->is_too_big = false;
+	tcp_icmp_too_big(&h->tp, h->too_big_seq, path_mss, now_us);
+	flush_once(h);
 }
 
 static void keep_aside(struct host *h, const struct tcp_rx *rx, uint64_t at)
@@ -194,17 +238,67 @@ static void take_events(struct host *h, const struct tcp_rx *rx)
 	h->n_aside = 0;
 }
 
+/* Return: go on with it, as one that belongs to no connection? */
+static bool time_wait(struct host *h, const struct tcp_seg *seg)
+{
+	struct tcp_seg out;
+
+	switch (tcp_tw_input(&h->tw, seg, now_us, &out)) {
+	case TCP_TW_ANSWER:
+	case TCP_TW_FIN:
+		put_on_net(h, &out);
+		return false;
+	case TCP_TW_IGNORE:
+		return false;
+	default:
+		h->in_tw = false;
+		return true;
+	}
+}
+
+/* SYN cookies (RFC 4987, 3.6): a SYN,ACK from a block that is forgotten; and the ACK that
+ * shows it.  Return: go on with the segment? */
+static bool listen_with_cookies(struct host *h, const struct tcp_seg *seg)
+{
+	struct tcpcb tp = h->tp;
+	struct tcp_seg out;
+	struct tcp_rx rx;
+
+	if ((seg->flags & (TH_SYN | TH_ACK | TH_RST)) == TH_SYN) {
+		h->syn = *seg;
+		h->syn.len = 0;
+		h->syn.fo_kind = TCP_FO_NONE;
+		tcp_input(&tp, &h->v, &h->syn, now_us, &rx);
+		while (tcp_output(&tp, &h->v, now_us, &out) > 0)
+			put_on_net(h, &out);
+		return false;
+	}
+	if ((seg->flags & (TH_SYN | TH_ACK | TH_RST)) != TH_ACK || !h->syn.flags ||
+	    seg->seq != h->syn.seq + 1 || seg->ack != h->tp.iss + 1)
+		return true;
+	tcp_init(&h->tp, &h->cfg);
+	if (tcp_user_open_answered(&h->tp, &h->v, tp.iss, &h->syn, now_us))
+		fuzz_fail("OPEN, answered, fails");
+	return true;
+}
+
 static void arrive(const struct packet *p)
 {
 	struct host *h = &host[p->to];
 	struct tcp_seg rst;
 	struct tcp_rx rx;
 
+	if (h->in_tw && !time_wait(h, &p->seg))
+		return;
 	if (h->tp.state == TCPS_CLOSED) {
 		if (tcp_reset_for(&p->seg, &rst))
 			put_on_net(h, &rst);
 		return;
 	}
+	look(h);
+	if (h->tp.state == TCPS_LISTEN && how_begun & BEGIN_COOKIE &&
+	    !listen_with_cookies(h, &p->seg))
+		return;
 	look(h);
 	tcp_input(&h->tp, &h->v, &p->seg, now_us, &rx);
 	if (rx.acked > h->v.snd_cc)
@@ -274,7 +368,6 @@ static void forge(struct fuzz_in *in, unsigned int to)
 	struct host *h = &host[to];
 	uint8_t how = in_u8(in), flags = in_u8(in);
 	struct packet p = { .to = to };
-	uint8_t th[TCP_HDR_MAX + WND_MAX];
 	struct tcp_seg seg = {
 		.flags = how & 1 ? flags : TH_ACK, .seq = near_to(in, &h->tp),
 		.ack = near_to(in, &h->tp), .len = in_len(in), .wnd = in_u16(in),
@@ -282,7 +375,6 @@ static void forge(struct fuzz_in *in, unsigned int to)
 		.mss = how & 8 ? in_u16(in) : 0, .has_ts = how & 16, .n_sack = how >> 5 & 3,
 		.up = flags & TH_URG ? in_u16(in) : 0,
 	};
-	int n;
 
 	seg.len = min_u32(seg.len, WND_MAX);
 	if (seg.has_ts) {
@@ -299,19 +391,95 @@ static void forge(struct fuzz_in *in, unsigned int to)
 		seg.mss = 0;
 	h->deceived = true;
 	anything_forged = true;
-	n = tcp_seg_build(&seg, th);
-	memset(th + n, 0, seg.len);
-	if (tcp_seg_parse(&p.seg, th, (size_t)n + seg.len) != n)
-		fuzz_fail("a forged segment cannot be read");
+	through_header(&seg, &p.seg);
 	arrive(&p);
 	flush(h);
 }
 
+/* ICMP about what was sent, or was not. */
+static void forge_icmp(struct fuzz_in *in, struct host *h)
+{
+	uint32_t seq = near_to(in, &h->tp);
+	uint16_t mss = in_u16(in);
+
+	if (mss) {
+		tcp_icmp_too_big(&h->tp, seq, mss, now_us);
+	} else if (tcp_icmp_error(&h->tp, seq, now_us) == TCP_ICMP_FATAL) {
+		h->dead = true;
+		h->v.snd_cc = 0;
+	}
+	flush(h);
+}
+
+/* What follows the first @n octets of @p is a packet of its own. */
+static void split(struct packet *p, uint32_t n)
+{
+	struct packet *rest = &net[n_net];
+
+	if (n_net == N_PACKETS || !n || n >= p->seg.len || p->seg.flags & TH_SYN)
+		return;
+	n_net++;
+	*rest = *p;
+	rest->at += n;
+	rest->seg.seq += n;
+	rest->seg.len -= n;
+	rest->seg.flags &= (uint8_t)~(TCP_TH_CWR | (p->seg.up > n ? 0 : TH_URG));
+	rest->seg.up = (uint16_t)(p->seg.up - n);
+	p->seg.len = n;
+	p->seg.flags &= (uint8_t)~(TH_FIN | TH_PUSH);
+}
+
+/* A middlebox, or a router with a long queue. */
+static void mangle(struct fuzz_in *in, struct packet *p)
+{
+	uint8_t how = in_u8(in), what = how >> 3;
+
+	switch (how & 7) {
+	case 0:
+		p->seg.ecn = p->seg.ecn ? TCP_ECN_CE : 0;
+		break;
+	case 1:
+		split(p, in_len(in));
+		break;
+	case 2:
+		if (!(p->seg.flags & (TH_SYN | TH_RST)))
+			p->seg.wnd = (uint16_t)(p->seg.wnd >> (what & 15));
+		break;
+	case 3:
+		if (p->seg.mss)
+			p->seg.mss = (uint16_t)min_u32(p->seg.mss, 48 + in_len(in));
+		break;
+	default:
+		p->seg.has_ts &= !(what & 1);
+		p->seg.n_sack &= what & 2 ? 0 : 7;
+		p->seg.sack_permitted &= !(what & 4);
+		p->seg.uto &= what & 8 ? 0 : 0xffff;
+		if (what & 16)
+			p->seg.wscale = TCP_WS_NONE;
+		break;
+	}
+}
+
+/* Another path. */
+static void new_path(struct fuzz_in *in)
+{
+	uint8_t how = in_u8(in);
+
+	path_says = how & 1;
+	path_mss = how & 2 ? 48 + in_len(in) : 0;
+}
+
 /* --- the applications --------------------------------------------------------------- */
+
+/* What is a matter of a few segments with a large MSS would be one of thousands. */
+static uint32_t write_max(const struct host *h)
+{
+	return min_u32(60000, 100u * h->cfg.mss);
+}
 
 static void app_write(struct host *h, uint32_t n)
 {
-	if (h->shut || h->dead || h->tp.state < TCPS_ESTABLISHED || h->v.snd_cc + n > 60000)
+	if (h->shut || h->dead || h->tp.state < TCPS_ESTABLISHED || h->v.snd_cc + n > write_max(h))
 		return;
 	h->v.snd_cc += n;
 	look(h);
@@ -350,6 +518,63 @@ static void inherit(struct host *h)
 {
 	h->n_aside = 0;
 	tcp_inherit(&h->tp, now_us);
+	flush(h);
+}
+
+static void app_opts(struct fuzz_in *in, struct host *h)
+{
+	struct tcp_user_opts *o = &h->opts;
+	uint8_t how = in_u8(in);
+
+	o->nodelay = how & 1;
+	o->cork = how & 2;
+	if (how & 4)
+		o->user_timeout_ms = in_len(in) * 100;
+	if (how & 8)
+		o->adv_uto_s = in_u16(in);
+	if (how & 16)
+		o->window_clamp = in_len(in);
+	if (how & 32)
+		o->fin_wait_2_us = 1 + in_len(in) * 1000;
+	if (how & 64) {
+		o->keep_idle_us = in_u8(in) * 1000000ull;
+		o->keep_intvl_us = (1 + in_u8(in)) * 1000000ull;
+		o->keep_count = (uint8_t)(1 + in_u8(in) % 20);
+	}
+	if (how & 128)
+		o->syn_retries = (uint8_t)(1 + in_u8(in) % 10);
+	tcp_user_opts(&h->tp, o, now_us);
+}
+
+/* What else an application asks for, or its owner needs. */
+static void app_wish(struct fuzz_in *in, struct host *h)
+{
+	switch (in_u8(in) & 7) {
+	case 0:
+		tcp_user_more(&h->tp);
+		break;
+	case 1:
+		if (h->v.snd_cc && h->tp.state >= TCPS_ESTABLISHED && !h->shut)
+			tcp_user_urgent(&h->tp, &h->v);
+		break;
+	case 2:
+		tcp_user_quickack(&h->tp, in_u8(in) & 1);
+		break;
+	case 3:
+		tcp_user_congestion(&h->tp, in_u8(in) % TCP_CC_N);
+		break;
+	case 4:
+		h->cfg.rcv_buf = min_u32(h->cfg.rcv_buf + in_len(in), BUF_MAX);
+		tcp_user_rcv_buf(&h->tp, h->cfg.rcv_buf);
+		break;
+	case 5:
+		h->n_aside = 0;
+		tcp_renege(&h->tp);
+		break;
+	default:
+		app_opts(in, h);
+		break;
+	}
 	flush(h);
 }
 
@@ -428,8 +653,26 @@ static void event(struct fuzz_in *in)
 	case 9:
 		forge(in, which & 1);
 		break;
-	default:
+	case 10:
 		app_event(in, &host[which & 1], which >> 1);
+		break;
+	case 11:
+		app_wish(in, &host[which & 1]);
+		break;
+	case 12:
+		forge_icmp(in, &host[which & 1]);
+		break;
+	case 13:
+		if (n_net)
+			mangle(in, &net[which % n_net]);
+		break;
+	case 14:
+		new_path(in);
+		break;
+	default:
+		/* A train: all that is there, the last first. */
+		while (n_net)
+			deliver(n_net - 1);
 		break;
 	}
 }
@@ -455,26 +698,32 @@ static void begin_fast(uint8_t how)
 static void begin(struct fuzz_in *in)
 {
 	static const uint16_t mss[] = { 48, 536, 1460, 8192, 61440, 61464, 1000, 1448 };
-	uint8_t how;
+	uint8_t how, buf;
 
 	memset(host, 0, sizeof(host));
 	n_net = 0;
 	anything_forged = false;
+	path_mss = 0;
 	now_us = 1000000;
 	for (int i = 0; i < 2; i++) {
 		struct host *h = &host[i];
 
 		how = in_u8(in);
+		buf = in_u8(in);
 		h->cfg = (struct tcp_config){
-			.mss = mss[how & 7], .rcv_buf = 1u << (10 + (in_u8(in) % 9)),
+			.mss = mss[how & 7], .rcv_buf = 1u << (10 + (buf % 9)),
+			.ecn = buf / 9 % 3, .mtu_probing = buf / 27 % 3, .cc = buf / 81 & 1,
+			.base_mss = buf / 81 & 2 ? 48 : 0,
 			.eff_mss_max = how & 8 ? 4096 : 0, .no_sack = how & 16, .no_ts = how & 32,
 			.no_ws = how & 64, .nodelay = how & 128,
 		};
+		h->opts.nodelay = h->cfg.nodelay;
 		tcp_init(&h->tp, &h->cfg);
 	}
 	/* Simultaneous open is a way to begin, too; and Fast Open. */
 	how = in_u8(in);
-	if (how & 1)
+	how_begun = how;
+	if (how & BEGIN_BOTH)
 		tcp_user_open_active(&host[1].tp, 0xfffffff0u, now_us);
 	else
 		tcp_user_open_passive(&host[1].tp, 0x7ffffff0u, now_us);
@@ -489,6 +738,12 @@ static void finish(void)
 {
 	bool left = false;
 
+	path_mss = 0;
+	/* A window of one octet would take for ever. */
+	for (int i = 0; i < 2; i++) {
+		host[i].opts.window_clamp = 0;
+		tcp_user_opts(&host[i].tp, &host[i].opts, now_us);
+	}
 	for (int i = 0; i < 2; i++)
 		if (!host[i].dead && host[i].tp.state == TCPS_LISTEN) {
 			tcp_user_abort(&host[i].tp, now_us);

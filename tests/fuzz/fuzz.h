@@ -2,7 +2,7 @@
 /*
  * fuzz.h - what the fuzz targets share
  *
- *	segment.c	TCP and IP headers, options, the answers that need no connection
+ *	segment.c	TCP, IP and ICMP headers, options, the answers that need no connection
  *	block.c		a control block that somebody else has written into
  *	conversation.c	two engines; the input is the network, both applications,
  *			the clock, and somebody who forges segments

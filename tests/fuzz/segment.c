@@ -101,21 +101,49 @@ static void time_wait(struct fuzz_in *in)
 	}
 }
 
+/* As an owner has it from a raw socket; its checksum would be hard to guess. */
+static void read_icmp(const uint8_t *p, size_t len, bool is_v6, bool mend)
+{
+	uint8_t *msg = malloc(len ? len : 1);
+	struct icmp_error e;
+	uint16_t csum;
+
+	if (!msg)
+		abort();
+	memcpy(msg, p, len);
+	if (mend && len >= 4) {
+		memset(msg + 2, 0, 2);
+		csum = ip_csum_fold(ip_csum_add(0, msg, len));
+		memcpy(msg + 2, &csum, 2);
+	}
+	if (!icmp_parse(msg, len, is_v6, &e)) {
+		if (e.err < 0 || (!e.err && !e.is_too_big))
+			fuzz_fail("an ICMP error says %d, too big: %d", e.err, e.is_too_big);
+		if (ip_is_mapped(e.pair.src) == is_v6 || ip_is_mapped(e.pair.dst) == is_v6)
+			fuzz_fail("ICMP quotes addresses of the other family");
+	}
+	free(msg);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_in in = { data, size };
+	uint8_t how = in_u8(&in);
 
 	if (size > 65536)
 		return 0;
-	switch (in_u8(&in) % 3) {
+	switch (how % 4) {
 	case 0:
 		read_tcp(in.p, in.left);
 		break;
 	case 1:
 		read_ip(in.p, in.left);
 		break;
-	default:
+	case 2:
 		time_wait(&in);
+		break;
+	default:
+		read_icmp(in.p, in.left, how & 4, how & 8);
 		break;
 	}
 	return 0;
