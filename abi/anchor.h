@@ -10,6 +10,8 @@
  * From child to application, by mode:
  *	token mode	JS_ANCHOR_TOKEN octets: "look at the shared state
  *			again".  Not a level: the state is the truth.
+ *			JS_ANCHOR_URGENT, out of band (MSG_OOB): urgent data was
+ *			announced; only with JS_SO_OWNED, for the kernel's SIGURG.
  *	listener	one struct js_anchor_accept a connection, with its own
  *			anchor (or, from the kernel's TCP, the kernel's socket)
  *			by SCM_RIGHTS.  accept() is recvmsg() of one of them.
@@ -26,6 +28,7 @@
 #include "abi/ctlmsg.h"
 
 #define JS_ANCHOR_TOKEN		0x54
+#define JS_ANCHOR_URGENT	0x55
 
 /* js_sock.mode */
 #define JS_ANCHOR_MODE_TOKEN	0

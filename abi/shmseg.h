@@ -168,6 +168,8 @@ static_assert(sizeof(struct js_ooo) == 48, "js_ooo layout");
 #define JS_SO_REUSEPORT		0x4000	/* likewise */
 #define JS_SO_FO_CONNECT	0x10000	/* TCP_FASTOPEN_CONNECT */
 #define JS_SO_FO_NO_COOKIE	0x20000	/* TCP_FASTOPEN_NO_COOKIE */
+#define JS_SO_ASYNC		0x40000	/* O_ASYNC: each JS_WAIT_RX brings a token, and that SIGIO */
+#define JS_SO_OWNED		0x80000	/* F_SETOWN: urgent data brings JS_ANCHOR_URGENT, and that SIGURG */
 
 /* js_sock.topt: numbers that options set; 0 is the default */
 enum {
@@ -202,6 +204,7 @@ enum {
 /* js_sock.notify, and which of two futex words */
 #define JS_WAIT_RX		0	/* data, EOF, error, a state */
 #define JS_WAIT_TX		1	/* room, connected, error */
+#define JS_WAIT_URG		2	/* urgent data was announced; in notify: to be told.  No futex word */
 
 struct js_sock {
 	/* sleeping: first, all of it on one line */

@@ -264,6 +264,18 @@ static int rebind(int fd, const struct sockrec *rec)
 	return 0;
 }
 
+/* Who is sent which signals. */
+static void signals_move(int from, int to)
+{
+	struct f_owner_ex owner;
+	int sig = libc()->fcntl(from, F_GETSIG);
+
+	if (libc()->fcntl(from, F_GETOWN_EX, &owner) == 0)
+		libc()->fcntl(to, F_SETOWN_EX, &owner);
+	if (sig > 0)
+		libc()->fcntl(to, F_SETSIG, sig);
+}
+
 /*
  * Put a kernel socket in the place of a user-space one that is not connected:
  * under all its numbers in this process, with its options, flags, address and
@@ -275,6 +287,7 @@ static int hand_over(struct usock *u)
 	const struct sockrec rec = *u->rec;
 	struct epoll_moved moved;
 	int k, fd, flags;
+	bool is_async;
 
 	k = libc()->socket(rec.family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (k < 0)
@@ -282,7 +295,9 @@ static int hand_over(struct usock *u)
 	opt_replay(u->rec, k);
 	flags = libc()->fcntl(u->fd, F_GETFL);
 	if (flags >= 0)
-		libc()->fcntl(k, F_SETFL, flags);
+		libc()->fcntl(k, F_SETFL, flags & ~O_ASYNC);
+	signals_move(u->fd, k);
+	is_async = flags >= 0 && flags & O_ASYNC;
 	for (fd = fdtable_next(0, FD_USER); fd >= 0; fd = fdtable_next(fd + 1, FD_USER)) {
 		struct usock copy = *u;
 
@@ -296,6 +311,9 @@ static int hand_over(struct usock *u)
 		epoll_move_in(fd, &moved);
 	}
 	libc()->close(k);
+	/* By the number that siginfo will tell. */
+	if (is_async)
+		libc()->fcntl(u->fd, F_SETFL, libc()->fcntl(u->fd, F_GETFL) | O_ASYNC);
 	return rec.bound ? rebind(u->fd, &rec) : 0;
 }
 
@@ -729,6 +747,18 @@ int jet_dup3(int from, int to, int flags)
 	return r ? (int)api_ret(r) : copied(from, libc()->dup3(from, to, flags));
 }
 
+/* What it has set at the anchor counts for our part, too. */
+static void note_fcntl(struct usock *u, int cmd, void *arg)
+{
+	if (cmd == F_SETFL) {
+		usock_opt_bit(u, JS_SO_NONBLOCK, (uintptr_t)arg & O_NONBLOCK);
+		usock_opt_bit(u, JS_SO_ASYNC, (uintptr_t)arg & O_ASYNC);
+	} else {
+		usock_opt_bit(u, JS_SO_OWNED, cmd == F_SETOWN ? (intptr_t)arg != 0 :
+						((struct f_owner_ex *)arg)->pid != 0);
+	}
+}
+
 int jet_fcntl(int fd, int cmd, ...)
 {
 	struct usock u;
@@ -746,8 +776,8 @@ int jet_fcntl(int fd, int cmd, ...)
 		return copied(fd, r);
 	/* The flag is in the anchor, for whoever has no library, and in the
 	 * shared state, for those who look at it at each call. */
-	if (cmd == F_SETFL && usock_get(fd, &u) > 0)
-		usock_opt_bit(&u, JS_SO_NONBLOCK, (uintptr_t)arg & O_NONBLOCK);
+	if ((cmd == F_SETFL || cmd == F_SETOWN || cmd == F_SETOWN_EX) && usock_get(fd, &u) > 0)
+		note_fcntl(&u, cmd, arg);
 	return r;
 }
 

@@ -79,6 +79,23 @@ static int pos_window(const struct pos *p, struct iovec win[WINDOW])
 	return n;
 }
 
+/* False: from a signal handler, in a thread that is inside. */
+static bool enter(struct usock *u)
+{
+	uint32_t opts = usock_opts(u);
+
+	if (!usock_may_enter()) {
+		/* The signal was in vain, another will come. */
+		if (opts & JS_SO_ASYNC)
+			so_ask_token(u->stk, u->sock);
+		return false;
+	}
+	/* Nobody else takes off the tokens that brought signals. */
+	if (opts & (JS_SO_ASYNC | JS_SO_OWNED))
+		token_take(u);
+	return true;
+}
+
 /* --- send ------------------------------------------------------------------------------- */
 
 /* Something is wrong with the connection that the next call will tell. */
@@ -99,14 +116,25 @@ static ssize_t send_fail(ssize_t err, int flags)
 	return err;
 }
 
+/* Whoever has asked for signals gets one when there is room. */
+static void ask_for_room(struct usock *u)
+{
+	so_notify(u->stk, u->sock, 1u << JS_WAIT_TX);
+	if (so_poll(u->stk, u->sock, u->gen) & POLLOUT)
+		so_ask_token(u->stk, u->sock);
+}
+
 /* No room: wait for some.  0, -EAGAIN, -EINTR. */
 static int send_wait(struct usock *u, uint32_t seq, uint64_t *deadline, int flags)
 {
 	int r;
 
 	atomic_fetch_add_explicit(&u->rec->nospace, 1, memory_order_relaxed);
-	if (usock_nonblock(u, flags))
+	if (usock_nonblock(u, flags)) {
+		if (usock_opts(u) & JS_SO_ASYNC)
+			ask_for_room(u);
 		return -EAGAIN;
+	}
 	if (!*deadline)
 		*deadline = usock_deadline(u, SO_SNDTIMEO);
 	r = usock_wait(u, JS_WAIT_TX, seq, *deadline);
@@ -205,7 +233,7 @@ static ssize_t send_any(struct usock *u, const struct iovec *iov, size_t n_iov, 
 
 	if (r)
 		return r;
-	if (!usock_may_enter())
+	if (!enter(u))
 		return -EAGAIN;
 	return flags & MSG_FASTOPEN ? send_fast(u, &p, flags, to, to_len) :
 				      send_pos(u, &p, 0, flags);
@@ -282,8 +310,14 @@ static ssize_t recv_oob(struct usock *u, const struct pos *p, int flags)
 	uint8_t octet;
 	int n, i;
 
-	if (!usock_may_enter())
+	if (!enter(u)) {
+		/* From SIGURG's handler: likewise. */
+		if (usock_opts(u) & JS_SO_OWNED) {
+			so_notify(u->stk, u->sock, 1u << JS_WAIT_URG);
+			so_ask_token(u->stk, u->sock);
+		}
 		return -EAGAIN;
+	}
 	n = so_recv_oob(u->stk, u->sock, u->gen, &octet, flags & MSG_PEEK);
 	if (n <= 0)
 		return n;
@@ -320,7 +354,7 @@ ssize_t usock_recv(struct usock *u, const struct iovec *iov, size_t n_iov, int f
 		return ctl_errqueue(u, NULL);
 	if (flags & MSG_OOB)
 		return recv_oob(u, &p, flags);
-	if (!usock_may_enter())
+	if (!enter(u))
 		return -EAGAIN;
 	/* sock_rcvlowat() */
 	target = flags & MSG_WAITALL ? p.left : MIN(p.left, (size_t)u->rec->rcvlowat);

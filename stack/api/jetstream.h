@@ -84,8 +84,7 @@ JET_API ssize_t jet_write(int fd, const void *buf, size_t len);
 JET_API ssize_t jet_writev(int fd, const struct iovec *iov, int n_iov);
 /* Offset -1 only: a stream has none. */
 JET_API ssize_t jet_pwritev2(int fd, const struct iovec *iov, int n_iov, off_t offset, int flags);
-/* MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC (drop), MSG_WAITALL, MSG_OOB (there is no
- * SIGURG).  With both of the
+/* MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC (drop), MSG_WAITALL, MSG_OOB.  With both of the
  * latter's kin, MSG_PEEK | MSG_WAITALL waits for at most half of SO_RCVBUF. */
 JET_API ssize_t jet_recv(int fd, void *buf, size_t len, int flags);
 JET_API ssize_t jet_recvfrom(int fd, void *buf, size_t len, int flags,

@@ -718,12 +718,18 @@ int usock_ioctl(struct usock *u, unsigned long req, void *arg)
 			return r;
 		*(int *)arg = info.at_mark;
 		return 0;
-	case FIOCLEX:
-	case FIONCLEX:
 	case FIOASYNC:
 	case FIOSETOWN:
-	case FIOGETOWN:
 	case SIOCSPGRP:
+		if (!arg)
+			return -EFAULT;
+		r = (int)api_err(libc()->ioctl(u->fd, req, arg));
+		if (!r)
+			usock_opt_bit(u, req == FIOASYNC ? JS_SO_ASYNC : JS_SO_OWNED, *(int *)arg);
+		return r;
+	case FIOCLEX:
+	case FIONCLEX:
+	case FIOGETOWN:
 	case SIOCGPGRP:
 		return (int)api_err(libc()->ioctl(u->fd, req, arg));
 	default:

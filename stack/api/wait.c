@@ -163,11 +163,15 @@ unsigned int usock_ready(struct usock *u)
 static void drain(struct usock *u)
 {
 	char octets[64];
+	ssize_t n;
 
 	/* A listener's are connections. */
-	while (!usock_is_listener(u) &&
-	       libc()->recv(u->fd, octets, sizeof(octets), MSG_DONTWAIT) == sizeof(octets))
-		;
+	if (usock_is_listener(u))
+		return;
+	/* What is out of band ends a read. */
+	do
+		n = libc()->recv(u->fd, octets, sizeof(octets), MSG_DONTWAIT);
+	while (n == sizeof(octets) || (n > 0 && usock_opts(u) & JS_SO_OWNED));
 }
 
 void token_enter(struct usock *u, unsigned int events)

@@ -127,12 +127,22 @@ static void rewatch_anchor(struct child *c, uint32_t idx, bool want_room)
 void conn_token(void *ctx, uint32_t idx)
 {
 	struct child *c = ctx;
+	const struct csock *s = &c->socks[idx];
+	uint32_t urg = 1u << JS_WAIT_URG;
 	char token = JS_ANCHOR_TOKEN;
+	int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 
+	if (s->kind == CK_FREE || !s->anchored || s->kind == CK_LISTENER)
+		return;
+	/* The kernel knows whose SIGURG it is.  It may have been built without. */
+	if (atomic_fetch_and(&c->stk.socks[idx].notify, ~urg) & urg) {
+		token = JS_ANCHOR_URGENT;
+		if (send(s->anchor, &token, 1, flags | MSG_OOB) == 1)
+			return;
+		token = JS_ANCHOR_TOKEN;
+	}
 	/* A full anchor is readable: as good as one more token. */
-	if (c->socks[idx].kind != CK_FREE && c->socks[idx].anchored &&
-	    c->socks[idx].kind != CK_LISTENER)
-		send(c->socks[idx].anchor, &token, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	send(s->anchor, &token, 1, flags);
 }
 
 /* --- pools ------------------------------------------------------------------------------ */
@@ -962,7 +972,9 @@ static void inherit(struct child *c, uint32_t idx, uint32_t listener)
 	s->snd_buf = l->snd_buf;
 	s->rcv_buf = l->rcv_buf;
 	s->fixed = l->fixed;
-	atomic_store(&to->opts, atomic_load(&from->opts) & ~(uint32_t)JS_SO_NONBLOCK);
+	/* Not what belongs to the open file. */
+	atomic_store(&to->opts, atomic_load(&from->opts) &
+		     ~(uint32_t)(JS_SO_NONBLOCK | JS_SO_ASYNC | JS_SO_OWNED));
 	for (unsigned int i = 0; i < JS_N_TOPTS; i++)
 		atomic_store(&to->topt[i], so_topt(from, i));
 	defer_s = so_topt(to, JS_TOPT_DEFER_ACCEPT);

@@ -314,8 +314,10 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 	else if (p->seg.flags & TH_ACK)
 		t->s.soft_error = 0;	/* the peer is reached */
 	wake = so_note_events(t, rx.events);
-	if (rx.events & TCP_EV_URG)
+	if (rx.events & TCP_EV_URG) {
 		so_urg_announced(t);
+		wake |= 1u << JS_WAIT_URG;
+	}
 	if (rx.advance)
 		wake |= 1u << JS_WAIT_RX;
 	if (rx.advance && t->s.urg)

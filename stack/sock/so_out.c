@@ -472,6 +472,20 @@ void so_tell_child(struct stk *stk, uint32_t sock)
 	leave_work(stk, sock, JS_WORK_LOOK);
 }
 
+/* Somebody polls, or has asked for signals.  For SIGURG it is noted what for. */
+static bool wants_token(struct js_sock *so, unsigned int wake)
+{
+	uint32_t opts = atomic_load_explicit(&so->opts, memory_order_relaxed);
+
+	if (opts & JS_SO_OWNED && wake & 1u << JS_WAIT_URG) {
+		atomic_fetch_or(&so->notify, 1u << JS_WAIT_URG);
+		return true;
+	}
+	/* Room is asked for, as Linux's SOCK_NOSPACE does. */
+	return atomic_load(&so->notify) & wake ||
+	       (opts & JS_SO_ASYNC && wake & 1u << JS_WAIT_RX);
+}
+
 void so_wakeup(struct stk *stk, uint32_t sock, unsigned int wake)
 {
 	struct js_sock *so = &stk->socks[sock];
@@ -485,13 +499,18 @@ void so_wakeup(struct stk *stk, uint32_t sock, unsigned int wake)
 		if (atomic_load(&so->waiters[w]))
 			futex_wake(&so->seq[w], INT32_MAX);
 	}
-	if (!(atomic_load(&so->notify) & wake))
+	if (!wants_token(so, wake))
 		return;
-	atomic_fetch_and(&so->notify, ~wake);
+	atomic_fetch_and(&so->notify, ~(wake & ~(1u << JS_WAIT_URG)));
 	if (stk->on_token)
 		stk->on_token(stk->ctx, sock);
 	else
 		leave_work(stk, sock, JS_WORK_TOKENS);
+}
+
+void so_ask_token(struct stk *stk, uint32_t sock)
+{
+	leave_work(stk, sock, JS_WORK_TOKENS);
 }
 
 /* Buffers that so_snd is done with.  @ours: nobody reads them any more. */

@@ -251,6 +251,9 @@ int so_wait(struct stk *stk, uint32_t sock, int which, uint32_t seq, uint64_t ti
  * JS_WAIT_*) sends a token.  Then look at so_poll() once more. */
 void so_notify(struct stk *stk, uint32_t sock, unsigned int bits);
 
+/* A token, whether anything has changed or not.  In a signal handler, too. */
+void so_ask_token(struct stk *stk, uint32_t sock);
+
 /* --- inside the socket layer and the child ------------------------------------- */
 
 struct so_txn;

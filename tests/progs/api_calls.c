@@ -612,6 +612,276 @@ static void urgent_sent(void)
 	close(fd);
 }
 
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t n_urg, n_io, io_fd, io_band, n_got, got_end;
+static volatile int sig_sock;
+
+static void on_urg(int sig)
+{
+	(void)sig;
+	n_urg++;
+}
+
+static void on_io(int sig, siginfo_t *info, void *ctx)
+{
+	(void)sig;
+	(void)ctx;
+	n_io++;
+	io_fd = info->si_fd;
+	io_band |= (int)info->si_band;
+}
+
+/* Reads all there is, in the handler. */
+static void on_io_read(int sig)
+{
+	int err = errno;
+	char buf[5000];
+	ssize_t n;
+
+	(void)sig;
+	n_io++;
+	while ((n = recv(sig_sock, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+		n_got += (int)n;
+	if (n == 0)
+		got_end = 1;
+	errno = err;
+}
+
+static void catch(int sig, void (*handler)(int), void (*action)(int, siginfo_t *, void *))
+{
+	struct sigaction sa = { .sa_flags = SA_RESTART };
+
+	if (action) {
+		sa.sa_sigaction = action;
+		sa.sa_flags |= SA_SIGINFO;
+	} else {
+		sa.sa_handler = handler;
+	}
+	n_urg = n_io = io_band = n_got = got_end = 0;
+	CHECK(sigaction(sig, &sa, NULL) == 0);
+}
+
+/* Until @cond, ten seconds at most. */
+#define COMES(cond) do {				\
+	uint64_t until_ = t_ms() + 10000;		\
+							\
+	while (!(cond) && t_ms() < until_)		\
+		t_sleep_ms(1);				\
+	CHECK(cond);					\
+} while (0)
+
+/* poll(), which no SA_RESTART restarts. */
+static int t_poll_again(struct pollfd *p)
+{
+	int r;
+
+	do
+		r = poll(p, 1, 10000);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+static void set_async(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	CHECK(flags >= 0 && fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC) == 0);
+	CHECK(!!(fcntl(fd, F_GETFL) & O_ASYNC) == on);
+}
+
+/* F_SETOWN: SIGURG, once for each urgent octet; no SIGIO. */
+static void sigurg(void)
+{
+	int fd = t_connect(NULL), pid = getpid(), got = 0;
+	char buf[16];
+
+	catch(SIGURG, on_urg, NULL);
+	catch(SIGIO, on_io_read, NULL);
+	sig_sock = fd;
+	CHECK(fcntl(fd, F_SETOWN, pid) == 0 && fcntl(fd, F_GETOWN) == pid);
+	t_say(fd, "urgent");
+	COMES(n_urg);
+	wait_pri(fd);
+	CHECK(recv(fd, buf, 1, MSG_OOB) == 1 && buf[0] == 'c');
+	t_recv_all(fd, buf, 4);
+	CHECK(!memcmp(buf, "abde", 4));
+	CHECK(n_urg == 1 && n_io == 0);
+	/* Nobody's any more. */
+	CHECK(ioctl(fd, FIOSETOWN, &got) == 0);
+	CHECK(ioctl(fd, FIOGETOWN, &got) == 0 && got == 0);
+	close(fd);
+	fd = t_connect(NULL);
+	t_say(fd, "urgent");
+	wait_pri(fd);
+	CHECK(n_urg == 1);
+	close(fd);
+	signal(SIGURG, SIG_DFL);
+	signal(SIGIO, SIG_DFL);
+}
+
+/* It interrupts a recv() that waits, and its handler reads the octet. */
+static void on_urg_read(int sig)
+{
+	char c;
+
+	(void)sig;
+	if (recv(sig_sock, &c, 1, MSG_OOB) == 1 && c == 'c')
+		n_urg++;
+}
+
+static void sigurg_in_recv(void)
+{
+	struct sigaction sa = { .sa_handler = on_urg_read };
+	int fd = t_connect(NULL);
+	char buf[2];
+	ssize_t n;
+
+	n_urg = 0;
+	sig_sock = fd;
+	CHECK(sigaction(SIGURG, &sa, NULL) == 0 && fcntl(fd, F_SETOWN, getpid()) == 0);
+	t_say(fd, "urgent");
+	for (size_t at = 0; at < 2; at += n > 0 ? (size_t)n : 0) {
+		n = recv(fd, buf + at, 2 - at, 0);
+		CHECK(n > 0 || (n < 0 && errno == EINTR));
+	}
+	CHECK(!memcmp(buf, "ab", 2));
+	COMES(n_urg == 1);
+	signal(SIGURG, SIG_DFL);
+	close(fd);
+}
+
+/* O_ASYNC: who reads in its handler misses nothing. */
+static void sigio(void)
+{
+	int fd = t_connect(NULL);
+
+	catch(SIGIO, on_io_read, NULL);
+	sig_sock = fd;
+	CHECK(fcntl(fd, F_SETOWN, getpid()) == 0);
+	set_async(fd, true);
+	t_say(fd, "source 300000");
+	COMES(got_end);
+	CHECK(n_got == 300000 && n_io > 0);
+	close(fd);
+	/* Off again, by the other way. */
+	fd = t_connect(NULL);
+	sig_sock = fd;
+	CHECK(fcntl(fd, F_SETOWN, getpid()) == 0);
+	CHECK(ioctl(fd, FIOASYNC, &(int){ 1 }) == 0 && fcntl(fd, F_GETFL) & O_ASYNC);
+	CHECK(ioctl(fd, FIOASYNC, &(int){ 0 }) == 0 && !(fcntl(fd, F_GETFL) & O_ASYNC));
+	n_io = 0;
+	t_say(fd, "later 1");
+	CHECK(recv(fd, &(char){ 0 }, 1, 0) == 1 && n_io == 0);
+	close(fd);
+	signal(SIGIO, SIG_DFL);
+}
+
+/* F_SETSIG: another signal, which says what and where. */
+static void sigio_says(void)
+{
+	int fd = t_connect(NULL);
+	struct f_owner_ex me = { .type = F_OWNER_PID, .pid = getpid() }, got;
+	int n = 0;
+
+	catch(SIGRTMIN + 1, NULL, on_io);
+	CHECK(fcntl(fd, F_SETOWN_EX, &me) == 0 && fcntl(fd, F_SETSIG, SIGRTMIN + 1) == 0);
+	CHECK(fcntl(fd, F_GETOWN_EX, &got) == 0 && got.pid == me.pid);
+	CHECK(fcntl(fd, F_GETSIG) == SIGRTMIN + 1);
+	set_async(fd, true);
+	t_say(fd, "later 20");
+	COMES(io_band & POLLIN);
+	CHECK(io_fd == fd);
+	/* One may have been about the connection. */
+	COMES(ioctl(fd, FIONREAD, &n) == 0 && n == 1);
+	set_async(fd, false);
+	close(fd);
+	signal(SIGRTMIN + 1, SIG_DFL);
+}
+
+/* A listener; and a socket whose connection is not on the ring: with ours it becomes
+ * the kernel's in connect(), and keeps what was asked for. */
+static void sigio_elsewhere(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	int l = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0), a;
+
+	CHECK(bind(l, (struct sockaddr *)&sa, sizeof(sa)) == 0 && listen(l, 5) == 0);
+	CHECK(getsockname(l, (struct sockaddr *)&sa, &len) == 0);
+	catch(SIGRTMIN + 1, NULL, on_io);
+	CHECK(fcntl(l, F_SETOWN, getpid()) == 0 && fcntl(l, F_SETSIG, SIGRTMIN + 1) == 0);
+	set_async(l, true);
+	CHECK(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	COMES(n_io);
+	CHECK(io_fd == l);
+	a = accept(l, NULL, NULL);
+	CHECK(a >= 0 && !(fcntl(a, F_GETFL) & O_ASYNC) && fcntl(a, F_GETOWN) == 0);
+	close(fd);
+	set_async(l, false);
+	close(a);
+
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(fcntl(fd, F_SETOWN, getpid()) == 0 && fcntl(fd, F_SETSIG, SIGRTMIN + 1) == 0);
+	set_async(fd, true);
+	CHECK(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	a = accept(l, NULL, NULL);
+	n_io = io_band = io_fd = 0;
+	CHECK(send(a, "x", 1, 0) == 1);
+	COMES(io_band & POLLIN);
+	CHECK(io_fd == fd);
+	close(a);
+	close(fd);
+	close(l);
+	signal(SIGRTMIN + 1, SIG_DFL);
+}
+
+/* Room for more, to who was told that there is none. */
+static void sigio_room(void)
+{
+	static char buf[65536];
+	int fd = t_connect("sink");
+	ssize_t n;
+
+	catch(SIGIO, on_urg, NULL);
+	CHECK(fcntl(fd, F_SETOWN, getpid()) == 0);
+	set_async(fd, true);
+	for (int i = 0; i < 3; i++) {
+		do {
+			n_urg = 0;
+			n = send(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		} while (n > 0);
+		CHECK(n < 0 && errno == EAGAIN);
+		COMES(n_urg);
+	}
+	close(fd);
+	signal(SIGIO, SIG_DFL);
+}
+
+/* Many signals that nobody reads for: the socket still works, also in poll(). */
+static void sigio_idle(void)
+{
+	struct pollfd p = { .events = POLLIN };
+	int fd = t_connect("echo");
+	char c = 'x';
+
+	catch(SIGIO, on_urg, NULL);
+	CHECK(fcntl(fd, F_SETOWN, getpid()) == 0);
+	set_async(fd, true);
+	for (int i = 0; i < 400; i++) {
+		CHECK(send(fd, &c, 1, 0) == 1);
+		p.fd = fd;
+		CHECK(t_poll_again(&p) == 1 && p.revents == POLLIN);
+		CHECK(recv(fd, &c, 1, 0) == 1);
+	}
+	CHECK(n_urg > 0);
+	set_async(fd, false);
+	p.revents = 0;
+	CHECK(poll(&p, 1, 0) == 0);
+	close(fd);
+	signal(SIGIO, SIG_DFL);
+}
+
 /* What was sent before a close that resets is not lost, and comes before the RST. */
 static void last_words(void)
 {
@@ -1079,6 +1349,13 @@ static const struct t_case cases[] = {
 	{ "urgent", urgent },
 	{ "urgent_inline", urgent_inline },
 	{ "urgent_sent", urgent_sent },
+	{ "sigurg", sigurg },
+	{ "sigurg_in_recv", sigurg_in_recv },
+	{ "sigio", sigio },
+	{ "sigio_says", sigio_says },
+	{ "sigio_elsewhere", sigio_elsewhere },
+	{ "sigio_room", sigio_room },
+	{ "sigio_idle", sigio_idle },
 	{ "last_words", last_words },
 	{ "deferred", deferred },
 	{ "held_back", held_back },
