@@ -455,14 +455,24 @@ other:
 	return len >= sizeof(v) ? set_ours(u, level, name, v) : 0;
 }
 
+/* Of a listener's options these are about listening, or about the moment. */
+static bool is_inherited(const struct opt_val *o)
+{
+	if (o->level == SOL_SOCKET)
+		return o->name != SO_PRIORITY;
+	return o->level != IPPROTO_TCP ||
+	       (o->name != TCP_DEFER_ACCEPT && o->name != TCP_FASTOPEN && o->name != TCP_QUICKACK);
+}
+
 void opt_inherit(struct usock *u, const struct usock *listener)
 {
 	const uint32_t bits = JS_SO_NODELAY | JS_SO_KEEPALIVE | JS_SO_LINGER | JS_SO_OOBINLINE |
 			      JS_SO_CORK | JS_SO_RENO | JS_SO_ZEROCOPY | JS_SO_INQ;
 
-	u->rec->n_opts = listener->rec->n_opts;
-	for (unsigned int i = 0; i < u->rec->n_opts; i++)
-		*usock_opt_val(u->rec, i) = *usock_opt_val(listener->rec, i);
+	u->rec->n_opts = 0;
+	for (unsigned int i = 0; i < listener->rec->n_opts; i++)
+		if (is_inherited(usock_opt_val(listener->rec, i)))
+			*usock_opt_val(u->rec, u->rec->n_opts++) = *usock_opt_val(listener->rec, i);
 	u->rec->rcvlowat = listener->rec->rcvlowat;
 	atomic_fetch_or(&u->js->opts, usock_opts(listener) & bits);
 	atomic_store(&u->js->linger_s, atomic_load(&listener->js->linger_s));

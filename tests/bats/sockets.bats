@@ -73,6 +73,27 @@ try() {
 	diff kernel user
 }
 
+# inherited HOW 0|1: what sockopts says of a socket that it accepted from n2.
+inherited() {
+	PORT=$((5000 + BATS_SUITE_TEST_NUMBER))
+	"bg_$1" n1 "$PROGS/sockopts" inherited "$PORT" "$2"
+	local log=bg.$((${#BG[@]} - 1)) pid=${BG[-1]}
+	wait_for 10 grep -q ready "$log"
+	on n2 python3 -c "import socket; s = socket.create_connection(('10.74.0.1', $PORT))
+s.sendall(bytes(1000)); s.shutdown(1); s.recv(1)"
+	wait "$pid"
+	grep inherited "$log"
+}
+
+@test "options: accepted sockets inherit what they do of the kernel's" {
+	for tcp in 0 1; do
+		inherited on "$tcp" >kernel
+		inherited with "$tcp" >user
+		[ "$(wc -l <kernel)" -gt 200 ]
+		diff kernel user
+	done
+}
+
 @test "options: what is not done is refused" {
 	# SO_PEEK_OFF; TCP_MD5SIG, TCP_REPAIR, TCP_MD5SIG_EXT, TCP_TX_DELAY, TCP_AO_*
 	run -0 with n1 "$PROGS/sockopts" others

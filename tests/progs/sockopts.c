@@ -4,6 +4,7 @@
  *
  *	sockopts ADDRESS PORT
  *	sockopts others
+ *	sockopts inherited PORT 0|1
  *
  * On a new socket, one that listens, and one that is connected to ADDRESS (where
  * somebody accepts), of both families: getsockopt() of each number at four levels
@@ -15,6 +16,8 @@
  *
  * Values that are about the moment, or chosen by the kernel, are not told.  "others" are
  * the options that are left out, because they differ: set to 1 on a new socket.
+ * "inherited": all that a socket has that was accepted from a listener with options of
+ * TCP (1) or of the other levels (0).  It says "ready" when it listens.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -58,7 +61,8 @@ struct opt {
 static const struct opt moments[] = {
 	{ SOL_SOCKET, SO_SNDBUF }, { SOL_SOCKET, SO_RCVBUF }, { SOL_SOCKET, SO_INCOMING_CPU },
 	{ SOL_SOCKET, SO_MEMINFO }, { SOL_SOCKET, SO_COOKIE }, { IPPROTO_TCP, TCP_MAXSEG },
-	{ IPPROTO_TCP, TCP_WINDOW_CLAMP }, { IPPROTO_TCP, TCP_INFO }, { IPPROTO_TCP, TCP_TIMESTAMP },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP }, { IPPROTO_TCP, TCP_INFO }, { IPPROTO_TCP, TCP_QUICKACK },
+	{ IPPROTO_TCP, TCP_TIMESTAMP },
 };
 
 /* Left out: docs/man/jetstream.3 has those that matter. */
@@ -69,6 +73,14 @@ static const struct opt others[] = {
 	{ IPPROTO_TCP, TCP_MD5SIG }, { IPPROTO_TCP, TCP_REPAIR }, { IPPROTO_TCP, TCP_MD5SIG_EXT },
 	{ IPPROTO_TCP, TCP_TX_DELAY }, { IPPROTO_TCP, 38 }, { IPPROTO_TCP, 39 },
 	{ IPPROTO_TCP, 40 }, { IPPROTO_TCP, 41 }, { IPPROTO_TCP, 42 /* TCP_AO_* */ },
+};
+
+/* Left out of what is inherited: multicast is none of TCP's, TCP_SAVE_SYN saves nothing,
+ * and IP_TOS makes a priority. */
+static const struct opt apart[] = {
+	{ SOL_SOCKET, SO_PRIORITY }, { IPPROTO_IP, IP_MULTICAST_TTL },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_IF }, { IPPROTO_IPV6, IPV6_MULTICAST_HOPS },
+	{ IPPROTO_TCP, TCP_SAVED_SYN },
 };
 
 static bool is_in(const struct opt *list, size_t n, int level, int name)
@@ -218,6 +230,75 @@ static void try_others(void)
 	}
 }
 
+/* What servers set, in two parts: so many are kept to be read back (OPT_MAX). */
+static void set_usual(int fd, bool tcp)
+{
+	static const struct {
+		int level, name, value;
+	} usual[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 }, { SOL_SOCKET, SO_OOBINLINE, 1 },
+		{ SOL_SOCKET, SO_PRIORITY, 3 }, { SOL_SOCKET, SO_MARK, 7 },
+		{ SOL_SOCKET, SO_TIMESTAMP, 1 }, { SOL_SOCKET, SO_RCVLOWAT, 5 },
+		{ SOL_SOCKET, SO_MAX_PACING_RATE, 123456 }, { SOL_SOCKET, SO_BUSY_POLL, 50 },
+		{ IPPROTO_IP, IP_TOS, 0x10 }, { IPPROTO_IP, IP_TTL, 33 },
+		{ IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO }, { IPPROTO_IP, IP_RECVERR, 1 },
+		{ IPPROTO_IP, IP_PKTINFO, 1 }, { IPPROTO_IP, IP_FREEBIND, 1 },
+		{ IPPROTO_IPV6, IPV6_TCLASS, 0x20 }, { IPPROTO_IPV6, IPV6_UNICAST_HOPS, 44 },
+		{ IPPROTO_IPV6, IPV6_RECVPKTINFO, 1 }, { IPPROTO_IPV6, IPV6_RECVERR, 1 },
+		{ IPPROTO_TCP, TCP_NODELAY, 1 }, { IPPROTO_TCP, TCP_CORK, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 11 }, { IPPROTO_TCP, TCP_KEEPINTVL, 12 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 3 }, { IPPROTO_TCP, TCP_SYNCNT, 4 },
+		{ IPPROTO_TCP, TCP_LINGER2, 5 }, { IPPROTO_TCP, TCP_DEFER_ACCEPT, 1 },
+		{ IPPROTO_TCP, TCP_WINDOW_CLAMP, 30000 }, { IPPROTO_TCP, TCP_QUICKACK, 0 },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 6000 }, { IPPROTO_TCP, TCP_NOTSENT_LOWAT, 7000 },
+		{ IPPROTO_TCP, TCP_FASTOPEN, 9 }, { IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1 },
+		{ IPPROTO_TCP, TCP_SAVE_SYN, 1 }, { IPPROTO_TCP, TCP_INQ, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		if ((usual[i].level == IPPROTO_TCP) == tcp &&
+		    setsockopt(fd, usual[i].level, usual[i].name, &usual[i].value, 4) < 0)
+			die("setsockopt");
+}
+
+static void inherited(int port, bool tcp)
+{
+	static const struct timeval tv = { 30, 0 };
+	static const struct linger linger = { 1, 7 };
+	struct sockaddr_in6 sa = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+	int l = socket(AF_INET6, SOCK_STREAM, 0), fd, one = 1;
+	char where[64];
+
+	setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(l, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		die("bind");
+	set_usual(l, tcp);
+	/* Not the node's: TCP_CC_INFO says which. */
+	setsockopt(l, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+	if (!tcp) {
+		setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+		setsockopt(l, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+		setsockopt(l, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	}
+	if (listen(l, 5) < 0)
+		die("listen");
+	fprintf(stderr, "ready\n");
+	fd = accept(l, NULL, NULL);
+	if (fd < 0)
+		die("accept");
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		for (int name = 0; name <= levels[i].last; name++) {
+			snprintf(where, sizeof(where), "inherited %s %d", levels[i].name, name);
+			if (!is_in(others, ARRAY_SIZE(others), levels[i].level, name) &&
+			    !is_in(apart, ARRAY_SIZE(apart), levels[i].level, name))
+				show(where, fd, levels[i].level, name, 64);
+		}
+	}
+	/* Or the peer is reset. */
+	while (recv(fd, where, sizeof(where), 0) > 0)
+		;
+}
+
 int main(int argc, char **argv)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
@@ -229,8 +310,12 @@ int main(int argc, char **argv)
 		try_others();
 		return 0;
 	}
+	if (argc == 4 && !strcmp(argv[1], "inherited")) {
+		inherited(atoi(argv[2]), atoi(argv[3]));
+		return 0;
+	}
 	if (argc != 3 || inet_pton(AF_INET, argv[1], &peer.sin_addr) != 1) {
-		fprintf(stderr, "usage: sockopts ADDRESS PORT | sockopts others\n");
+		fprintf(stderr, "usage: sockopts ADDRESS PORT | others | inherited PORT 0|1\n");
 		return 2;
 	}
 	peer.sin_family = AF_INET;
