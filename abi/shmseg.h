@@ -259,9 +259,11 @@ struct js_stack_hdr {
 	alignas(64) _Atomic uint32_t lock;	/* [A] stack/shm/lock.h */
 	_Atomic uint64_t spare;			/* [L] the block that is written next: count << 16 | index */
 	_Atomic uint64_t send_order;		/* [L] SENDs made so far, by all processes: js_op.cookie */
-	_Atomic uint32_t lock_sock;		/* [L] the socket the holder works on: for those who look */
 	_Atomic uint32_t n_held;		/* [C] in held[] */
 	_Atomic uint16_t held[2 * JS_N_PLACES];	/* [C] buffers that a fenced thread may write into: not FREEd before it has come back */
+	/* The socket that a place's thread works on, or worked on last: one for each,
+	 * as a thread that was fenced may write it late. */
+	_Atomic uint16_t lock_sock[JS_N_PLACES];	/* [L] */
 	alignas(64) _Atomic uint32_t dead;	/* [A] not 0: child or ring has gone; an errno */
 	_Atomic uint32_t child_work;		/* [A] JS_WORK_*: left for the child */
 	alignas(64) _Atomic uint64_t app_deadline_us;	/* [A] earliest deadline that a process set; child takes it with exchange */

@@ -278,9 +278,9 @@ static void hold_one(struct child *c, uint16_t id)
 
 /* The last buffers of the socket that it was working on.  What follows them it
  * had allocated itself. */
-static void hold(struct child *c)
+static void hold(struct child *c, uint32_t place)
 {
-	uint32_t idx = atomic_load(&c->stk.hdr->lock_sock);
+	uint32_t idx = atomic_load(&c->stk.hdr->lock_sock[place]);
 	struct so_txn t;
 
 	if (idx >= c->max_sock || so_begin(c->stk.mem, idx, &t))
@@ -391,13 +391,14 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 		if (c->socks[i].kind != CK_FREE)
 			so_fence(c->stk.mem, i, may_run);
 	}
-	/* Not sooner: if it runs again it may have committed until then, and given
-	 * up what it was writing to. */
-	if (may_run)
-		hold(c);
 	retire(c, pid, may_run);
 	for (int i = 0; may_run && i < MAX_PROCS; i++) {
-		if (c->procs[i].used && c->procs[i].pid == pid && !c->procs[i].fenced) {
+		if (!c->procs[i].used || c->procs[i].pid != pid)
+			continue;
+		/* Not sooner: if it runs again it may have committed until then,
+		 * and given up what it was writing to. */
+		hold(c, PLACE(i));
+		if (!c->procs[i].fenced) {
 			close_queue(c, &c->procs[i]);
 			c->procs[i].fenced = true;
 		}

@@ -210,7 +210,7 @@ int so_txn_begin(struct stk *stk, uint32_t sock, uint32_t gen, struct so_txn *t)
 	if (sock >= JS_N_SOCKS ||
 	    atomic_load_explicit(&stk->socks[sock].gen, memory_order_acquire) != gen)
 		return -EBADF;
-	atomic_store_explicit(&stk->hdr->lock_sock, sock, memory_order_relaxed);
+	stk_works_on(stk, sock);
 	if (so_begin(stk->mem, sock, t))
 		return -ENETDOWN;
 	/* Robbed since stk_lock(), and the fence was before so_begin(): it

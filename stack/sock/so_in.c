@@ -417,7 +417,7 @@ static int input(struct stk *stk, struct packet *p)
 		drop_packet(stk, p);
 		return 1;
 	}
-	atomic_store_explicit(&stk->hdr->lock_sock, idx, memory_order_relaxed);
+	stk_works_on(stk, idx);
 	err = so_begin(stk->mem, idx, &t);
 	if (!err && stk_is_robbed(stk))
 		err = -ESTALE;	/* see so_txn_begin() */

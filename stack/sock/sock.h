@@ -52,7 +52,7 @@ struct stk {
 	struct bufcache bc;		/* Tx buffers of this process, not in any queue */
 	int kick_fd;			/* wakes the child */
 	bool is_child;
-	uint32_t place;			/* index into hdr->left: what we cannot FREE */
+	uint32_t place;			/* index into hdr->left and hdr->lock_sock */
 	/* Buffers to FREE when the transaction is committed.  Under the lock;
 	 * empty outside. */
 	uint16_t n_defer;
@@ -285,6 +285,13 @@ void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now);
  */
 int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
 	      unsigned int wake);
+
+/* If this thread is fenced, it may have been writing to this socket's buffers. */
+static inline void stk_works_on(struct stk *stk, uint32_t sock)
+{
+	atomic_store_explicit(&stk->hdr->lock_sock[stk->place], (uint16_t)sock,
+			      memory_order_relaxed);
+}
 
 /* FREE with the next so_finish() or stk_flush(); not at all if the transaction
  * fails. */

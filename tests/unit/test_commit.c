@@ -421,7 +421,7 @@ static void contended_counts_right(void **state)
 		for (int i = 0; i < N; i++) {
 			while (lock_take(h, lock_self()) == -ETIME)
 				;
-			h->lock_sock = h->lock_sock + 1;
+			h->send_order = h->send_order + 1;
 			if (!lock_release(h, lock_self()))
 				_exit(1);
 		}
@@ -429,12 +429,12 @@ static void contended_counts_right(void **state)
 	}
 	for (int i = 0; i < N; i++) {
 		assert_int_equal(lock_take_child(h, &owner), 0);
-		h->lock_sock = h->lock_sock + 1;
+		h->send_order = h->send_order + 1;
 		assert_true(lock_release(h, lock_self()));
 	}
 	waitpid(pid, &status, 0);
 	assert_int_equal(WEXITSTATUS(status), 0);
-	assert_int_equal(h->lock_sock, 2 * N);
+	assert_int_equal(h->send_order, 2 * N);
 }
 
 /* Exit status 0: the commit was made. */

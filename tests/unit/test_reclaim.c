@@ -305,6 +305,8 @@ static pid_t fenced_in(struct half *h, struct app *app, int place, const char *f
 	h->c.procs[place].pid = pid;
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 	assert_true(WIFSTOPPED(status));
+	/* One of another process, that was fenced before, is late with this. */
+	stk_works_on(&h->app.stk, JS_N_SOCKS - 1);
 	child_lock(&h->c);
 	child_unlock(&h->c);
 	assert_true(h->c.procs[place].fenced);
