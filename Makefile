@@ -106,7 +106,7 @@ $(O)/lib/jetstream-packetdrill.so: $(call objs,stack/packetdrill) $(stack) \
 	$(filter-out %/preload.o %/link.o,$(call objs,stack/api)) $(filter-out %/child.o,$(call objs,stack/child))
 # Both halves in one process, without ring: stack/packetdrill/pd.h
 $(O)/lib/jetstream-packetdrill.so: pd-skip = %/poolc_ctl.o
-$(O)/lib/jetstream-packetdrill.so: pd-wrap = now_us now_ns futex_wait usock_wait poolc_ring addr_is_user
+$(O)/lib/jetstream-packetdrill.so: pd-wrap = now_us now_ns real_us futex_wait usock_wait poolc_ring addr_is_user
 $(O)/lib/jetstream-packetdrill.so: all-ldflags += -Wl,--version-script=stack/packetdrill/exports.map \
 	$(pd-wrap:%=-Wl,--wrap=%)
 $(O)/plugin/jetstream.so: $(call objs,dissector)

@@ -149,6 +149,25 @@ struct js_ooo {
 
 static_assert(sizeof(struct js_ooo) == 48, "js_ooo layout");
 
+/* SO_TIMESTAMPING (so_stamp.c): a write, by its last octet */
+enum {
+	JS_STAMP_SCHED,		/* was handed on */
+	JS_STAMP_SND,		/* left */
+	JS_STAMP_ACK,		/* was acknowledged */
+	JS_N_STAMP_KINDS
+};
+#define JS_STAMPS	32	/* writes of which something is to be told */
+
+struct js_stamp {
+	uint64_t at_us[JS_N_STAMP_KINDS];	/* engine time; 0: not yet */
+	uint32_t end;		/* sequence number behind its last octet */
+	uint32_t key;		/* ee_data: octets from where keys begin */
+	uint8_t want, told;	/* bits 1 << JS_STAMP_* */
+	uint8_t resv[6];
+};
+
+static_assert(sizeof(struct js_stamp) == 40, "js_stamp layout");
+
 /* --- a socket -------------------------------------------------------------- */
 
 /* js_sock.opts: what needs no protocol */
@@ -188,6 +207,7 @@ enum {
 	JS_TOPT_FASTOPEN,	/* TCP_FASTOPEN: one more than connections that are opened fast and not acknowledged */
 	JS_TOPT_MTU_DISCOVER,	/* IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: IP_PMTUDISC_*, and one */
 	JS_TOPT_UTO,		/* JET_TCP_UTO, s */
+	JS_TOPT_TIMESTAMPING,	/* SO_TIMESTAMPING: SOF_TIMESTAMPING_* */
 	JS_N_TOPTS
 };
 #define JS_TOPT_AT_ONCE		0xffffffffu
@@ -238,6 +258,10 @@ struct js_rings {
 	alignas(4096) struct js_piece snd[JS_SND_ENTRIES];	/* [L] append-only between head and tail */
 	struct js_piece rcv[JS_RCV_ENTRIES];	/* [L] */
 	struct js_ooo ooo[JS_OOO_ENTRIES];	/* [L] entries whose bit is not set may be written */
+	_Atomic uint32_t stamp_base;		/* [L] sequence number that key 0 is */
+	_Atomic uint32_t n_stamps;		/* [L] in stamp[] */
+	_Atomic uint32_t stamp_events;		/* [L] of them, untold */
+	struct js_stamp stamp[JS_STAMPS];	/* [L] in no block: what is lost is a timestamp */
 };
 
 #define JS_N_PLACES	JS_N_QUEUES	/* of a stack: the child, and attached processes */

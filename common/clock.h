@@ -9,4 +9,7 @@
 uint64_t now_us(void);
 uint64_t now_ns(void);
 
+/* CLOCK_REALTIME, microseconds, when now_us() was @at_us; as it is set now. */
+uint64_t real_us(uint64_t at_us);
+
 #endif

@@ -280,6 +280,12 @@ int usock_enter(int fd, uint32_t sock, uint32_t gen, int family, struct usock *u
 /* After fork(): what other threads of the parent were doing is over. */
 void usock_forked(void);
 
+/* SO_TIMESTAMPING: SOF_TIMESTAMPING_* */
+static inline uint32_t usock_stamps(const struct usock *u)
+{
+	return so_topt(u->js, JS_TOPT_TIMESTAMPING);
+}
+
 static inline uint32_t usock_opts(const struct usock *u)
 {
 	return atomic_load_explicit(&u->js->opts, memory_order_relaxed);
@@ -378,6 +384,10 @@ ssize_t usock_recv(struct usock *u, const struct iovec *iov, size_t n_iov, int f
 void ctl_received(struct usock *u, struct msghdr *msg);
 /* MSG_ERRQUEUE: the next of the error queue into @msg (NULL: dropped).  0, -EAGAIN. */
 int ctl_errqueue(struct usock *u, struct msghdr *msg);
+
+/* What timestamps a control message of sendmsg() asks for, into @flags
+ * (SOF_TIMESTAMPING_TX_*), if one does.  0; -EINVAL */
+int ctl_stamps(const struct msghdr *msg, uint32_t *flags);
 
 /* --- epoll.c ------------------------------------------------------------------------------- */
 

@@ -241,10 +241,12 @@ static ssize_t send_any(struct usock *u, const struct iovec *iov, size_t n_iov, 
 
 /* With an address, at which a stream does not look unless it opens fast. */
 static ssize_t send_to(struct usock *u, const struct iovec *iov, size_t n_iov, int flags,
-		       const struct sockaddr *to, socklen_t to_len)
+		       const struct sockaddr *to, socklen_t to_len, uint32_t stamps)
 {
 	ssize_t n = send_any(u, iov, n_iov, flags, to, to_len);
 
+	if (stamps && n > 0)
+		so_stamp_sent(u->stk, u->sock, u->gen, stamps);
 	if (flags & MSG_ZEROCOPY && n > 0 && usock_opts(u) & JS_SO_ZEROCOPY)
 		so_zerocopy_sent(u->stk, u->sock, u->gen);
 	return n;
@@ -252,7 +254,7 @@ static ssize_t send_to(struct usock *u, const struct iovec *iov, size_t n_iov, i
 
 ssize_t usock_send(struct usock *u, const struct iovec *iov, size_t n_iov, int flags)
 {
-	return send_to(u, iov, n_iov, flags & ~MSG_FASTOPEN, NULL, 0);
+	return send_to(u, iov, n_iov, flags & ~MSG_FASTOPEN, NULL, 0, usock_stamps(u));
 }
 
 /* --- recv ------------------------------------------------------------------------------- */
@@ -401,7 +403,7 @@ ssize_t jet_sendto(int fd, const void *buf, size_t len, int flags,
 		return libc()->sendto(fd, buf, len, flags, to, to_len);
 	if (r < 0)
 		return api_ret(r);
-	n = send_to(&u, &iov, 1, flags, to, to_len);
+	n = send_to(&u, &iov, 1, flags, to, to_len, usock_stamps(&u));
 	return n == SEND_KERNEL ? libc()->sendto(fd, buf, len, flags, to, to_len) : api_ret(n);
 }
 
@@ -413,7 +415,7 @@ ssize_t jet_send(int fd, const void *buf, size_t len, int flags)
 
 	if (!r)
 		return libc()->send(fd, buf, len, flags);
-	return api_ret(r < 0 ? r : send_to(&u, &iov, 1, flags, NULL, 0));
+	return api_ret(r < 0 ? r : send_to(&u, &iov, 1, flags, NULL, 0, usock_stamps(&u)));
 }
 
 ssize_t jet_write(int fd, const void *buf, size_t len)
@@ -443,6 +445,7 @@ ssize_t jet_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	struct usock u;
 	int r = usock_get(fd, &u);
+	uint32_t stamps;
 	ssize_t n;
 
 	if (!r)
@@ -453,7 +456,12 @@ ssize_t jet_sendmsg(int fd, const struct msghdr *msg, int flags)
 		return api_ret(-EMSGSIZE);
 	if (r < 0)
 		return api_ret(r);
-	n = send_to(&u, msg->msg_iov, msg->msg_iovlen, flags, msg->msg_name, msg->msg_namelen);
+	stamps = usock_stamps(&u);
+	r = ctl_stamps(msg, &stamps);
+	if (r)
+		return api_ret(r);
+	n = send_to(&u, msg->msg_iov, msg->msg_iovlen, flags, msg->msg_name, msg->msg_namelen,
+		    stamps);
 	return n == SEND_KERNEL ? libc()->sendmsg(fd, msg, flags) : api_ret(n);
 }
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <linux/sock_diag.h>
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 
 #include "common/util.h"
@@ -26,6 +27,7 @@
 
 #define RCVBUF_MIN	4608		/* octets */
 #define SNDBUF_MIN	2304		/* octets: half of Linux's SOCK_MIN_SNDBUF */
+#define STAMP_ID_TCP	(1u << 16)	/* SOF_TIMESTAMPING_OPT_ID_TCP of newer headers */
 #define US_MAX		(UINT64_MAX / 4)
 #define US_NOT		1		/* of a time-out: not at all; reads 0 */
 
@@ -289,6 +291,25 @@ static int uto_set(struct usock *u, const void *val, socklen_t len)
 	return changed(u);
 }
 
+/* The kernel says whether the flags can be; but that keys count octets it says of a
+ * connection only, which the shadow is not. */
+static int stamping_set(struct usock *u, const void *val, socklen_t len)
+{
+	uint32_t v, asked;
+	int r;
+
+	if (len < sizeof(v))
+		return -EINVAL;
+	memcpy(&v, val, sizeof(v));
+	if (v & STAMP_ID_TCP && !(v & SOF_TIMESTAMPING_OPT_ID))
+		return -EINVAL;
+	if (v & SOF_TIMESTAMPING_OPT_STATS)
+		return -EINVAL;
+	asked = v & ~(uint32_t)(SOF_TIMESTAMPING_OPT_ID | STAMP_ID_TCP);
+	r = shadow_set(u, SOL_SOCKET, SO_TIMESTAMPING, &asked, sizeof(asked));
+	return r ? r : so_stamping(u->stk, u->sock, u->gen, v);
+}
+
 /* What is ours of an option the kernel has accepted.  @v: its int. */
 static int set_ours(struct usock *u, int level, int name, int v)
 {
@@ -416,6 +437,8 @@ int usock_setopt(struct usock *u, int level, int name, const void *val, socklen_
 		case SO_LINGER:
 			r = linger_set(u, val, len);
 			break;
+		case SO_TIMESTAMPING:
+			return stamping_set(u, val, len);
 		default:
 			goto other;
 		}
@@ -581,7 +604,7 @@ static int cpu_get(struct usock *u, void *val, socklen_t *len)
 /* 1: not one of ours. */
 static int get_socket(struct usock *u, int name, void *val, socklen_t *len)
 {
-	uint32_t opts = usock_opts(u);
+	uint32_t opts = usock_opts(u), stamping[2] = { 0 };
 
 	switch (name) {
 	case SO_ERROR:
@@ -619,6 +642,9 @@ static int get_socket(struct usock *u, int name, void *val, socklen_t *len)
 		return cpu_get(u, val, len);
 	case SO_PEEK_OFF:
 		return -EOPNOTSUPP;
+	case SO_TIMESTAMPING:
+		stamping[0] = usock_stamps(u);
+		return put(val, len, stamping, sizeof(stamping));
 	default:
 		return 1;
 	}

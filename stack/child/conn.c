@@ -977,6 +977,12 @@ static void inherit(struct child *c, uint32_t idx, uint32_t listener)
 		     ~(uint32_t)(JS_SO_NONBLOCK | JS_SO_ASYNC | JS_SO_OWNED));
 	for (unsigned int i = 0; i < JS_N_TOPTS; i++)
 		atomic_store(&to->topt[i], so_topt(from, i));
+	if (so_topt(to, JS_TOPT_TIMESTAMPING)) {
+		struct js_rings *r = &c->stk.mem->rings[idx];
+
+		atomic_store(&r->n_stamps, 0);
+		atomic_store(&r->stamp_events, 0);
+	}
 	defer_s = so_topt(to, JS_TOPT_DEFER_ACCEPT);
 	if (defer_s)
 		s->defer_us = now_us() + MIN(defer_s, (uint32_t)DEFER_MAX_S) * 1000000ull;

@@ -236,6 +236,10 @@ static void give_back_rings(struct child *c, uint64_t now)
 
 		if (!(atomic_load_explicit(map, memory_order_relaxed) & bit))
 			continue;
+		/* js_rings.stamp goes on where it was. */
+		if (c->socks[idx].kind != CK_FREE &&
+		    so_topt(&c->stk.socks[idx], JS_TOPT_TIMESTAMPING))
+			continue;
 		if (!are_rings_idle(c, idx, now)) {
 			left++;
 			continue;

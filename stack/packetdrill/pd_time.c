@@ -27,6 +27,7 @@
 /* Replaced by the linker: see the Makefile. */
 uint64_t __wrap_now_us(void);
 uint64_t __wrap_now_ns(void);
+uint64_t __wrap_real_us(uint64_t at_us);
 uint64_t __real_now_us(void);
 int __wrap_futex_wait(_Atomic uint32_t *word, uint32_t val, uint64_t timeout_us);
 int __wrap_usock_wait(struct usock *u, int which, uint32_t seq, uint64_t deadline);
@@ -76,6 +77,12 @@ uint64_t __wrap_now_us(void)
 uint64_t __wrap_now_ns(void)
 {
 	return pd_now() * 1000;
+}
+
+/* packetdrill has no other clock. */
+uint64_t __wrap_real_us(uint64_t at_us)
+{
+	return at_us;
 }
 
 void pd_enter(void)

@@ -68,6 +68,7 @@ int so_begin(struct js_stack *st, uint32_t sock, struct so_txn *t)
 	t->rings = &st->rings[sock];
 	t->sock = sock;
 	t->room = false;
+	t->stamped = false;
 	for (int tries = 0; ; tries++) {
 		const struct js_block *b;
 

@@ -60,6 +60,7 @@ struct so_txn {
 	int ooo_slot;			/* of ooo[], to be written: chosen at so_begin(), as so_fence() expects; -1 none */
 	uint32_t fences;		/* js_sock.fences then */
 	bool room;			/* so_output() has made it writable: so_finish() wakes writers */
+	bool stamped;			/* ... something for the error queue: wakes everyone */
 	struct tcpcb tcb;
 	struct js_so s;
 };

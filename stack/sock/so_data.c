@@ -2,9 +2,9 @@
 /*
  * so_data.c - send() and recv(): one copy each
  *
- * so_snd is a queue of buffers, each full but the first and the last; octets
- * are copied into the last one and into new ones, and checksummed by the same
- * pass.  so_rcv is a queue of pieces of the buffers that packets arrived in.
+ * so_snd is a queue of buffers, each full but the last and those that end a record
+ * (MSG_EOR); octets are copied into the last one and into new ones, and
+ * checksummed by the same pass.  so_rcv is a queue of pieces of the buffers that packets arrived in.
  *
  * Application, any thread; the stack's lock is taken here.
  */
@@ -236,7 +236,7 @@ static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 	struct tcp_view v;
 	ssize_t n, done = 0;
 	uint64_t now;
-	uint32_t mark;
+	uint32_t mark, unpushed = 0;
 	bool again;
 	int err = so_txn_begin(stk, sock, gen, &t);
 
@@ -257,13 +257,17 @@ static ssize_t send_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 			break;
 		done += n;
 		again = c->left && so_sends_in_packets(&t);
+		/* A packet that ends beyond half of the peer's window is pushed. */
+		unpushed += (uint32_t)n;
 		so_view(&t, &v);
 		tcp_user_send(&t.tcb, &v, now);
 		/* What did not fit follows at once: only the last octet is urgent. */
 		if (flags & MSG_OOB && !c->left)
 			tcp_user_urgent(&t.tcb, &v);
-		if (flags & MSG_MORE || again)
+		if (flags & MSG_MORE || (again && unpushed <= t.tcb.max_sndwnd / 2))
 			tcp_user_more(&t.tcb);
+		else
+			unpushed = 0;
 		so_output(stk, sock, &t, now);
 	} while (again);
 	if (!done)

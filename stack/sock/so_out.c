@@ -385,6 +385,7 @@ void so_output(struct stk *stk, uint32_t sock, struct so_txn *t, uint64_t now)
 
 	output_all(stk, sock, t, now);
 	t->room |= !was_writable && so_is_writable(t);
+	so_stamps_look(t, now);
 	chrono(t, now);
 }
 
@@ -447,6 +448,8 @@ int so_finish(struct stk *stk, uint32_t sock, struct so_txn *t, uint32_t mark,
 	note_deadline(stk, sock, t);
 	if (t->room)
 		wake |= 1u << JS_WAIT_TX;
+	if (t->stamped)
+		wake |= 1u << JS_WAIT_RX | 1u << JS_WAIT_TX;
 	if (wake)
 		so_wakeup(stk, sock, wake);
 	return 0;

@@ -35,7 +35,7 @@ unsigned int so_poll(struct stk *stk, uint32_t sock, uint32_t gen)
 		return POLLERR | POLLHUP;
 	if (t.s.flags & JS_SOF_LISTENING)
 		return 0;
-	if (t.s.error || t.s.zc_next != t.s.zc_told)
+	if (t.s.error || t.s.zc_next != t.s.zc_told || so_has_stamps(&t))
 		ev |= POLLERR;
 	if (t.s.flags & JS_SOF_CLOSED)
 		ev |= POLLHUP | POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM;

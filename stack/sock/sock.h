@@ -168,6 +168,29 @@ int so_zerocopy_sent(struct stk *stk, uint32_t sock, uint32_t gen);
 int so_zerocopy_take(struct stk *stk, uint32_t sock, uint32_t gen, uint32_t *first,
 		     uint32_t *last);
 
+/* What the error queue tells of a write. */
+struct so_stamp {
+	unsigned int kind;		/* JS_STAMP_*, which are SCM_TSTAMP_* in another order */
+	uint32_t key;			/* ee_data, with SOF_TIMESTAMPING_OPT_ID */
+	uint64_t at_us;			/* engine time */
+	uint32_t flags;			/* SOF_TIMESTAMPING_* of the socket */
+};
+
+/**
+ * so_stamping() - SO_TIMESTAMPING, for what is sent
+ * @flags:	SOF_TIMESTAMPING_*; what is asked of writes from now on, and how it is told
+ * Return: 0; -EINVAL: SOF_TIMESTAMPING_OPT_ID before connect(); -EBADF; -ENETDOWN
+ */
+int so_stamping(struct stk *stk, uint32_t sock, uint32_t gen, uint32_t flags);
+
+/* A write is done: @flags, SOF_TIMESTAMPING_TX_*, are asked of its last octet, which
+ * is the last of so_snd.  Where too many wait to be told nothing is said of it,
+ * as with Linux.  0; -EBADF; -ENETDOWN. */
+int so_stamp_sent(struct stk *stk, uint32_t sock, uint32_t gen, uint32_t flags);
+
+/* recvmsg(MSG_ERRQUEUE): the earliest.  0; -EAGAIN there is none; -EBADF; -ENETDOWN */
+int so_stamp_take(struct stk *stk, uint32_t sock, uint32_t gen, struct so_stamp *out);
+
 /* SHUT_RD, SHUT_WR, SHUT_RDWR.  0, -ENOTCONN, -EINVAL. */
 int so_shutdown(struct stk *stk, uint32_t sock, uint32_t gen, int how);
 
@@ -320,6 +343,11 @@ static inline uint32_t so_buf_max(const struct stk *stk)
 
 	return (uint32_t)MIN(MAX(octets, (uint64_t)JS_BUF_SIZE), (uint64_t)JS_BUF_MAX);
 }
+
+/* so_stamp.c, for so_output() and so_poll(): see what has happened; is there
+ * something to tell? */
+void so_stamps_look(struct so_txn *t, uint64_t now);
+bool so_has_stamps(const struct so_txn *t);
 
 /* What the engine should know of the socket buffers. */
 void so_view(const struct so_txn *t, struct tcp_view *v);

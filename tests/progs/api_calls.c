@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 
 #include "api_test.h"
@@ -1017,6 +1018,93 @@ static void zerocopy(void)
 	close(fd);
 }
 
+/* The next timestamp of the error queue: which, of what, and when by CLOCK_REALTIME. */
+static void next_stamp(int fd, struct sock_extended_err *ee, struct timespec *at)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(struct scm_timestamping)) +
+			  CMSG_SPACE(sizeof(*ee) + sizeof(struct sockaddr_in6))];
+	} u;
+	struct msghdr msg = { .msg_control = &u, .msg_controllen = sizeof(u) };
+	struct pollfd p = { .fd = fd };
+	struct cmsghdr *c;
+	int n = 0;
+
+	CHECK(poll(&p, 1, 5000) == 1 && p.revents & POLLERR);
+	CHECK(recvmsg(fd, &msg, MSG_ERRQUEUE) == 0 && msg.msg_flags == MSG_ERRQUEUE);
+	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c), n++) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
+			memcpy(at, CMSG_DATA(c), sizeof(*at));
+		else
+			memcpy(ee, CMSG_DATA(c), sizeof(*ee));
+	}
+	CHECK(n == 2);
+	CHECK(ee->ee_errno == ENOMSG && ee->ee_origin == SO_EE_ORIGIN_TIMESTAMPING);
+}
+
+static int64_t real_ns(const struct timespec *ts)
+{
+	return ts->tv_sec * INT64_C(1000000000) + ts->tv_nsec;
+}
+
+/* SO_TIMESTAMPING: when a write left, and when it was acknowledged. */
+static void timestamps(void)
+{
+	const int all = SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_SOFTWARE |
+			SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE |
+			SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
+	static const uint32_t order[] = { SCM_TSTAMP_SCHED, SCM_TSTAMP_SND, SCM_TSTAMP_ACK };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), i;
+	uint32_t only_ack = SOF_TIMESTAMPING_TX_ACK;
+	struct sock_extended_err ee;
+	struct timespec at, before, after;
+	static char buf[1000];
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(only_ack))];
+	} u = { .h = { .cmsg_len = CMSG_LEN(sizeof(only_ack)), .cmsg_level = SOL_SOCKET,
+		       .cmsg_type = SO_TIMESTAMPING } };
+	struct iovec iov = { buf, 10 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u,
+			      .msg_controllen = sizeof(u) };
+	struct pollfd p;
+
+	/* Octets of what? */
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &all, sizeof(all)), EINVAL);
+	close(fd);
+	fd = t_connect("echo");
+	CHECK(send(fd, buf, 7, 0) == 7);
+	t_recv_all(fd, buf, 7);
+	set_int(fd, SOL_SOCKET, SO_TIMESTAMPING, all);
+	clock_gettime(CLOCK_REALTIME, &before);
+	CHECK(send(fd, buf, sizeof(buf), 0) == sizeof(buf));
+	t_recv_all(fd, buf, sizeof(buf));
+	for (i = 0; i < 3; i++) {
+		next_stamp(fd, &ee, &at);
+		CHECK(ee.ee_info == order[i] && ee.ee_data == sizeof(buf) - 1);
+		/* A microsecond is what ours counts in. */
+		CHECK(real_ns(&at) >= real_ns(&before) - 2000);
+		before = at;
+		clock_gettime(CLOCK_REALTIME, &after);
+		CHECK(real_ns(&at) <= real_ns(&after) + 2000);
+	}
+	/* For one write alone, something else */
+	memcpy(CMSG_DATA(&u.h), &only_ack, sizeof(only_ack));
+	CHECK(sendmsg(fd, &msg, 0) == 10);
+	next_stamp(fd, &ee, &at);
+	CHECK(ee.ee_info == SCM_TSTAMP_ACK && ee.ee_data == sizeof(buf) + 9);
+	t_recv_all(fd, buf, 10);
+	only_ack = SOF_TIMESTAMPING_OPT_ID;
+	memcpy(CMSG_DATA(&u.h), &only_ack, sizeof(only_ack));
+	FAILS(sendmsg(fd, &msg, 0), EINVAL);
+	FAILS(error_queue(fd, &ee), EAGAIN);
+	CHECK(get_int(fd, SOL_SOCKET, SO_ERROR) == 0);
+	p = (struct pollfd){ .fd = fd };
+	CHECK(poll(&p, 1, 0) == 0);
+	close(fd);
+}
+
 /* TCP_INQ: recvmsg() says what is left. */
 static void what_is_left(void)
 {
@@ -1360,6 +1448,7 @@ static const struct t_case cases[] = {
 	{ "deferred", deferred },
 	{ "held_back", held_back },
 	{ "records", records },
+	{ "timestamps", timestamps },
 	{ "zerocopy", zerocopy },
 	{ "what_is_left", what_is_left },
 	{ "tuned", tuned },
