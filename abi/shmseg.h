@@ -279,7 +279,7 @@ struct js_stack_hdr {
 	uint32_t lock_kind;		/* [I] enum lock_kind of stack/shm/lock.h */
 	uint32_t child_pid;		/* [I] */
 	uint32_t ring_id;		/* [I] */
-	uint32_t resv;
+	uint32_t notsent_lowat;		/* [I] octets: TCP_NOTSENT_LOWAT where it is 0; 0: no such bound */
 	alignas(64) _Atomic uint32_t lock;	/* [A] stack/shm/lock.h */
 	_Atomic uint64_t spare;			/* [L] the block that is written next: count << 16 | index */
 	_Atomic uint64_t send_order;		/* [L] SENDs made so far, by all processes: js_op.cookie */

@@ -248,6 +248,9 @@ static int topt_set(struct usock *u, int level, int name, int v)
 		;
 	if (i == ARRAY_SIZE(topts))
 		return 0;
+	/* 0 is the node's; -1, more than there is room for, is no bound. */
+	if (topts[i].slot == JS_TOPT_NOTSENT_LOWAT && !v)
+		v = (int)u->stk->hdr->notsent_lowat;
 	/* TTL and class of -1 are the default. */
 	if (v < 0)
 		v = name == TCP_LINGER2 && level == IPPROTO_TCP ? (int)JS_TOPT_AT_ONCE : 0;

@@ -68,7 +68,15 @@ static int node_sysctl(const char *name, int dflt)
 	if (n <= 0)
 		return dflt;
 	text[n] = '\0';
-	return (int)strtol(text, NULL, 10);
+	return (int)strtol(text, NULL, 10);	/* 2^32 - 1: -1 */
+}
+
+/* TCP_NOTSENT_LOWAT of sockets that do not set it; 0: no such bound. */
+static uint32_t notsent_lowat(void)
+{
+	int v = node_sysctl("tcp_notsent_lowat", -1);
+
+	return v > 0 ? (uint32_t)v : 0;	/* the kernel's default is 2^32 - 1 */
 }
 
 static void take_sysctls(struct child *c)
@@ -99,6 +107,7 @@ static int start(struct child *c)
 
 	raise_nofile();
 	take_sysctls(c);
+	c->notsent_lowat = notsent_lowat();
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->epoll_fd < 0)
 		return -errno;

@@ -159,6 +159,7 @@ struct child {
 	uint32_t mtu;			/* octets of the largest SDU */
 	js_vci_t shared_vci;		/* RxVCI of connections without their own; or JS_VCI_NONE */
 	struct fo_settings fo;
+	uint32_t notsent_lowat;		/* net.ipv4.tcp_notsent_lowat; 0: no bound */
 	struct tcp_config wishes;	/* for every connection; what a socket decides itself is not looked at */
 	uint8_t orphan_retries;		/* the node's, for tcp_disown() */
 	int stack_fd, guard_fd;

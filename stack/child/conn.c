@@ -81,6 +81,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	atomic_store(&sh->linger_s, 0);
 	for (int i = 0; i < JS_N_TOPTS; i++)
 		atomic_store(&sh->topt[i], 0);
+	atomic_store(&sh->topt[JS_TOPT_NOTSENT_LOWAT], c->notsent_lowat);
 	atomic_store(&sh->chrono, JS_CHRONO_IDLE);
 	for (int i = 0; i < JS_N_CHRONOS; i++)
 		atomic_store(&sh->chrono_us[i], 0);

@@ -101,6 +101,7 @@ static int make_segments(struct child *c)
 	h->lock_kind = LOCK_FUTEX;
 	h->child_pid = (uint32_t)getpid();
 	h->ring_id = c->stk.pc.ring_id;
+	h->notsent_lowat = c->notsent_lowat;
 	h->app_deadline_us = UINT64_MAX;
 	g->magic = JS_GUARD_MAGIC;
 	g->version = JS_STACK_VERSION;

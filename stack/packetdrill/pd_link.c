@@ -13,7 +13,8 @@
  * and packetdrill in a network namespace of its own, we read at each socket():
  *
  *	net.ipv4.tcp_timestamps, tcp_sack, tcp_window_scaling, tcp_ecn,
- *	tcp_mtu_probing, tcp_base_mss, tcp_orphan_retries
+ *	tcp_mtu_probing, tcp_base_mss, tcp_orphan_retries,
+ *	tcp_notsent_lowat
  *
  * and whenever something is asked of the child, or a packet comes:
  *
@@ -98,6 +99,9 @@ int link_open(void)
 		w->mtu_probing = (uint8_t)MIN(sysctl_of("tcp_mtu_probing", 0), 2);
 		w->base_mss = (uint16_t)MIN(sysctl_of("tcp_base_mss", 0), 65535);
 		host.child->orphan_retries = (uint8_t)MIN(sysctl_of("tcp_orphan_retries", 0), UINT8_MAX);
+		/* More than an int holds: no bound. */
+		host.child->notsent_lowat = (uint32_t)sysctl_of("tcp_notsent_lowat", 0);
+		host.app.hdr->notsent_lowat = host.child->notsent_lowat;
 	}
 	return stk_dead(&host.app);
 }

@@ -45,6 +45,14 @@ try() {
 @test "waiting: user to kernel" { try on with api_wait; }
 @test "waiting: kernel to user" { try with on api_wait; }
 
+@test "net.ipv4.tcp_notsent_lowat of the node holds for both of its TCPs" {
+	peer with
+	on n1 sh -c 'echo 20000 >/proc/sys/net/ipv4/tcp_notsent_lowat'
+	run -0 with n1 "$PROGS/api_calls" 10.74.0.2 "$PORT" lowat_of_the_node
+	run -0 on n1 "$PROGS/api_calls" 10.74.0.2 "$PORT" lowat_of_the_node
+	on n1 sh -c 'echo 4294967295 >/proc/sys/net/ipv4/tcp_notsent_lowat'
+}
+
 @test "a listener on :: sees IPv4 in its mapped form" {
 	peer with 6
 	run -0 with n1 "$PROGS/api_calls" 10.74.0.2 "$PORT" echo_small mapped names

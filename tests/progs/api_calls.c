@@ -1225,6 +1225,28 @@ static void tuned(void)
 	close(fd);
 }
 
+/* TCP_NOTSENT_LOWAT of the node, for who has none of his own; here without a bound
+ * unless sockets.bats has set one. */
+static void lowat_of_the_node(void)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/tcp_notsent_lowat", "r");
+	int fd = t_connect("hold"), n = -1;
+	unsigned int lowat;
+	char buf[4096] = "";
+
+	CHECK(f && fscanf(f, "%u", &lowat) == 1);
+	fclose(f);
+	CHECK(get_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 0);
+	while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	CHECK(errno == EAGAIN);
+	CHECK(ioctl(fd, SIOCOUTQNSD, &n) == 0);
+	if (lowat < 100000)
+		CHECK(n >= (int)lowat - 4096 && n < 200000);
+	close(t_connect("release"));
+	close(fd);
+}
+
 static int deferred_count(int fd)
 {
 	char line[16] = "";
@@ -1449,6 +1471,7 @@ static const struct t_case cases[] = {
 	{ "held_back", held_back },
 	{ "records", records },
 	{ "timestamps", timestamps },
+	{ "lowat_of_the_node", lowat_of_the_node },
 	{ "zerocopy", zerocopy },
 	{ "what_is_left", what_is_left },
 	{ "tuned", tuned },
