@@ -331,6 +331,16 @@ void tcp_user_opts(struct tcpcb *tp, const struct tcp_user_opts *o, uint64_t now
 /* The owner has thrown away what it kept out of order. */
 void tcp_renege(struct tcpcb *tp);
 
+/**
+ * tcp_may_wait() - More segments wait behind this one: may its answer wait for them?
+ * @rx:		Of tcp_input(), just now
+ * RFC 9293, 3.10.7.4, MUST-58 and MUST-59.  Not what has to be acknowledged for
+ * itself, because of a hole or as a duplicate; nor more than an eighth of so_rcv,
+ * or the peer would stand still while we work.  If so, tcp_output() is called
+ * behind the last of them; in case it is not, the delayed ACK's timer runs.
+ */
+bool tcp_may_wait(struct tcpcb *tp, const struct tcp_rx *rx, uint64_t now_us);
+
 /* An heir takes the block over from an owner that died: so_snd and so_rcv are
  * intact, what was kept out of order is gone, what was sent may not have left. */
 void tcp_inherit(struct tcpcb *tp, uint64_t now_us);

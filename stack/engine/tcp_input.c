@@ -918,6 +918,19 @@ static void input_others(struct arrival *a)
 	process_fin(a);
 }
 
+bool tcp_may_wait(struct tcpcb *tp, const struct tcp_rx *rx, uint64_t now_us)
+{
+	if (tp->state != TCPS_ESTABLISHED || !rx->advance || tp->n_ooo ||
+	    rx->events & ~(uint32_t)(TCP_EV_DATA | TCP_EV_ACKED) ||
+	    (tp->rec_flags & (RF_DSACK | RF_ECE)) || (tp->flags & (TF_SYN_DUE | TF_RST_DUE)))
+		return false;
+	/* The peer shall send while we look at what waits. */
+	if (tp->rcv_nxt - tp->last_ack_sent > tp->rcv_buf / 8)
+		return false;
+	tcp_timer_ack_owed(tp, now_us, TCP_DELACK_US);
+	return true;
+}
+
 void tcp_input(struct tcpcb *tp, const struct tcp_view *v, const struct tcp_seg *seg,
 	       uint64_t now_us, struct tcp_rx *rx)
 {

@@ -272,6 +272,15 @@ static void snd_tune(const struct stk *stk, struct so_txn *t)
 		t->s.snd_hiwat = want;
 }
 
+/* Is the next event a packet for the same socket? */
+static bool is_followed(const struct stk *stk, const struct packet *p)
+{
+	struct js_event next;
+
+	return poolc_event_look(&stk->pc, 1, &next) && next.type == JS_EV_RX &&
+		next.pool == p->ev.pool;
+}
+
 /* Run one packet through the engine.  0, -ESTALE, -EUCLEAN. */
 static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct packet *p)
 {
@@ -322,7 +331,11 @@ static int deliver(struct stk *stk, uint32_t sock, struct so_txn *t, struct pack
 		wake |= 1u << JS_WAIT_RX;
 	if (rx.advance && t->s.urg)
 		so_urg_arrived(stk, t);
-	so_output(stk, sock, t, now);
+	stk->owes = 0;
+	if (is_followed(stk, p) && tcp_may_wait(&t->tcb, &rx, now))
+		stk->owes = sock + 1;
+	else
+		so_output(stk, sock, t, now);
 	if (rx.acked && cc > t->s.snd_hiwat - t->s.snd_hiwat / 3)
 		snd_tune(stk, t);
 	if (!was_writable && so_is_writable(t))
@@ -481,7 +494,8 @@ static int discarded(struct stk *stk, uint16_t pool)
 	return err ? err : 1;
 }
 
-int so_input_events(struct stk *stk, int max)
+/* See so_input_events(). */
+static int input_events(struct stk *stk, int max)
 {
 	struct packet p;
 	uint64_t one = 1;
@@ -527,6 +541,30 @@ int so_input_events(struct stk *stk, int max)
 		poolc_event_done(&stk->pc, &p.ev);
 	}
 	return n;
+}
+
+/* What followed was not of its connection after all, or the child's to process. */
+static void answer(struct stk *stk, uint32_t sock)
+{
+	uint32_t mark = poolc_tail(&stk->q);
+	struct so_txn t;
+
+	stk_works_on(stk, sock);
+	if (so_begin(stk->mem, sock, &t) || stk_is_robbed(stk))
+		return;		/* the delayed ACK's timer runs */
+	so_output(stk, sock, &t, now_us());
+	so_finish(stk, sock, &t, mark, 0);
+}
+
+int so_input_events(struct stk *stk, int max)
+{
+	int ret;
+
+	stk->owes = 0;
+	ret = input_events(stk, max);
+	if (stk->owes)
+		answer(stk, stk->owes - 1);
+	return ret;
 }
 
 static void mark(uint64_t *map, uint16_t buf)

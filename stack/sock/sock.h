@@ -74,6 +74,7 @@ struct stk {
 	bool (*on_stray)(void *ctx, uint16_t pool);	/* a segment for a connection that has been released: it is CLOSED, answer RST */
 	int (*on_rxvci)(void *ctx, uint32_t sock, uint16_t rxvci);	/* a SYN or ACK announced one (0: none), before the answer */
 	uint64_t n_stale;		/* commits lost */
+	uint32_t owes;			/* so_input_events(): this socket, and one, has not answered its last segment; 0 none */
 	/* An application's thread that believes it has the lock: one that was
 	 * fenced still works with what is private here, so others wait for it. */
 	_Atomic uint32_t holder;	/* lock_self(), 0 none; under the lock, but for the fenced */

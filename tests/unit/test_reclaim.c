@@ -406,6 +406,41 @@ static void seen_event_of_a_buffer_reused(void **state)
 	TURN_UNTIL(!owned(&b, BUF_RX));
 }
 
+/* Eight segments from a to b, which looks when it has all of them.  The last one is
+ * @damaged.  Return: segments that b sends */
+static uint32_t eight_at_once(bool damaged)
+{
+	struct iovec iov = { data, 8 * SEG };
+	struct js_event ev;
+	struct so_txn t;
+	uint32_t before;
+
+	assert_int_equal(so_begin(b.c.stk.mem, b.sock, &t), 0);
+	before = t.s.segs_out;
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen, &iov, 1, 0), 8 * SEG);
+	RIG_UNTIL(poolc_event_look(&b.c.stk.pc, 7, &ev));
+	if (damaged)
+		poolc_buf(&b.c.stk.pc, ev.buf[0])[SEG / 2] ^= 1;
+	child_turn(&b.c);
+	assert_false(poolc_event_peek(&b.c.stk.pc, &ev));
+	assert_int_equal(so_begin(b.c.stk.mem, b.sock, &t), 0);
+	assert_int_equal(t.s.rcv_cc, (damaged ? 7 : 8) * SEG);
+	TURN_UNTIL(info_of(&b).rcv_cc == 8 * SEG && !info_of(&a).snd_cc);
+	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 8 * SEG);
+	assert_memory_equal(got, data, 8 * SEG);
+	return t.s.segs_out - before;
+}
+
+/* What waits in the event queue is processed before an ACK is sent (RFC 9293,
+ * MUST-59); it is sent although the last is no segment of the connection. */
+static void queued_segments_have_one_ack(void **state)
+{
+	(void)state;
+	connect_both(SEG + 12);		/* timestamps */
+	assert_int_equal(eight_at_once(false), 1);
+	assert_int_equal(eight_at_once(true), 1);
+}
+
 /* The script queue of @stk, of @h, has no room: the ring keeps what it sends. */
 static void fill_queue(struct half *h, struct stk *stk)
 {
@@ -973,6 +1008,7 @@ int main(void)
 		CASE(rx_buffers_of_a_dead_reader),
 		CASE(unread_events_are_kept),
 		CASE(seen_event_of_a_buffer_reused),
+		CASE(queued_segments_have_one_ack),
 		CASE(freed_although_the_queue_is_full),
 		CASE(cut_short_in_the_childs_queue),
 		CASE(thousands_in_one_call),

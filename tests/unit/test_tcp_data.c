@@ -767,6 +767,47 @@ static void ack_of_the_third(void **state)
 	T_TX(tp, 12, .flags = TH_ACK, .seq = 1, .ack = from + 4 * 900);
 }
 
+/* MUST-59: if more waits behind it.  But duplicate ACKs each count. */
+static void answer_may_wait(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	T_RX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1, .wnd = 8192);
+	assert_true(tcp_may_wait(tp, &t.rx, t_us(0)));
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1, .wnd = 8192);
+	assert_true(tcp_may_wait(tp, &t.rx, t_us(1)));
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 2001);
+	T_NOTHING(tp, 1);
+	/* No more than an eighth of so_rcv, 60000 octets */
+	for (uint32_t i = 0; i < 8; i++) {
+		T_RX(tp, 1, .flags = TH_ACK, .seq = 2001 + i * 1000, .len = 1000, .ack = 1,
+		     .wnd = 8192);
+		assert_int_equal(tcp_may_wait(tp, &t.rx, t_us(1)), i < 7);
+	}
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 10001);
+	/* Nothing came behind it after all. */
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 10001, .len = 1000, .ack = 1, .wnd = 8192);
+	assert_true(tcp_may_wait(tp, &t.rx, t_us(2)));
+	assert_int_equal(tcp_poll_at(tp), t_us(42));
+	T_TX(tp, 42, .flags = TH_ACK, .seq = 1, .ack = 11001);
+	/* No text; out of order; twice; behind a hole that was filled, none; FIN */
+	T_RX(tp, 50, .flags = TH_ACK, .seq = 11001, .ack = 1, .wnd = 8000);
+	assert_false(tcp_may_wait(tp, &t.rx, t_us(50)));
+	T_RX(tp, 50, .flags = TH_ACK, .seq = 13001, .len = 1000, .ack = 1, .wnd = 8192);
+	assert_false(tcp_may_wait(tp, &t.rx, t_us(50)));
+	T_TX(tp, 50, .flags = TH_ACK, .seq = 1, .ack = 11001);
+	T_RX(tp, 50, .flags = TH_ACK, .seq = 11001, .len = 1000, .ack = 1, .wnd = 8192);
+	assert_false(tcp_may_wait(tp, &t.rx, t_us(50)));
+	T_TX(tp, 50, .flags = TH_ACK, .seq = 1, .ack = 12001);
+	T_RX(tp, 50, .flags = TH_ACK, .seq = 11501, .len = 1500, .ack = 1, .wnd = 8192);
+	assert_false(tcp_may_wait(tp, &t.rx, t_us(50)));
+	T_TX(tp, 50, .flags = TH_ACK, .seq = 1, .ack = 14001);
+	T_RX(tp, 50, .flags = TH_ACK | TH_FIN, .seq = 14001, .len = 10, .ack = 1, .wnd = 8192);
+	assert_false(tcp_may_wait(tp, &t.rx, t_us(50)));
+	T_TX(tp, 50, .flags = TH_ACK, .seq = 1, .ack = 14012);
+}
+
 /* As Linux: a short segment that was read is acknowledged, unless we answer. */
 static void ack_when_read(void **state)
 {
@@ -1175,6 +1216,7 @@ int main(void)
 		cmocka_unit_test(window_is_rounded),
 		cmocka_unit_test(delayed_ack),
 		cmocka_unit_test(ack_of_the_third),
+		cmocka_unit_test(answer_may_wait),
 		cmocka_unit_test(ack_when_read),
 		cmocka_unit_test(out_of_order),
 		cmocka_unit_test(fin_out_of_order),
