@@ -506,6 +506,42 @@ static void cut_short_in_the_childs_queue(void **state)
 	close(b.c.socks[to].bp);
 }
 
+/* The driver has no turn for 100 ms: others have its processor. */
+static void *without_processor(void *arg)
+{
+	_Atomic bool *begun = arg;
+
+	rig_lock();
+	atomic_store(begun, true);
+	usleep(100000);
+	rig_unlock();
+	return NULL;
+}
+
+/* Whoever frees what an application has just sent waits for the driver that
+ * has it to fetch still, however long others keep that from running. */
+static void driver_without_processor(void **state)
+{
+	struct iovec iov = { data, 100 };
+	_Atomic bool begun = false;
+	pthread_t thread;
+
+	(void)state;
+	connect_both(0);
+	send_all(&a, data, 100);	/* it has buffers then, and need not ask */
+	TURN_UNTIL(!info_of(&a).snd_cc);
+	assert_int_equal(pthread_create(&thread, NULL, without_processor, (void *)&begun), 0);
+	while (!atomic_load(&begun))
+		sched_yield();
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen, &iov, 1, 0), 100);
+	child_lock(&a.c);
+	reclaim_wait_fetched(&a.c);
+	child_unlock(&a.c);
+	assert_int_equal(atomic_load(&a.app.stk.q.sq->fetched), poolc_tail(&a.app.stk.q));
+	pthread_join(thread, NULL);
+	TURN_UNTIL(info_of(&b).rcv_cc == 200);
+}
+
 /* As many as so_rcv may hold in one call. */
 static void thousands_in_one_call(void **state)
 {
@@ -1011,6 +1047,7 @@ int main(void)
 		CASE(queued_segments_have_one_ack),
 		CASE(freed_although_the_queue_is_full),
 		CASE(cut_short_in_the_childs_queue),
+		CASE(driver_without_processor),
 		CASE(thousands_in_one_call),
 		CASE(thousands_not_committed),
 		CASE(acknowledged_not_committed),
