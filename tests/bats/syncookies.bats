@@ -25,15 +25,16 @@ connd_pid() {
 		on && $1 == "\"pid\":" { sub(/,$/, "", $2); print $2; exit }'
 }
 
-# counter NAME: of n2's connection server, which writes them to its log.
+# counter NAME: of n2's connection server, which writes them to its log.  There is
+# always a child that was spawned, which stands behind all that we ask for.
 counter() {
 	local before
-	before=$(grep -c ' packets [0-9]' "$LOG") || :
+	before=$(grep -c ' spawned [0-9]*$' "$LOG") || :
 	kill -USR1 "$(connd_pid)"
 	wait_for 5 has_counted "$before"
 	{ grep -o " $1 [0-9]*\$" "$LOG" || echo 0; } | awk 'END { print $NF }'
 }
-has_counted() { [ "$(grep -c ' packets [0-9]' "$LOG")" -gt "$1" ]; }
+has_counted() { [ "$(grep -c ' spawned [0-9]*$' "$LOG")" -gt "$1" ]; }
 
 # echo_to WHO ADDRESS FILE: from n1 to the echo server of n2 and back.
 echo_to() {
