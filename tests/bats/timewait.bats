@@ -155,6 +155,8 @@ out_of_last_ack() { ! in_last_ack "$1"; }
 		serve $s 7106 1
 		connect user 7106 1 client
 		served
+		# The next finds who listened there, if it comes too early.
+		wait_for 10 no_child n2
 	done
 }
 
