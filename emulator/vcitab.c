@@ -283,6 +283,7 @@ int rule_add(struct station *s, const struct js_flow *flow, struct pool *p)
 		return -ENOMEM;
 	r->flow = *flow;
 	r->pool = p;
+	r->next = NULL;		/* the pool's own may have had one */
 	*rp = r;
 	LIST_INSERT_HEAD(&p->rules, r, of_pool);
 	t->n_rules++;

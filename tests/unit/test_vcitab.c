@@ -379,6 +379,30 @@ static void many_rules_come_and_go(void **state)
 	}
 }
 
+/* A pool's first rule lies in the pool, and is used again: without what stood
+ * behind it in its chain the first time. */
+static void a_rule_comes_back_alone(void **state)
+{
+	struct js_flow first = flow4(1, IPPROTO_TCP), flow;
+
+	(void)state;
+	for (int turn = 0; turn < 20; turn++) {
+		assert_int_equal(rule_add(&st, &first, &a), 0);
+		for (uint16_t i = 0; i < 60; i++) {
+			flow = flow4((uint16_t)(100 + 60 * turn + i), IPPROTO_TCP);
+			assert_int_equal(rule_add(&st, &flow, &b), 0);
+		}
+		assert_int_equal(rule_del(&st, &first, &a), 0);
+		rules_drop_pool(&st, &b);
+		assert_int_equal(rule_add(&st, &first, &a), 0);
+		for (uint16_t i = 0; i < 60; i++) {
+			flow = flow4((uint16_t)(100 + 60 * turn + i), IPPROTO_TCP);
+			assert_null(rule_find(&st, &flow));
+		}
+		assert_int_equal(rule_del(&st, &first, &a), 0);
+	}
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -395,6 +419,7 @@ int main(void)
 		CASE(short_and_odd_packets_match_nothing),
 		CASE(rules_for_ipv6),
 		CASE(many_rules_come_and_go),
+		CASE(a_rule_comes_back_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
