@@ -32,7 +32,9 @@ struct proc {
 	int fd;			/* our end of its channel */
 	pid_t pid;
 	uint32_t queue;		/* its script queue */
-	bool fenced;		/* was robbed of the lock while stopped, and has not come back */
+	bool fenced;		/* was robbed of the lock while stopped, and has not come back: */
+	uint8_t n_held;
+	uint16_t held[2];	/* buffers it may write into until then */
 	bool has_old;		/* it got another queue, and */
 	uint32_t old_queue;	/* not all that this one allocated was given back */
 	bool has_warned;	/* of its nonsense: once is enough for the log */
@@ -180,7 +182,7 @@ struct child {
 	bool want_scan;			/* some socket's output was cut short */
 	bool want_sweep;		/* some buffers may be nobody's any more: reclaim_sweep() */
 	uint64_t sweep_us;		/* … not before */
-	uint16_t held[2 * MAX_PROCS];	/* the truth of js_stack_hdr.held */
+	uint16_t held[2 * MAX_PROCS];	/* the truth of js_stack_hdr.held: those of all procs */
 	uint32_t n_held;
 	uint32_t lost_queues;		/* bit i: queue i's process has ended: so are its Tx buffers */
 	uint32_t next_srv_id;

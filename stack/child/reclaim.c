@@ -228,6 +228,13 @@ static void find_reached(struct child *c, uint64_t *map)
 	}
 }
 
+/* And those that nobody FREEs before a fenced thread has come back. */
+static void mark_held(const struct child *c, uint64_t *map)
+{
+	for (uint32_t i = 0; i < c->n_held; i++)
+		map[c->held[i] / 64] |= 1ull << c->held[i] % 64;
+}
+
 void reclaim_sweep(struct child *c)
 {
 	static buf_map owned, reached;
@@ -249,8 +256,7 @@ void reclaim_sweep(struct child *c)
 	c->lost_queues &= ~queues;
 	memset(owned, 0, sizeof(owned));
 	memset(reached, 0, sizeof(reached));
-	for (uint32_t i = 0; i < c->n_held; i++)
-		reached[c->held[i] / 64] |= 1ull << c->held[i] % 64;
+	mark_held(c, reached);
 	/* In this order: of what arrives meanwhile there is an event. */
 	find_owned(c, queues, owned);
 	find_reached(c, reached);
@@ -267,28 +273,56 @@ void reclaim_sweep(struct child *c)
 
 /* --- what a fenced thread may still write into ------------------------------------ */
 
-static void hold_one(struct child *c, uint16_t id)
+/* Of all processes, for stk_free(). */
+static void list_held(struct child *c)
 {
-	if (c->n_held == ARRAY_SIZE(c->held))
-		return;		/* two for each process: somebody wrote nonsense */
-	atomic_store(&c->stk.hdr->held[c->n_held], id);
-	c->held[c->n_held++] = id;
+	c->n_held = 0;
+	for (int i = 0; i < MAX_PROCS; i++) {
+		for (unsigned int k = 0; k < c->procs[i].n_held; k++) {
+			atomic_store(&c->stk.hdr->held[c->n_held], c->procs[i].held[k]);
+			c->held[c->n_held++] = c->procs[i].held[k];
+		}
+	}
 	atomic_store(&c->stk.hdr->n_held, c->n_held);
 }
 
 /* The last buffers of the socket that it was working on.  What follows them it
  * had allocated itself. */
-static void hold(struct child *c, uint32_t place)
+static void hold(struct child *c, struct proc *p)
 {
-	uint32_t idx = atomic_load(&c->stk.hdr->lock_sock[place]);
+	uint32_t idx = atomic_load(&c->stk.hdr->lock_sock[PLACE(p - c->procs)]);
 	struct so_txn t;
 
+	p->n_held = 0;
 	if (idx >= c->max_sock || so_begin(c->stk.mem, idx, &t))
 		return;
 	if (t.s.snd_tail != t.s.snd_head)
-		hold_one(c, t.s.snd_last.buf);
+		p->held[p->n_held++] = t.s.snd_last.buf;
 	if (t.s.rcv_tail != t.s.rcv_head)
-		hold_one(c, t.s.rcv_last.buf);
+		p->held[p->n_held++] = t.s.rcv_last.buf;
+	list_held(c);
+}
+
+/* It has come back, or is gone: what it held is FREEd if it was given up
+ * meanwhile, as nobody did (stk_free()), and no other holds it. */
+static void let_go(struct child *c, struct proc *p)
+{
+	static buf_map reached;
+	struct batch b = { .c = c };
+	unsigned int n = p->n_held;
+
+	p->n_held = 0;
+	list_held(c);
+	if (!n)
+		return;
+	memset(reached, 0, sizeof(reached));
+	find_reached(c, reached);
+	mark_held(c, reached);
+	for (unsigned int k = 0; k < n; k++) {
+		if (!(reached[p->held[k] / 64] >> p->held[k] % 64 & 1))
+			batch_put(&b, p->held[k]);
+	}
+	batch_free(&b);
 }
 
 bool reclaim_is_any_fenced(const struct child *c)
@@ -300,28 +334,16 @@ bool reclaim_is_any_fenced(const struct child *c)
 	return false;
 }
 
-/* All of that may be used again, unless one of them has not come back.  What
- * was given up meanwhile, nobody has FREEd: stk_free(). */
-static void unretire(struct child *c)
+/* What this process might still have written into may be used again; entries
+ * of ooo[] not, unless all have come back. */
+static void unretire(struct child *c, struct proc *p)
 {
-	static buf_map reached;
-	struct batch b = { .c = c };
-
+	c->blocks.retired[PLACE(p - c->procs)] = JS_BLOCK_NONE;
+	let_go(c, p);
 	if (reclaim_is_any_fenced(c))
 		return;
 	for (uint32_t k = 0; k < c->max_sock; k++)
 		so_unretire(&c->stk.socks[k]);
-	if (!c->n_held)
-		return;
-	memset(reached, 0, sizeof(reached));
-	find_reached(c, reached);
-	for (uint32_t i = 0; i < c->n_held; i++) {
-		if (!(reached[c->held[i] / 64] >> c->held[i] % 64 & 1))
-			batch_put(&b, c->held[i]);
-	}
-	batch_free(&b);
-	c->n_held = 0;
-	atomic_store(&c->stk.hdr->n_held, 0);
 }
 
 /* --- processes ---------------------------------------------------------------------- */
@@ -395,13 +417,14 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 	for (int i = 0; may_run && i < MAX_PROCS; i++) {
 		if (!c->procs[i].used || c->procs[i].pid != pid)
 			continue;
+		/* If it was fenced before, nobody in it has begun anything since. */
+		if (c->procs[i].fenced)
+			continue;
 		/* Not sooner: if it runs again it may have committed until then,
 		 * and given up what it was writing to. */
-		hold(c, PLACE(i));
-		if (!c->procs[i].fenced) {
-			close_queue(c, &c->procs[i]);
-			c->procs[i].fenced = true;
-		}
+		hold(c, &c->procs[i]);
+		close_queue(c, &c->procs[i]);
+		c->procs[i].fenced = true;
 	}
 	reclaim_want_sweep(c);
 	look_at_all(c);
@@ -417,14 +440,13 @@ void reclaim_back(struct child *c, int i, uint32_t queue)
 		take_left(c, PLACE(i), true);
 	else
 		close_queue(c, p);
-	c->blocks.retired[PLACE(i)] = JS_BLOCK_NONE;
 	/* If it did not take the last one, that was never used. */
 	if (!p->has_old)
 		p->old_queue = p->queue;
 	p->has_old = true;
 	p->queue = queue;
 	p->fenced = false;
-	unretire(c);
+	unretire(c, p);
 	look_at_all(c);		/* it may have written since, as if it had the lock */
 	child_unlock(c);
 	log_trace("process %d has come back, script queue %u instead of %u", (int)p->pid,
@@ -460,12 +482,11 @@ void reclaim_proc(struct child *c, int i)
 	else
 		close_queue(c, p);
 	p->used = false;
-	c->blocks.retired[PLACE(i)] = JS_BLOCK_NONE;
 	c->lost_queues |= 1u << p->queue;
 	if (p->has_old)
 		c->lost_queues |= 1u << p->old_queue;
 	reclaim_want_sweep(c);
-	unretire(c);
+	unretire(c, p);
 	so_part_blocks(c->stk.mem, &c->blocks);
 	look_at_all(c);
 	child_unlock(c);

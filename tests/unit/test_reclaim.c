@@ -767,6 +767,51 @@ static void late_write_into_a_buffer_read(void **state)
 	late_into_so_rcv(true);
 }
 
+/* @app is fenced while it copies a segment of 500 octets behind what came at @at. */
+static pid_t fenced_in_copy(struct app *app, int place, size_t at)
+{
+	struct js_event ev;
+
+	send_all(&a, data + at, 500);
+	TURN_UNTIL(info_of(&b).rcv_cc == at + 500 && !info_of(&a).snd_cc);
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+				 &(struct iovec){ data + at + 500, 500 }, 1, 0), 500);
+	RIG_UNTIL(poolc_event_peek(&b.c.stk.pc, &ev));
+	return fenced_in(&b, app, place, "stop-in-copy", do_input);
+}
+
+/* One stays stopped; what others held does not wait for it, or there would be no
+ * room for more. */
+static void held_beside_a_fenced_process(void **state)
+{
+	struct app slow, other;
+	pid_t pid, brief;
+
+	(void)state;
+	connect_both(500);
+	attach(&b, &slow);
+	pid = fenced_in_copy(&slow, 1, 0);
+	assert_int_equal(b.c.n_held, 1);
+	for (size_t at = 1000; at < 4000; at += 1000) {
+		attach(&b, &other);
+		brief = fenced_in_copy(&other, 2, at);
+		assert_int_equal(b.c.n_held, 2);
+		goes_on(brief);
+		detach(&other);
+		TURN_UNTIL(!b.c.procs[2].used && info_of(&b).rcv_cc == at + 1000);
+		assert_int_equal(b.c.n_held, 1);
+		assert_int_equal(atomic_load(&b.c.stk.hdr->n_held), 1);
+	}
+	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 4000);
+	assert_memory_equal(got, data, 4000);
+	/* All was read: but what the slow one may write into is nobody else's. */
+	TURN_UNTIL(!b.c.want_sweep && owned(&b, BUF_RX) == 1);
+	goes_on(pid);
+	detach(&slow);
+	TURN_UNTIL(!b.c.procs[1].used && !b.c.want_sweep && !owned(&b, BUF_RX));
+	assert_int_equal(b.c.n_held, 0);
+}
+
 /* The frame of a's next segment arrives spoilt, the one behind it well. */
 static void lose_one(size_t at)
 {
@@ -1055,6 +1100,7 @@ int main(void)
 		CASE(late_write_into_the_ring), CASE(late_write_behind_the_last_buffer),
 		CASE(late_write_into_a_buffer_sent), CASE(late_write_behind_what_has_come),
 		CASE(late_write_into_a_buffer_read), CASE(late_writes_out_of_order),
+		CASE(held_beside_a_fenced_process),
 		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken),
 		CASE(reset_after_fast_open), CASE(error_is_told_once),
 	};
