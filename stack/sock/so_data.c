@@ -94,6 +94,7 @@ static void snd_push(struct so_txn *t, struct js_piece piece)
 	if (t->s.snd_tail != t->s.snd_head)
 		so_piece_put(t, &t->rings->snd[(t->s.snd_tail - 1) % JS_SND_ENTRIES], t->s.snd_last);
 	t->s.snd_last = piece;
+	t->s.fence_seen = (uint16_t)t->fences;
 	t->s.snd_tail++;
 }
 
@@ -109,9 +110,6 @@ static int fresh_last(struct stk *stk, struct so_txn *t)
 
 	if (t->s.fence_seen == (uint16_t)t->fences)
 		return 0;
-	t->s.fence_seen = (uint16_t)t->fences;
-	if (t->s.snd_head == t->s.snd_tail || last->len == JS_BUF_SIZE)
-		return 0;
 	n = bufcache_get(&stk->bc, &id, 1, true);
 	if (n < 0)
 		return n;
@@ -123,6 +121,7 @@ static int fresh_last(struct stk *stk, struct so_txn *t)
 	t->s.snd_copied += last->len;
 	stk_free(stk, &last->buf, 1);
 	last->buf = id;
+	t->s.fence_seen = (uint16_t)t->fences;
 	return 0;
 }
 
@@ -151,15 +150,19 @@ static ssize_t append(struct stk *stk, struct so_txn *t, struct cursor *c, uint3
 {
 	uint16_t ids[64];
 	int n_ids = 0, at = 0, err;
-	uint32_t done = 0;
+	uint32_t done = 0, behind = 0;
 
-	err = fresh_last(stk, t);
-	if (err)
-		return err;
 	if (t->s.snd_head == t->s.snd_tail)
 		t->s.flags &= ~(uint32_t)(JS_SOF_RECORDS | JS_SOF_EOR);
 	else if (t->s.snd_last.len < JS_BUF_SIZE && !(t->s.flags & JS_SOF_EOR))
-		done = fill(stk, &t->s.snd_last, c, fill_limit(&t->s.snd_last, c, room, eor));
+		behind = fill_limit(&t->s.snd_last, c, room, eor);
+	/* Not in vain: who gives up now does not commit, and would lose the buffer. */
+	if (behind) {
+		err = fresh_last(stk, t);
+		if (err)
+			return err;
+		done = fill(stk, &t->s.snd_last, c, behind);
+	}
 	while (done < room && c->left) {
 		struct js_piece piece = { 0 };
 

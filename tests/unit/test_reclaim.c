@@ -812,6 +812,39 @@ static void held_beside_a_fenced_process(void **state)
 	assert_int_equal(b.c.n_held, 0);
 }
 
+/* A record was ended, so nothing goes behind it: the one buffer that is there is
+ * not taken for a copy of it. */
+static void record_before_a_fence(void **state)
+{
+	struct bufcache *bc = &a.app.stk.bc;
+	struct app slow;
+	uint16_t id;
+	ssize_t n;
+	pid_t pid;
+
+	(void)state;
+	connect_both(0);
+	attach(&a, &slow);
+	atomic_store(&rig.hold, true);
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen, &(struct iovec){ data, 100 }, 1,
+				 MSG_EOR), 100);
+	pid = fenced_in(&a, &slow, 1, "stop-before-commit", do_send);
+	rig_lock();	/* no more buffers */
+	assert_int_equal(stk_lock(&a.app.stk), 0);
+	while (bufcache_get(bc, &id, 1, false) == 1)
+		;
+	bufcache_put(bc, &id, 1);
+	stk_unlock(&a.app.stk);
+	n = so_send(&a.app.stk, a.sock, a.gen, &(struct iovec){ data + 100, 100 }, 1, 0);
+	rig_unlock();
+	assert_int_equal(n, 100);
+	goes_on(pid);
+	detach(&slow);
+	let_go();
+	read_all(200);
+	TURN_UNTIL(!a.c.procs[1].used && !a.c.want_sweep && !info_of(&a).snd_cc);
+}
+
 /* The frame of a's next segment arrives spoilt, the one behind it well. */
 static void lose_one(size_t at)
 {
@@ -1100,7 +1133,7 @@ int main(void)
 		CASE(late_write_into_the_ring), CASE(late_write_behind_the_last_buffer),
 		CASE(late_write_into_a_buffer_sent), CASE(late_write_behind_what_has_come),
 		CASE(late_write_into_a_buffer_read), CASE(late_writes_out_of_order),
-		CASE(held_beside_a_fenced_process),
+		CASE(held_beside_a_fenced_process), CASE(record_before_a_fence),
 		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken),
 		CASE(reset_after_fast_open), CASE(error_is_told_once),
 	};
