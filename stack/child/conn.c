@@ -981,6 +981,7 @@ static void inherit(struct child *c, uint32_t idx, uint32_t listener)
 	if (so_topt(to, JS_TOPT_TIMESTAMPING)) {
 		struct js_rings *r = &c->stk.mem->rings[idx];
 
+		so_note_rings(&(struct so_txn){ .st = c->stk.mem, .sock = idx });
 		atomic_store(&r->n_stamps, 0);
 		atomic_store(&r->stamp_events, 0);
 	}

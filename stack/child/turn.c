@@ -227,9 +227,10 @@ static bool are_rings_idle(struct child *c, uint32_t idx, uint64_t now)
  * then.  A thread that was fenced writes into rings only over what it has seen
  * there, and that is not zero unless nobody has written there before.
  */
-static void give_back_rings(struct child *c, uint64_t now)
+static void give_back_rings(struct child *c)
 {
 	unsigned int given = 0, left = 0;
+	uint64_t now = now_us();	/* not before what was committed last */
 
 	for (uint32_t idx = 0; idx < JS_N_SOCKS && given < RINGS_BATCH; idx++) {
 		_Atomic uint64_t *map = &c->stk.hdr->rings_map[idx / 64];
@@ -239,8 +240,10 @@ static void give_back_rings(struct child *c, uint64_t now)
 			continue;
 		/* js_rings.stamp goes on where it was. */
 		if (c->socks[idx].kind != CK_FREE &&
-		    so_topt(&c->stk.socks[idx], JS_TOPT_TIMESTAMPING))
+		    so_topt(&c->stk.socks[idx], JS_TOPT_TIMESTAMPING)) {
+			left++;
 			continue;
+		}
 		if (!are_rings_idle(c, idx, now)) {
 			left++;
 			continue;
@@ -296,7 +299,7 @@ bool child_turn(struct child *c)
 	if (now >= c->next_us)
 		conn_timers(c, now);
 	if (now >= c->rings_us)
-		give_back_rings(c, now);
+		give_back_rings(c);
 	child_unlock(c);
 	conn_bury(c);
 	return some;

@@ -1115,6 +1115,26 @@ static void error_is_told_once(void **state)
 	}
 }
 
+/* Rings that stay are not looked at each second. */
+static void rings_with_timestamps(void **state)
+{
+	uint64_t nap;
+
+	(void)state;
+	connect_both(0);
+	atomic_store(&a.c.stk.socks[a.sock].topt[JS_TOPT_TIMESTAMPING], 1);
+	send_all(&a, data, 10000);
+	read_all(10000);
+	child_watch_rings(&a.c);
+	assert_true(a.c.rings_us != UINT64_MAX);
+	nap = a.c.rings_nap_us;
+	a.c.rings_us = 0;
+	turn(&a);
+	assert_int_equal(a.c.rings_nap_us, 2 * nap);
+	assert_true(a.c.rings_us != UINT64_MAX);
+	assert_true(atomic_load(&a.c.stk.hdr->rings_map[a.sock / 64]) >> a.sock % 64 & 1);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -1134,6 +1154,7 @@ int main(void)
 		CASE(late_write_into_a_buffer_sent), CASE(late_write_behind_what_has_come),
 		CASE(late_write_into_a_buffer_read), CASE(late_writes_out_of_order),
 		CASE(held_beside_a_fenced_process), CASE(record_before_a_fence),
+		CASE(rings_with_timestamps),
 		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken),
 		CASE(reset_after_fast_open), CASE(error_is_told_once),
 	};
