@@ -30,7 +30,8 @@
 #define RX_EXTRA	64		/* buffers of a pool beyond twice so_rcv */
 #define LOOK_AHEAD	64		/* events */
 #define BURY_MAX_US	1000000		/* a pool waits so long for its last SEND to leave */
-#define ORPHAN_US	300000000	/* no descriptor, and nothing heard from the peer */
+#define ORPHAN_RTO_US	600000		/* see orphan_patience() */
+#define ORPHAN_MIN_US	60000000	/* FIN-WAIT-2 lasts so long */
 #define EVICT_US	20000		/* a handshake may take so long, also when SYNs pour in */
 #define HALF_PRIVATE	16		/* of them with a stream of their own */
 #define HALF_MAX	(JS_N_SOCKS / 4)	/* half-open connections of all listeners */
@@ -699,6 +700,19 @@ void conn_event(void *ctx, uint32_t idx, uint32_t tcp_events)
 		conn_review(ctx, idx);
 }
 
+/*
+ * How long nothing may be heard of the peer of a connection that has no descriptor:
+ * as long as all retransmissions take that the node allows it, 5 min for 8 of
+ * them.  Long before that it ends by itself; unless its application has left a
+ * block that waits for nothing.
+ */
+static uint64_t orphan_patience(const struct child *c)
+{
+	unsigned int n = MIN(c->orphan_retries ? c->orphan_retries : 8u, 12u);
+
+	return MAX((uint64_t)ORPHAN_RTO_US << (n + 1), (uint64_t)ORPHAN_MIN_US);
+}
+
 /* The engine's part of a close by the last descriptor; lock held. */
 static void close_conn(struct child *c, uint32_t idx)
 {
@@ -715,7 +729,7 @@ static void close_conn(struct child *c, uint32_t idx)
 	}
 	/* From here on it is ours alone, and must come to an end. */
 	tcp_disown(&t.tcb, c->orphan_retries, now);
-	c->socks[idx].orphan_us = now + ORPHAN_US;
+	c->socks[idx].orphan_us = now + orphan_patience(c);
 	conn_timer_set(c, idx);
 	c->socks[idx].orphan_heard = t.tcb.heard_us;
 	t.s.flags |= JS_SOF_ORPHAN | JS_SOF_WR_SHUT | JS_SOF_RD_SHUT;
@@ -750,7 +764,7 @@ static void look_after_orphan(struct child *c, uint32_t idx, uint64_t now)
 		return;
 	}
 	s->orphan_heard = t.tcb.heard_us;
-	s->orphan_us = now + ORPHAN_US;
+	s->orphan_us = now + orphan_patience(c);
 }
 
 static void close_listener(struct child *c, uint32_t idx)

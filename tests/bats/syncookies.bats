@@ -149,8 +149,13 @@ echo_to() {
 		    print("accepted", flush=True)
 	END
 	cat >client.py <<-'END'
-		import select, socket
+		import fcntl, select, socket, struct, time
 		c = [socket.create_connection(("10.74.0.2", 7300)) for i in range(3)]
+		# They are there: what they send is acknowledged.  (SIOCOUTQ)
+		for s in c:
+		    s.send(b"x")
+		while any(struct.unpack("i", fcntl.ioctl(s, 0x5411, bytes(4)))[0] for s in c):
+		    time.sleep(0.01)
 		c.append(socket.socket())
 		c[3].setblocking(False)
 		c[3].connect_ex(("10.74.0.2", 7300))
