@@ -59,19 +59,22 @@ only_connd_ports() {
 }
 # Two seconds of nothing cost one tick at most.
 at_rest() {
-	local before
+	local before after
 	before=$(ticks)
 	run timeout 2 tail -f /dev/null
-	echo "ticks: $before, 2 s later $(ticks)"
-	[ $(($(ticks) - before)) -le 1 ]
+	after=$(ticks)
+	[ "$(sum "$after")" -le $(($(sum "$before") + 1)) ] && return
+	printf 'ticks by process:\n%s\n2 s later:\n%s\n' "$before" "$after"
+	return 1
 }
+# TICKS PID COMMAND of each process of the lab.
 ticks() {
-	local p n=0
+	local p
 	for p in $(pgrep -f -- "--lab $LAB "); do
-		n=$((n + $(awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$p/stat" 2>/dev/null || echo 0)))
+		awk '{ name = $2; sub(/.*\) /, ""); print $12 + $13, '"$p"', name }' "/proc/$p/stat" 2>/dev/null || :
 	done
-	echo $n
 }
+sum() { awk '{ n += $1 } END { print n + 0 }' <<<"$1"; }
 
 # attack MODE SECONDS SEED...: on both nodes, each against the other.
 attack() {
