@@ -370,42 +370,6 @@ static void unread_events_are_kept(void **state)
 	assert_memory_equal(got, data, 60000);
 }
 
-/* Killed when it had given a packet's buffer back, but not consumed its event.  The
- * buffer is another packet's by then. */
-static void seen_event_of_a_buffer_reused(void **state)
-{
-	const size_t small = 500, large = 3000;
-	struct app reader;
-	struct js_event first, again;
-	size_t at = 2 * small;
-
-	(void)state;
-	connect_both(0);
-	attach(&b, &reader);
-	atomic_fetch_or(&a.c.stk.socks[a.sock].opts, JS_SO_NODELAY);
-	assert_int_equal(so_opts_changed(&a.app.stk, a.sock, a.gen), 0);
-	send_all(&a, data, small);
-	TURN_UNTIL(info_of(&b).rcv_cc == small && !info_of(&a).snd_cc);
-	/* This is copied behind that. */
-	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
-				 &(struct iovec){ data + small, small }, 1, 0), small);
-	RIG_UNTIL(poolc_event_peek(&b.c.stk.pc, &first));
-	was_killed(process(&b, &reader, "after-publish", do_input));
-	RIG_UNTIL(owned(&b, BUF_RX) == 1);
-	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
-				 &(struct iovec){ data + at, large }, 1, 0), large);
-	RIG_UNTIL(poolc_event_look(&b.c.stk.pc, 1, &again));
-	assert_int_equal(again.buf[0], first.buf[0]);
-	detach(&reader);
-	for (at += large; at < 60000; at += large) {
-		TURN_UNTIL(info_of(&b).rcv_cc == at);
-		send_all(&a, data + at, large);
-	}
-	TURN_UNTIL(info_of(&b).rcv_cc == at && !b.c.want_sweep);
-	read_all(at);
-	TURN_UNTIL(!owned(&b, BUF_RX));
-}
-
 /* Eight segments from a to b, which looks when it has all of them.  The last one is
  * @damaged.  Return: segments that b sends */
 static uint32_t eight_at_once(bool damaged)
@@ -998,6 +962,62 @@ static void forge(struct client *from, struct tcp_seg seg)
 	assert_int_equal(client_run(from), JS_ST_DONE);
 }
 
+/* Killed when it had given a packet's buffer back, but not consumed its event.  The
+ * buffer is another packet's by then. */
+static void seen_event(bool refused)
+{
+	const size_t small = 500, large = 3000;
+	struct app reader;
+	struct client other;
+	struct js_event first, again;
+	size_t at = small;
+
+	connect_both(0);
+	attach(&b, &reader);
+	atomic_fetch_or(&a.c.stk.socks[a.sock].opts, JS_SO_NODELAY);
+	assert_int_equal(so_opts_changed(&a.app.stk, a.sock, a.gen), 0);
+	send_all(&a, data, small);
+	TURN_UNTIL(info_of(&b).rcv_cc == small && !info_of(&a).snd_cc);
+	if (refused) {
+		forge(&other, (struct tcp_seg){ .sport = 0x1234, .dport = 80, .flags = TH_ACK });
+	} else {
+		/* This is copied behind that. */
+		assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+					 &(struct iovec){ data + at, small }, 1, 0), small);
+		at += small;
+	}
+	RIG_UNTIL(poolc_event_peek(&b.c.stk.pc, &first));
+	was_killed(process(&b, &reader, "after-publish", do_input));
+	RIG_UNTIL(owned(&b, BUF_RX) == 1);
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+				 &(struct iovec){ data + at, large }, 1, 0), large);
+	RIG_UNTIL(poolc_event_look(&b.c.stk.pc, 1, &again));
+	assert_int_equal(again.buf[0], first.buf[0]);
+	detach(&reader);
+	for (at += large; at < 60000; at += large) {
+		TURN_UNTIL(info_of(&b).rcv_cc == at);
+		send_all(&a, data + at, large);
+	}
+	TURN_UNTIL(info_of(&b).rcv_cc == at && !b.c.want_sweep);
+	read_all(at);
+	TURN_UNTIL(!owned(&b, BUF_RX));
+	if (refused)
+		poolc_close(&other.pc);
+}
+
+static void seen_event_of_a_buffer_reused(void **state)
+{
+	(void)state;
+	seen_event(false);
+}
+
+/* Likewise, of a packet that is for nobody. */
+static void seen_event_of_a_packet_refused(void **state)
+{
+	(void)state;
+	seen_event(true);
+}
+
 /*
  * Frames wait in the delays of a link for longer than a stream rests, and then
  * reach its next owner.  An RST that would be one in every respect but its
@@ -1142,6 +1162,7 @@ int main(void)
 		CASE(rx_buffers_of_a_dead_reader),
 		CASE(unread_events_are_kept),
 		CASE(seen_event_of_a_buffer_reused),
+		CASE(seen_event_of_a_packet_refused),
 		CASE(queued_segments_have_one_ack),
 		CASE(freed_although_the_queue_is_full),
 		CASE(cut_short_in_the_childs_queue),
