@@ -280,8 +280,8 @@ bool child_turn(struct child *c)
 	bool sweep = c->want_sweep && now >= c->sweep_us, some = false;
 
 	c->next_us = MIN(c->next_us, app);
-	if (now < c->next_us && now < c->rings_us && !c->want_scan && !sweep && !c->n_dying && !atomic_load(&h->child_work) &&
-	    !poolc_event_peek(&c->stk.pc, &ev))
+	if (now < c->next_us && now < c->rings_us && !c->want_scan && !sweep && !c->n_dying &&
+	    !atomic_load(&h->child_work) && !poolc_event_peek(&c->stk.pc, &ev))
 		return false;
 	child_lock(c);
 	some = so_input_events(&c->stk, BATCH) > 0;
