@@ -160,9 +160,13 @@ out_of_last_ack() { ! in_last_ack "$1"; }
 	done
 }
 
+# Away, not dying: what it has been handed goes with it.
 @test "the connection server is away when TIME-WAIT begins: handed to the next" {
+	local connd
+	connd=$(connd_of n1)
 	held user
-	kill -KILL "$(connd_of n1)"
+	kill -KILL "$connd"
+	wait_for 5 is_gone "$connd"
 	kill -CONT "$SERVER"
 	served
 	wait_for 5 is_gone "$CLIENT"
