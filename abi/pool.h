@@ -42,7 +42,7 @@
 #include <stdint.h>
 
 #define JS_PORT_MAGIC		0x4a53504fu	/* "JSPO" */
-#define JS_PORT_VERSION		1
+#define JS_PORT_VERSION		2
 
 #define JS_BUF_SIZE		4096	/* octets; paper, 4.5.1 */
 #define JS_N_QUEUES		16	/* queue 0: the port's opener; others: attached processes */
@@ -144,9 +144,12 @@ static_assert(sizeof(struct js_event) == 64, "js_event layout");
  * eq_sleep, fences (seq_cst), looks at the next event once more, then sleeps
  * on the port's wake eventfd.  jetringd stores the event, fences, exchanges
  * eq_sleep with JS_AWAKE and, if it was JS_ASLEEP, writes the eventfd.
- * The doorbell is the same the other way round with db_sleep: a client
- * stores tail, fences, and writes the doorbell eventfd if it exchanged
- * db_sleep from JS_ASLEEP to JS_AWAKE.
+ * The doorbell goes the other way round, but whoever rings it may be killed at
+ * any instruction, or stopped there for as long as you like, and others rely on
+ * it.  So a client stores tail, fences, and if db_sleep is odd writes the
+ * doorbell eventfd first; then it makes that word JS_AWAKE by compare-and-swap,
+ * which spares others the system call.  Each sleep is another odd number
+ * (JS_ASLEEP + 2 n): who comes late does not wipe out a later sleep.
  *
  * leader is for a thread that is blocked in a socket call and does its own
  * receive processing: a futex word, JS_ASLEEP with the thread waiting on it.
@@ -177,7 +180,7 @@ struct js_port_hdr {
 	alignas(64) _Atomic uint32_t eq_cons;	/* [A] events consumed; moved on by compare-and-swap only */
 	_Atomic uint32_t eq_sleep;		/* [A] JS_ASLEEP: write the wake eventfd */
 	_Atomic uint32_t leader;		/* [A] see above */
-	alignas(64) _Atomic uint32_t db_sleep;	/* [A] JS_ASLEEP: write the doorbell eventfd */
+	alignas(64) _Atomic uint32_t db_sleep;	/* [A] odd: write the doorbell eventfd */
 };
 
 #define JS_CLOSED_RING		1u	/* the ring has ended */

@@ -246,7 +246,7 @@ static void write_header(struct port *p, uint32_t eq_off, uint32_t sq_off, uint3
 	p->hdr->ring_id = p->ps->s->ring_id;
 	tell_node_bufs(p);
 	/* Nobody looks at our queues without a doorbell yet. */
-	atomic_store_explicit(&p->hdr->db_sleep, JS_ASLEEP, memory_order_relaxed);
+	port_db_sleep(p);
 	for (unsigned int i = 0; i < JS_N_QUEUES; i++) {
 		struct squeue *q = &p->q[i];
 

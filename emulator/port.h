@@ -175,6 +175,7 @@ struct port {
 	bool grace;			/* a leader was woken when eq_cons was: */
 	uint32_t grace_cons;
 	unsigned int idle;		/* looks without finding an op */
+	uint32_t db_sleep;		/* number of its last sleep, even */
 
 	uint32_t n_bufs, n_used, n_rx;	/* buffers; of these handed out; of those for reception */
 	struct pbuf *buf;
@@ -232,6 +233,7 @@ void squeue_space_events(struct port *p);	/* try again what space_due says */
 void script_drop_pool(struct port *p, const struct pool *pool);
 bool port_fetch(struct port *p);		/* whether an op was found */
 void port_activate(struct port *p);
+void port_db_sleep(struct port *p);		/* no doorbell, no look */
 
 /* pool.c */
 int buf_init(struct port *p);

@@ -693,16 +693,23 @@ static bool port_has_ops(const struct port *p)
 
 /* --- sleeping ----------------------------------------------------------------------------- */
 
-static void db_sleep(struct port *p, uint32_t state)
+static void db_awake(struct port *p)
 {
-	atomic_store_explicit(&p->hdr->db_sleep, state, memory_order_relaxed);
+	atomic_store_explicit(&p->hdr->db_sleep, JS_AWAKE, memory_order_relaxed);
+}
+
+/* Another number each time: see abi/pool.h. */
+void port_db_sleep(struct port *p)
+{
+	p->db_sleep += 2;
+	atomic_store_explicit(&p->hdr->db_sleep, p->db_sleep | JS_ASLEEP, memory_order_relaxed);
 }
 
 /* The port rang, so we look at it without being asked for a while. */
 void port_activate(struct port *p)
 {
 	p->idle = 0;
-	db_sleep(p, JS_AWAKE);
+	db_awake(p);
 	if (p->is_active)
 		return;
 	p->is_active = true;
@@ -751,7 +758,7 @@ bool ports_poll(struct station *s)
 			p->idle = 0;
 			found = true;
 		} else if (++p->idle > PORT_IDLE_POLLS) {
-			db_sleep(p, JS_ASLEEP);
+			port_db_sleep(p);
 			/* Pairs with the fence in poolc_ring(). */
 			atomic_thread_fence(memory_order_seq_cst);
 			if (port_has_ops(p))
@@ -774,7 +781,7 @@ bool ports_sleep(struct station *s)
 	if (TAILQ_EMPTY(&ps->act))
 		return !ports_fault;
 	TAILQ_FOREACH(p, &ps->act, act)
-		db_sleep(p, JS_ASLEEP);
+		port_db_sleep(p);
 	/* We say that we sleep, then look; clients publish, then look whether
 	 * we sleep (poolc_ring()).  With a fence on both sides one of us sees. */
 	atomic_thread_fence(memory_order_seq_cst);
@@ -799,5 +806,5 @@ void ports_wake(struct station *s)
 	if (!s->ports)
 		return;
 	TAILQ_FOREACH(p, &s->ports->act, act)
-		db_sleep(p, JS_AWAKE);
+		db_awake(p);
 }

@@ -310,16 +310,20 @@ uint32_t poolc_publish(struct poolc_queue *q)
 bool poolc_ring(struct poolc *pc)
 {
 	static const uint64_t one = 1;
+	uint32_t sleep;
 
 	/* We have published, then look whether jetringd sleeps; it says that it
 	 * sleeps, then looks at tails.  Pairs with the fence in ports_sleep(). */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&pc->hdr->db_sleep, memory_order_relaxed) != JS_ASLEEP ||
-	    atomic_exchange(&pc->hdr->db_sleep, JS_AWAKE) != JS_ASLEEP)
+	sleep = atomic_load_explicit(&pc->hdr->db_sleep, memory_order_relaxed);
+	if (!(sleep & JS_ASLEEP))
 		return false;
 	/* Fails only if the counter is full: then the doorbell has rung, too. */
 	if (write(pc->doorbell_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		return false;
+	/* Not before: we may be killed between the two, and then nobody would
+	 * ring any more.  Not if it has slept anew: the number is another. */
+	atomic_compare_exchange_strong(&pc->hdr->db_sleep, &sleep, JS_AWAKE);
 	return true;
 }
 

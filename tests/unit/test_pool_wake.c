@@ -281,6 +281,45 @@ static void a_busy_leader_is_left_alone(void **state)
 		skip();
 }
 
+static bool is_asleep(const struct client *c)
+{
+	return atomic_load(&c->pc.hdr->db_sleep) & JS_ASLEEP;
+}
+
+/* Who rings is killed on the way to the system call, or behind it: the next one
+ * is heard all the same. */
+static void who_rings_may_be_killed(void **state)
+{
+	struct client a, b;
+	struct poolc dead;
+	uint32_t sleep[2];
+	uint64_t one = 1;
+
+	(void)state;
+	rig_start(false);
+	client_pair(&a, &b);
+	for (unsigned int i = 0; i < 2; i++) {
+		RIG_UNTIL(is_asleep(&a));
+		sleep[i] = atomic_load(&a.pc.hdr->db_sleep);
+		/* It did not get as far as the write. */
+		dead = a.pc;
+		dead.doorbell_fd = -1;
+		assert_false(poolc_ring(&dead));
+		client_push(&a, 0, 0, 0);
+		assert_int_equal(client_run(&a), JS_ST_DONE);
+		/* Nor any further. */
+		RIG_UNTIL(is_asleep(&a));
+		assert_int_equal(write(a.pc.doorbell_fd, &one, sizeof(one)), sizeof(one));
+		client_push(&a, 0, 0, 0);
+		assert_int_equal(client_run(&a), JS_ST_DONE);
+	}
+	/* Or only stopped there: what it then takes back is not this sleep. */
+	assert_int_not_equal(sleep[0], sleep[1]);
+	poolc_close(&a.pc);
+	poolc_close(&b.pc);
+	rig_stop();
+}
+
 /* Quiet ports leave the driver's list, and it sleeps; then they ring again. */
 static void an_idle_port_costs_nothing(void **state)
 {
@@ -294,7 +333,7 @@ static void an_idle_port_costs_nothing(void **state)
 	client_push(&a, 0, 0, 0);
 	assert_int_equal(client_run(&a), JS_ST_DONE);
 	client_event(&b, &ev);
-	RIG_UNTIL(atomic_load(&a.pc.hdr->db_sleep) == JS_ASLEEP);
+	RIG_UNTIL(is_asleep(&a));
 	usleep(20000);
 	sleeps = atomic_load(&rig.sleeps);
 	usleep(200000);
@@ -366,6 +405,7 @@ int main(void)
 		cmocka_unit_test(nobody_goes_to_sleep_over_an_event),
 		cmocka_unit_test(a_dead_leader_is_found_out),
 		cmocka_unit_test(a_busy_leader_is_left_alone),
+		cmocka_unit_test(who_rings_may_be_killed),
 		cmocka_unit_test(an_idle_port_costs_nothing),
 		cmocka_unit_test(nobody_sleeps),
 	};
