@@ -52,6 +52,7 @@ static void enter(struct tcpcb *tp, enum tcp_ca ca)
 	tp->ca_state = (uint8_t)ca;
 	tp->recover = tp->snd_nxt;
 	tp->flags &= ~(TF_RESCUE | TF_TLP_OUT | TF_TLP_DUE);
+	tp->rec_flags &= (uint16_t)~RF_PARTIAL;
 }
 
 /* What must be restored if it was all in vain. */

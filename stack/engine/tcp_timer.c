@@ -13,7 +13,7 @@
  * at the end of this file.  A timer that expires is stopped or set to the
  * future, so that no block makes its owner spin.
  *
- * Supported standards: RFC 6298, RFC 9293, RFC 8985, RFC 5482.
+ * Supported standards: RFC 6298, RFC 6582, RFC 9293, RFC 8985, RFC 5482.
  */
 #include <string.h>
 
@@ -297,6 +297,18 @@ void tcp_timer_ack_sent(struct tcpcb *tp)
 	tp->t_delack_us = TCP_NEVER;
 }
 
+/* RFC 6582, 3.2, (3): of a recovery's partial ACKs only the first resets the timer.
+ * Where many are lost slow start after RTO is sooner done than a hole each round trip. */
+static bool is_later_partial_ack(struct tcpcb *tp)
+{
+	bool was = tp->rec_flags & RF_PARTIAL;
+
+	if (tp->ca_state != TCP_CA_RECOVERY || (tp->flags & TF_SACK))
+		return false;
+	tp->rec_flags |= RF_PARTIAL;
+	return was;
+}
+
 /* SND.UNA moved.  RFC 6298, 5.2 and 5.3 */
 void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us)
 {
@@ -304,8 +316,10 @@ void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us)
 	tp->n_unanswered = 0;
 	tp->stuck_us = now_us;
 	tp->flags &= ~(TF_PERSIST | TF_PROBE_DUE);
-	tp->t_rexmt_us = tcp_is_outstanding(tp) ?
-		before_too_long(tp, now_us + tp->rto_us, now_us) : TCP_NEVER;
+	/* Where the user is impatient it may run for him, and he sees progress. */
+	if (!is_later_partial_ack(tp) || patience_us(tp))
+		tp->t_rexmt_us = tcp_is_outstanding(tp) ?
+			before_too_long(tp, now_us + tp->rto_us, now_us) : TCP_NEVER;
 	if (!tcp_is_outstanding(tp))
 		tp->flags &= ~TF_REO;
 	loss_timer_set(tp, now_us);

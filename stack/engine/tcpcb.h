@@ -73,7 +73,8 @@
 				 * acknowledged; with RF_CWR_DUE: ECE has reduced */
 #define RF_LEAP		0x2000	/* duplicate ACKs in Loss tell nothing: the ACK before passed more
 				 * than a few segments, they have told already, or it was no RTO */
-#define RF_ALL		0x3fff
+#define RF_PARTIAL	0x4000	/* this recovery, without SACK, has had a partial ACK */
+#define RF_ALL		0x7fff
 
 /* frto: where F-RTO is, RFC 5682, 2.1 */
 enum tcp_frto {

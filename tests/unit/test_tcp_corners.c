@@ -353,6 +353,197 @@ static void congestion_in_loss(void **state)
 	T_TX(tp, 230, .flags = TH_ACK, .seq = 3001, .len = 1000, .ack = 1);
 }
 
+/* Without SACK, the window never in the way: @n segments of 1000 go at 0 ms, @more octets wait. */
+static struct tcpcb *newreno(uint32_t n, uint32_t more)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .cfg.cc = TCP_CC_RENO);
+
+	tp->snd_cwnd = n * 1000;
+	t_send(tp, n * 1000 + more);
+	burst(tp, 0, 1, n * 1000 + 1);
+	return tp;
+}
+
+/* @n ACKs of @ack; what goes in answer is, first, sent again, and then [@from, @to). */
+static void acks(struct tcpcb *tp, uint64_t ms, uint32_t ack, uint32_t n)
+{
+	while (n--)
+		T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = ack, .wnd = 60000);
+}
+
+/* 3.2, (3): a partial ACK deflates cwnd by what it acknowledges and adds a segment for
+ * the one that the hole was.  So the hole it ends at and one new segment go, and what
+ * is in the network stays ssthresh. */
+static void partial_ack_deflates(void **state)
+{
+	struct tcpcb *tp = newreno(10, 10000);
+
+	(void)state;
+	/* Of ten the first, fourth and eighth are lost; two go by limited transmit. */
+	acks(tp, 10, 1, 1);
+	burst(tp, 10, 10001, 11001);
+	acks(tp, 10, 1, 1);
+	burst(tp, 10, 11001, 12001);
+	acks(tp, 10, 1, 1);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	acks(tp, 10, 1, 4);
+	T_NOTHING(tp, 10);
+	assert_int_equal(tp->snd_ssthresh, 5000);
+	acks(tp, 10, 1, 1);
+	burst(tp, 10, 12001, 13001);
+	acks(tp, 10, 1, 1);
+	burst(tp, 10, 13001, 14001);
+	assert_int_equal(tcp_pipe(tp), 5000);
+
+	acks(tp, 20, 3001, 1);
+	T_TX(tp, 20, .flags = TH_ACK, .seq = 3001, .len = 1000, .ack = 1);
+	burst(tp, 20, 14001, 15001);
+	assert_int_equal(tcp_pipe(tp), 5000);
+	acks(tp, 20, 3001, 2);
+	burst(tp, 20, 15001, 17001);
+	acks(tp, 30, 7001, 1);
+	T_TX(tp, 30, .flags = TH_ACK, .seq = 7001, .len = 1000, .ack = 1);
+	burst(tp, 30, 17001, 18001);
+	assert_int_equal(tcp_pipe(tp), 5000);
+	assert_int_equal(tp->ca_state, TCP_CA_RECOVERY);
+	/* The full ACK */
+	acks(tp, 40, 17001, 1);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_int_equal(tp->snd_cwnd, 5000);
+	burst(tp, 40, 18001, 20001);
+	assert_int_equal(tp->n_rto_total, 0);
+}
+
+/* 3.2, (3): the first unacknowledged segment goes also where cwnd, not yet down at
+ * ssthresh, would let nothing go; and nothing else does. */
+static void partial_ack_does_not_ask_cwnd(void **state)
+{
+	struct tcpcb *tp = newreno(10, 10000);
+
+	(void)state;
+	acks(tp, 10, 1, 2);
+	burst(tp, 10, 10001, 12001);
+	acks(tp, 10, 1, 1);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 10);
+	acks(tp, 20, 3001, 1);
+	assert_true(tp->snd_cwnd < tcp_pipe(tp) + 1000);
+	T_TX(tp, 20, .flags = TH_ACK, .seq = 3001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 20);
+
+	/* With SACK it waits for its turn (RFC 6675, 5, (C)). */
+	tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true, .cfg.cc = TCP_CC_RENO);
+	tp->snd_cwnd = 20000;
+	t_send(tp, 20000);
+	burst(tp, 0, 1, 20001);
+	sack_at(tp, 5, 1, 3001, 6001);
+	T_TX(tp, 5, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 5);
+	sack_at(tp, 6, 1001, 3001, 6001);
+	T_TX(tp, 6, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	sack_at(tp, 6, 2001, 3001, 6001);
+	assert_int_equal(tp->lost_out, 1000);
+	T_NOTHING(tp, 6);
+	sack_at(tp, 6, 2001, 3001, 7001);
+	T_TX(tp, 6, .flags = TH_ACK, .seq = 2001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 6);
+}
+
+/* What duplicate ACKs said has arrived, the partial ACK does not say again: RFC 9937,
+ * 6.2 gives one segment for two of these until what is in flight is down to ssthresh. */
+static void partial_ack_counts_nothing_twice(void **state)
+{
+	struct tcpcb *tp = newreno(20, 10000);
+
+	(void)state;
+	acks(tp, 10, 1, 2);
+	burst(tp, 10, 20001, 22001);
+	acks(tp, 10, 1, 1);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	acks(tp, 10, 1, 5);
+	burst(tp, 10, 22001, 23001);
+	/* Nine segments, eight of them known: the one that was sent again */
+	acks(tp, 20, 9001, 1);
+	assert_int_equal(tp->prr_delivered, 7000);
+	assert_int_equal(tp->dupacks, 0);
+	T_TX(tp, 20, .flags = TH_ACK, .seq = 9001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 20);
+	assert_int_equal(tcp_pipe(tp), 14000);
+	/* Six of which nobody knew: the ACKs before were lost. */
+	acks(tp, 30, 15001, 1);
+	assert_int_equal(tp->prr_delivered, 13000);
+	T_TX(tp, 30, .flags = TH_ACK, .seq = 15001, .len = 1000, .ack = 1);
+	burst(tp, 30, 23001, 25001);
+}
+
+/* 3.2, (3): of a recovery's partial ACKs only the first resets the retransmission timer;
+ * in the next recovery the first does again; with SACK, and where the user is impatient,
+ * each does. */
+static void first_partial_ack_resets_the_timer(void **state)
+{
+	struct tcp_user_opts o = { .user_timeout_ms = 1000 };
+	struct tcpcb *tp = newreno(10, 0);
+	uint32_t i;
+
+	(void)state;
+	acks(tp, 100, 1, 3);
+	burst(tp, 100, 1, 1001);
+	assert_int_equal(tp->t_rexmt_us, t_us(200));
+	for (i = 1; i <= 3; i++) {
+		acks(tp, 100 + i * 60, i * 1000 + 1, 1);
+		T_TX(tp, 100 + i * 60, .flags = TH_ACK, .seq = i * 1000 + 1, .len = 1000, .ack = 1);
+		T_NOTHING(tp, 100 + i * 60);
+		assert_int_equal(tp->t_rexmt_us, t_us(360));
+	}
+	/* The full ACK does. */
+	acks(tp, 300, 10001, 1);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	t_send(tp, 5000);
+	burst(tp, 300, 10001, 15001);
+	assert_int_equal(tp->t_rexmt_us, t_us(500));
+	acks(tp, 310, 11001, 1);
+	acks(tp, 320, 11001, 3);
+	burst(tp, 320, 11001, 12001);
+	assert_int_equal(tp->t_rexmt_us, t_us(310) + tp->rto_us);
+	acks(tp, 330, 12001, 1);
+	assert_int_equal(tp->t_rexmt_us, t_us(330) + tp->rto_us);
+	burst(tp, 330, 12001, 13001);
+	acks(tp, 340, 13001, 1);
+	assert_int_equal(tp->t_rexmt_us, t_us(330) + tp->rto_us);
+	burst(tp, 340, 13001, 14001);
+	T_NOTHING(tp, 531);
+	assert_int_equal(tp->n_rto_total, 0);
+	/* And then it is slow start. */
+	T_TX(tp, 532, .flags = TH_ACK, .seq = 13001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 532);
+	assert_int_equal(tp->n_rto_total, 1);
+	assert_int_equal(tp->ca_state, TCP_CA_LOSS);
+	assert_int_equal(tp->snd_cwnd, 1000);
+	acks(tp, 540, 14001, 1);
+	assert_int_equal(tp->t_rexmt_us, t_us(540) + tp->rto_us);
+
+	tp = newreno(10, 0);
+	tcp_user_opts(tp, &o, t_us(0));
+	acks(tp, 100, 1, 3);
+	burst(tp, 100, 1, 1001);
+	for (i = 1; i <= 2; i++) {
+		acks(tp, 100 + i * 10, i * 1000 + 1, 1);
+		burst(tp, 100 + i * 10, i * 1000 + 1, i * 1000 + 1001);
+		assert_int_equal(tp->t_rexmt_us, t_us(300 + i * 10));
+	}
+
+	tp = T_ESTABLISHED(USUAL, .sack = true);
+	t_send(tp, 8000);
+	burst(tp, 0, 1, 8001);
+	sack_at(tp, 5, 1, 3001, 8001);
+	burst(tp, 5, 1, 3001);
+	for (i = 1; i <= 2; i++) {
+		sack_at(tp, 5 + i, i * 1000 + 1, 3001, 8001);
+		assert_int_equal(tp->ca_state, TCP_CA_RECOVERY);
+		assert_int_equal(tp->t_rexmt_us, t_us(5 + i) + tp->rto_us);
+	}
+}
+
 /* --- recovery in vain, RFC 3708 ---------------------------------------------------------------- */
 
 /* Two were sent again: not until both came twice was it in vain. */
@@ -849,6 +1040,10 @@ int main(void)
 		cmocka_unit_test(absurd_echo),
 		cmocka_unit_test(duplicates_of_our_own),
 		cmocka_unit_test(congestion_in_loss),
+		cmocka_unit_test(partial_ack_deflates),
+		cmocka_unit_test(partial_ack_does_not_ask_cwnd),
+		cmocka_unit_test(partial_ack_counts_nothing_twice),
+		cmocka_unit_test(first_partial_ack_resets_the_timer),
 		cmocka_unit_test(undone_when_all_came_twice),
 		cmocka_unit_test(not_undone_without_dsack),
 		cmocka_unit_test(probe_of_new_data),
