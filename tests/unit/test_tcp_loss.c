@@ -765,6 +765,197 @@ static void scoreboard_overflows(void **state)
 	T_NOTHING(tp, 10000);
 }
 
+/* --- the scoreboard is full --------------------------------------------------------------
+ *
+ * RFC 6675, 3 wants to know of each octet whether it is SACKed, RFC 8985 when it was
+ * sent.  With TCP_N_RUNS runs something must be given up: nothing that would make an
+ * octet SACKed or lost that is not, or lose sight of one.
+ */
+
+/* One segment of 1000 goes at each of @n moments, @us[]. */
+static struct tcpcb *sent_at(const uint64_t *us, uint32_t n)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true);
+	struct tcp_seg seg;
+	uint32_t i;
+
+	tp->snd_cwnd = 60000;
+	t_send(tp, n * 1000);
+	for (i = 0; i < n; i++) {
+		assert_int_equal(tcp_output(tp, &t.v, us[i], &seg), 1);
+		assert_int_equal(seg.seq, T_ISS + 1 + i * 1000);
+		assert_int_equal(tcp_check(tp, &t.v), 0);
+	}
+	return tp;
+}
+
+static void rx_sack(struct tcpcb *tp, uint64_t ms, uint32_t start, uint32_t end)
+{
+	T_RX(tp, ms, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 60000, .n_sack = 1,
+	     .sack = { { start, end } });
+}
+
+/* The two neighbours that were sent with the least time between become one, with the
+ * earlier time: what is later would not make RACK wait for what was sent before. */
+static void full_of_moments(void **state)
+{
+	static const uint32_t where[] = { 0, 15, TCP_N_RUNS - 2 };
+	uint64_t us[TCP_N_RUNS + 1], at;
+	uint32_t i, j, k;
+	struct tcpcb *tp;
+
+	(void)state;
+	for (k = 0; k < 3; k++) {
+		for (i = 0, at = t_us(0); i <= TCP_N_RUNS; i++) {
+			us[i] = at;
+			at += i == where[k] ? 300 : i == 20 ? 400 : 1000;
+		}
+		tp = sent_at(us, TCP_N_RUNS);
+		assert_int_equal(tp->n_runs, TCP_N_RUNS);
+		tp = sent_at(us, TCP_N_RUNS + 1);
+		assert_int_equal(tp->n_runs, TCP_N_RUNS);
+		for (i = 0, j = 0; i < TCP_N_RUNS; i++, j++) {
+			assert_int_equal(tp->run[i].sent, run_clock(us[j]));
+			j += j == where[k];
+			assert_int_equal(tp->run[i].end, T_ISS + 1 + (j + 1) * 1000);
+		}
+	}
+}
+
+/* As long as there is room, each moment has its run; then what was sent within an eighth
+ * of a round trip is one. */
+static void half_full_of_moments(void **state)
+{
+	uint64_t us[TCP_N_RUNS / 2 + 4];
+	struct tcp_seg seg;
+	struct tcpcb *tp;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(us) / sizeof(us[0]); i++)
+		us[i] = t_us(i * 5);
+	tp = sent_at(us, TCP_N_RUNS / 2 - 1);
+	tp->srtt_us = 80000;
+	t_send(tp, 5000);
+	for (i = TCP_N_RUNS / 2 - 1; i < TCP_N_RUNS / 2 + 4; i++)
+		assert_int_equal(tcp_output(tp, &t.v, us[i], &seg), 1);
+	assert_int_equal(tp->n_runs, TCP_N_RUNS / 2 + 2);
+	for (i = 0; i < TCP_N_RUNS / 2; i++)
+		assert_int_equal(tp->run[i].sent, run_clock(us[i]));
+	/* Two of 10 ms, the fifth by itself */
+	assert_int_equal(tp->run[i - 1].end, T_ISS + 1 + (i + 1) * 1000);
+	assert_int_equal(tp->run[i].sent, run_clock(us[i + 1]));
+	assert_int_equal(tp->run[i].end, T_ISS + 1 + (i + 3) * 1000);
+	assert_int_equal(tp->run[i + 1].sent, run_clock(us[i + 3]));
+	/* Nor is it one with what was SACKed, or sent again. */
+	tp = sent_at(us, 1);
+	t_send(tp, 1000);
+	rx_sack(tp, 1, 501, 1001);
+	assert_int_equal(tcp_output(tp, &t.v, us[0], &seg), 1);
+	assert_int_equal(tp->n_runs, 3);
+	assert_int_equal(tp->sacked_out, 500);
+}
+
+/* @n segments of 1000 go, and every second one is SACKed; but of @short_one, if there is
+ * such a pair, only 700 octets, and then of the last 500. */
+static struct tcpcb *full_of_holes(uint32_t n, uint32_t short_one)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true);
+	uint32_t i, start, end;
+	struct tcp_seg seg;
+
+	tp->snd_cwnd = 60000;
+	t_send(tp, n * 1000);
+	for (i = 0; i < n; i++)
+		assert_int_equal(tcp_output(tp, &t.v, t_us(0), &seg), 1);
+	for (i = n / 2; i-- > 0; ) {
+		start = i * 2000 + 1001;
+		end = start + (i == short_one ? 700 : 1000);
+		if (i == n / 2 - 1 && short_one < i)
+			start += 500;
+		rx_sack(tp, 1, start, end);
+		assert_int_equal(tcp_check(tp, &t.v), 0);
+	}
+	assert_int_equal(tp->n_runs, n);
+	return tp;
+}
+
+/* The shortest that was SACKed is forgotten, and will be sent again; but not the last,
+ * above which nothing is lost.  All else stays known. */
+static void full_of_sacks(void **state)
+{
+	static const uint32_t where[] = { 0, 7, TCP_N_RUNS / 2 - 2 };
+	struct tcpcb *tp;
+	uint32_t i, k;
+
+	(void)state;
+	for (k = 0; k < 3; k++) {
+		tp = full_of_holes(TCP_N_RUNS, where[k]);
+		rx_sack(tp, 2, 6201, 6301);
+		assert_int_equal(tcp_check(tp, &t.v), 0);
+		assert_int_equal(tp->n_runs, TCP_N_RUNS);
+		for (i = 0; i < TCP_N_RUNS / 2; i++) {
+			assert_int_equal(tcp_sb_is_sacked(tp, T_ISS + i * 2000 + 1600), i != where[k]);
+			assert_false(tcp_sb_is_sacked(tp, T_ISS + 1 + i * 2000));
+		}
+		assert_true(tcp_sb_is_sacked(tp, T_ISS + 6250));
+		assert_int_equal(tcp_sb_top(tp), T_ISS + 1 + TCP_N_RUNS * 1000);
+		assert_int_equal(tp->sacked_out, (TCP_N_RUNS / 2 - 2) * 1000 + 500 + 100);
+		assert_int_equal(tp->lost_out, TCP_N_RUNS * 1000 - tp->sacked_out);
+		t_end(tp);
+	}
+}
+
+/* Karn: is @seq known to have been sent twice? */
+static bool is_again(const struct tcpcb *tp, uint32_t seq)
+{
+	unsigned int i;
+
+	for (i = 0; i < tp->n_runs && seq_leq(tp->run[i].end, seq); i++)
+		;
+	return tp->run[i].mark & RUN_AGAIN;
+}
+
+/* Nothing is SACKed any more (RFC 2018, 8: after the second RTO the peer is not believed),
+ * and segments are smaller now.  What was sent once is lost like what was sent twice: that
+ * is what is forgotten, and all of it is lost until it is sent. */
+static void full_of_lost(void **state)
+{
+	struct tcpcb *tp = full_of_holes(TCP_N_RUNS - 2, TCP_N_RUNS);
+	uint32_t lost = (TCP_N_RUNS - 2) * 1000, end = 1 + lost, i;
+	struct tcp_seg seg;
+	uint64_t us;
+
+	(void)state;
+	us = tp->t_rexmt_us;
+	tp->t_loss_us = TCP_NEVER;
+	tcp_timers(tp, &t.v, us, &t.rx);
+	assert_int_equal(tp->n_rto, 1);
+	tp->snd_cwnd = 60000;
+	while (tcp_output(tp, &t.v, us, &seg) > 0)
+		assert_int_equal(seg.len, 1000);
+	assert_int_equal(tp->lost_out, 0);
+	assert_int_equal(tp->sacked_out, lost / 2);
+	us = tp->t_rexmt_us;
+	tcp_timers(tp, &t.v, us, &t.rx);
+	assert_int_equal(tp->n_rto, 2);
+	assert_int_equal(tcp_icmp_too_big(tp, T_ISS + 1, 400, us), TCP_ICMP_SOFT);
+	assert_int_equal(tp->n_runs, TCP_N_RUNS - 2);
+	assert_int_equal(tp->sacked_out, 0);
+	assert_int_equal(tp->lost_out, lost);
+	tp->snd_cwnd = 60000;
+	while (lost) {
+		assert_int_equal(tcp_output(tp, &t.v, us, &seg), 1);
+		assert_int_equal(seg.seq, T_ISS + end - lost);
+		lost -= seg.len;
+		assert_int_equal(tp->lost_out, lost);
+		for (i = 0; i < (TCP_N_RUNS - 2) / 2; i++)
+			assert_true(is_again(tp, T_ISS + i * 2000 + 1000));
+		assert_int_equal(tcp_check(tp, &t.v), 0);
+	}
+	assert_int_equal(tcp_output(tp, &t.v, us, &seg), 0);
+}
+
 /* The scoreboard's clock wraps after nine minutes: what arrived that long ago
  * was not sent later than what is in flight. */
 static void idle_for_long(void **state)
@@ -1060,6 +1251,10 @@ int main(void)
 		cmocka_unit_test(frto_finds_loss),
 		cmocka_unit_test(rate_is_reduced_in_proportion),
 		cmocka_unit_test(scoreboard_overflows),
+		cmocka_unit_test(full_of_moments),
+		cmocka_unit_test(half_full_of_moments),
+		cmocka_unit_test(full_of_sacks),
+		cmocka_unit_test(full_of_lost),
 		cmocka_unit_test(idle_for_long),
 		cmocka_unit_test(lost_run_is_old),
 		cmocka_unit_test(rack_after_long),
