@@ -408,6 +408,22 @@ static void look_for_announcement(struct stk *stk, uint32_t sock, struct so_txn 
 		t->s.flags |= JS_SOF_ANNOUNCE;
 }
 
+/* What followed was not of its connection after all, or the child's to process. */
+static void answer(struct stk *stk)
+{
+	uint32_t mark = poolc_tail(&stk->q), sock = stk->owes - 1;
+	struct so_txn t;
+
+	if (!stk->owes)
+		return;
+	stk->owes = 0;
+	stk_works_on(stk, sock);
+	if (so_begin(stk->mem, sock, &t) || stk_is_robbed(stk))
+		return;		/* the delayed ACK's timer runs */
+	so_output(stk, sock, &t, now_us());
+	so_finish(stk, sock, &t, mark, 0);
+}
+
 /*
  * Process one event whose copy is @p->ev.
  * Return: 1 done with it; 0 it is the child's; -ESTALE, -EUCLEAN
@@ -430,6 +446,9 @@ static int input(struct stk *stk, struct packet *p)
 		drop_packet(stk, p);
 		return 1;
 	}
+	/* The one behind it was refused, or seen before. */
+	if (stk->owes != idx + 1u)
+		answer(stk);
 	stk_works_on(stk, idx);
 	err = so_begin(stk->mem, idx, &t);
 	if (!err && stk_is_robbed(stk))
@@ -543,27 +562,13 @@ static int input_events(struct stk *stk, int max)
 	return n;
 }
 
-/* What followed was not of its connection after all, or the child's to process. */
-static void answer(struct stk *stk, uint32_t sock)
-{
-	uint32_t mark = poolc_tail(&stk->q);
-	struct so_txn t;
-
-	stk_works_on(stk, sock);
-	if (so_begin(stk->mem, sock, &t) || stk_is_robbed(stk))
-		return;		/* the delayed ACK's timer runs */
-	so_output(stk, sock, &t, now_us());
-	so_finish(stk, sock, &t, mark, 0);
-}
-
 int so_input_events(struct stk *stk, int max)
 {
 	int ret;
 
 	stk->owes = 0;
 	ret = input_events(stk, max);
-	if (stk->owes)
-		answer(stk, stk->owes - 1);
+	answer(stk);
 	return ret;
 }
 

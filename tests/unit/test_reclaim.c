@@ -405,6 +405,37 @@ static void queued_segments_have_one_ack(void **state)
 	assert_int_equal(eight_at_once(true), 1);
 }
 
+/* Nor does it matter what follows then: a segment of another connection. */
+static void answer_is_not_forgotten(void **state)
+{
+	struct iovec iov = { data, 2 * SEG };
+	uint32_t first, gen, first_b, before;
+	struct js_event ev;
+	struct so_txn t;
+
+	(void)state;
+	connect_both(SEG + 12);
+	first = a.sock;
+	gen = a.gen;
+	first_b = b.sock;
+	connect_both(SEG + 12);
+	assert_int_equal(so_begin(b.c.stk.mem, first_b, &t), 0);
+	before = t.s.segs_out;
+	assert_int_equal(so_send(&a.app.stk, first, gen, &iov, 1, 0), 2 * SEG);
+	RIG_UNTIL(poolc_event_look(&b.c.stk.pc, 1, &ev));
+	poolc_buf(&b.c.stk.pc, ev.buf[0])[SEG / 2] ^= 1;
+	iov.iov_len = SEG;
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen, &iov, 1, 0), SEG);
+	RIG_UNTIL(poolc_event_look(&b.c.stk.pc, 2, &ev));
+	child_turn(&b.c);
+	assert_false(poolc_event_peek(&b.c.stk.pc, &ev));
+	assert_int_equal(so_begin(b.c.stk.mem, first_b, &t), 0);
+	assert_int_equal(t.s.rcv_cc, SEG);
+	assert_int_equal(t.s.segs_out, before + 1);
+	close(a.c.socks[first].bp);
+	close(b.c.socks[first_b].bp);
+}
+
 /* The script queue of @stk, of @h, has no room: the ring keeps what it sends. */
 static void fill_queue(struct half *h, struct stk *stk)
 {
@@ -1163,7 +1194,7 @@ int main(void)
 		CASE(unread_events_are_kept),
 		CASE(seen_event_of_a_buffer_reused),
 		CASE(seen_event_of_a_packet_refused),
-		CASE(queued_segments_have_one_ack),
+		CASE(queued_segments_have_one_ack), CASE(answer_is_not_forgotten),
 		CASE(freed_although_the_queue_is_full),
 		CASE(cut_short_in_the_childs_queue),
 		CASE(driver_without_processor),
