@@ -73,6 +73,16 @@ static uint32_t to_record_end(const void *owner, uint32_t off)
 	return UINT32_MAX;
 }
 
+/* Pieces that what is out of order will be. */
+static uint32_t ooo_pieces(const struct so_txn *t)
+{
+	uint32_t n = 0;
+
+	for (int i = -1; (i = so_next_ooo(&t->s, i + 1)) >= 0;)
+		n += MIN(t->rings->ooo[i].n_buf, ARRAY_SIZE(t->rings->ooo[i].buf));
+	return n;
+}
+
 void so_view(const struct so_txn *t, struct tcp_view *v)
 {
 	uint32_t pieces = t->s.rcv_tail - t->s.rcv_head;
@@ -89,7 +99,7 @@ void so_view(const struct so_txn *t, struct tcp_view *v)
 	/* Room in the ring for one more segment and all that is out of order. */
 	if (pieces + JS_SDU_BUFS * (2 + JS_OOO_ENTRIES - v->ooo_room) > JS_RCV_ENTRIES) {
 		v->ooo_room = 0;
-		if (pieces + 2 * JS_SDU_BUFS > JS_RCV_ENTRIES)
+		if (pieces + 2 * JS_SDU_BUFS + ooo_pieces(t) > JS_RCV_ENTRIES)
 			v->rcv_space = 0;
 	}
 }

@@ -66,16 +66,17 @@ static void turn_both(void)
 	sched_yield();
 }
 
-#define TURN_UNTIL(cond)						\
+#define TURN_UNTIL_(cond, a_turn)					\
 	do {								\
 		uint64_t until_ = now_us() + RIG_WAIT_US;		\
 									\
 		while (!(cond)) {					\
 			if (now_us() > until_)				\
 				fail_msg("waited in vain for " #cond);	\
-			turn_both();					\
+			a_turn;						\
 		}							\
 	} while (0)
+#define TURN_UNTIL(cond)	TURN_UNTIL_(cond, turn_both())
 
 static void attach(struct half *h, struct app *app)
 {
@@ -550,6 +551,70 @@ static void thousands_in_one_call(void **state)
 	TURN_UNTIL(!owned(&b, BUF_RX));
 	assert_memory_equal(got, data, sizeof(data));
 	let_go();
+}
+
+/* The next @n packets for b never were. */
+static void lose_many(unsigned int n)
+{
+	struct js_event ev;
+
+	while (n--) {
+		TURN_UNTIL_(poolc_event_peek(&b.c.stk.pc, &ev), turn(&a));
+		assert_int_equal(ev.type, JS_EV_RX);
+		assert_int_equal(poolc_free_bufs(&b.c.stk.pc, ev.buf, ev.n_buf), 0);
+		assert_true(poolc_event_done(&b.c.stk.pc, &ev));
+	}
+}
+
+static struct js_so state_of(struct half *h)
+{
+	struct so_txn t;
+
+	assert_int_equal(so_begin(h->c.stk.mem, h->sock, &t), 0);
+	return t.s;
+}
+
+/* All may go at once, and nothing is sent again in less than @rto_us. */
+static void hurry(struct half *h, uint32_t rto_us)
+{
+	struct stk *stk = &h->app.stk;
+	struct so_txn t;
+
+	assert_int_equal(stk_lock(stk), 0);
+	assert_int_equal(so_txn_begin(stk, h->sock, h->gen, &t), 0);
+	t.tcb.snd_cwnd = JS_BUF_MAX;
+	t.tcb.rto_min_us = t.tcb.rto_us = rto_us;
+	assert_int_equal(so_finish(stk, h->sock, &t, poolc_tail(&stk->q), 0), 0);
+	stk_unlock(stk);
+}
+
+/* What is kept out of order has its place in the ring of so_rcv, too, when what
+ * was missing before it comes in many small segments. */
+static void ring_is_full_behind_a_hole(void **state)
+{
+	const size_t hole = 1040 * SEG, behind = 60 * SEG, all = sizeof(data) + hole + behind;
+	struct iovec iov = { data, hole + behind };
+	uint32_t dropped;
+	size_t n;
+
+	(void)state;
+	connect_both(SEG + 12);
+	send_all(&a, data, sizeof(data));
+	TURN_UNTIL(info_of(&b).rcv_cc == sizeof(data) && !info_of(&a).snd_cc);
+	hurry(&a, 60000000);
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen, &iov, 1, 0), hole + behind);
+	lose_many(hole / SEG);
+	hurry(&a, 200000);
+	TURN_UNTIL(state_of(&b).ooo_map[0] == (1ull << behind / SEG) - 1);
+	dropped = state_of(&b).dropped;
+	TURN_UNTIL(state_of(&b).dropped > dropped);
+	assert_true(info_of(&b).rcv_cc < all);
+	for (n = 0; n < sizeof(data); )
+		n += (size_t)recv_some(&b.app.stk, &b, got + n, sizeof(data) - n);
+	assert_memory_equal(got, data, sizeof(data));
+	TURN_UNTIL(info_of(&b).rcv_cc == hole + behind);
+	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), hole + behind);
+	assert_memory_equal(got, data, hole + behind);
 }
 
 /* The same, and the commit fails: nothing was given back. */
@@ -1199,7 +1264,7 @@ int main(void)
 		CASE(cut_short_in_the_childs_queue),
 		CASE(driver_without_processor),
 		CASE(thousands_in_one_call),
-		CASE(thousands_not_committed),
+		CASE(thousands_not_committed), CASE(ring_is_full_behind_a_hole),
 		CASE(acknowledged_not_committed),
 		CASE(tx_buffers_beside_a_fenced_process),
 		CASE(late_write_into_the_ring), CASE(late_write_behind_the_last_buffer),
