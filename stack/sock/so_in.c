@@ -408,6 +408,16 @@ static void look_for_announcement(struct stk *stk, uint32_t sock, struct so_txn 
 		t->s.flags |= JS_SOF_ANNOUNCE;
 }
 
+/* The child does not look by itself. */
+static void leave_to_child(struct stk *stk, uint32_t what)
+{
+	uint64_t one = 1;
+
+	atomic_fetch_or(&stk->hdr->child_work, what);
+	if (!stk->is_child && write(stk->kick_fd, &one, sizeof(one)) < 0)
+		return;		/* full is as good as written */
+}
+
 /* What followed was not of its connection after all, or the child's to process. */
 static void answer(struct stk *stk)
 {
@@ -459,7 +469,7 @@ static int input(struct stk *stk, struct packet *p)
 	 * another's. */
 	if (is_seen(stk, &t, p)) {
 		/* What so_rcv has not taken of it was to be given back. */
-		atomic_fetch_or(&stk->hdr->child_work, JS_WORK_SWEEP);
+		leave_to_child(stk, JS_WORK_SWEEP);
 		return 1;
 	}
 	if (parse(stk, p) || !is_ours(&stk->guard->sock[idx], p)) {
@@ -517,16 +527,13 @@ static int discarded(struct stk *stk, uint16_t pool)
 static int input_events(struct stk *stk, int max)
 {
 	struct packet p;
-	uint64_t one = 1;
 	int n, ret;
 
 	for (n = 0; n < max && poolc_event_peek(&stk->pc, &p.ev); n++) {
 		if (p.ev.type == JS_EV_RX) {
 			ret = input(stk, &p);
 			if (ret == 0) {
-				atomic_fetch_or(&stk->hdr->child_work, JS_WORK_EVENTS);
-				if (write(stk->kick_fd, &one, sizeof(one)) < 0)
-					return -EAGAIN;
+				leave_to_child(stk, JS_WORK_EVENTS);
 				return -EAGAIN;
 			}
 			if (ret == -ESTALE)
@@ -552,11 +559,8 @@ static int input_events(struct stk *stk, int max)
 		}
 		/* What was cut short goes on: the child's business, also of what it
 		 * sends itself. */
-		if (p.ev.type == JS_EV_SPACE) {
-			atomic_fetch_or(&stk->hdr->child_work, JS_WORK_EVENTS);
-			if (!stk->is_child && write(stk->kick_fd, &one, sizeof(one)) < 0)
-				return -EAGAIN;
-		}
+		if (p.ev.type == JS_EV_SPACE)
+			leave_to_child(stk, JS_WORK_EVENTS);
 		poolc_event_done(&stk->pc, &p.ev);
 	}
 	return n;

@@ -1114,6 +1114,33 @@ static void seen_event_of_a_packet_refused(void **state)
 	seen_event(true);
 }
 
+/* If it is another process that sees it again, the child is told: it may sleep. */
+static void seen_event_and_the_child_sleeps(void **state)
+{
+	struct app reader;
+	struct js_event ev;
+	uint64_t n;
+
+	(void)state;
+	connect_both(0);
+	attach(&b, &reader);
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+				 &(struct iovec){ data, 3000 }, 1, 0), 3000);
+	RIG_UNTIL(poolc_event_peek(&b.c.stk.pc, &ev));
+	was_killed(process(&b, &reader, "after-publish", do_input));
+	detach(&reader);
+	child_lock(&b.c);	/* takes it from the dead */
+	child_unlock(&b.c);
+	if (read(b.c.kick_fd, &n, sizeof(n)) < 0)
+		assert_int_equal(errno, EAGAIN);
+	do_input(&b, &b.app);
+	assert_false(poolc_event_peek(&b.c.stk.pc, &ev));
+	assert_int_equal(read(b.c.kick_fd, &n, sizeof(n)), sizeof(n));
+	turn(&b);
+	assert_int_equal(info_of(&b).rcv_cc, 3000);
+	TURN_UNTIL(!b.c.procs[1].used && !b.c.want_sweep);
+}
+
 /*
  * Frames wait in the delays of a link for longer than a stream rests, and then
  * reach its next owner.  An RST that would be one in every respect but its
@@ -1258,7 +1285,7 @@ int main(void)
 		CASE(rx_buffers_of_a_dead_reader),
 		CASE(unread_events_are_kept),
 		CASE(seen_event_of_a_buffer_reused),
-		CASE(seen_event_of_a_packet_refused),
+		CASE(seen_event_of_a_packet_refused), CASE(seen_event_and_the_child_sleeps),
 		CASE(queued_segments_have_one_ack), CASE(answer_is_not_forgotten),
 		CASE(freed_although_the_queue_is_full),
 		CASE(cut_short_in_the_childs_queue),
