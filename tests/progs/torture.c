@@ -203,7 +203,11 @@ static int connect_as(enum kind kind)
 	struct hello h = { .round = round_nr, .kind = kind };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0) {
+	if (fd < 0) {
+		failed("socket for a connection: %s", strerror(errno));
+		return -1;
+	}
+	if (connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0) {
 		failed("connect: %s", strerror(errno));
 	} else if (send(fd, &h, sizeof(h), 0) != sizeof(h)) {
 		failed("hello: %s", strerror(errno));
@@ -305,6 +309,64 @@ static void *reader(void *arg)
 	return NULL;
 }
 
+/* A descriptor goes out and comes back; for a moment nobody has it. */
+static void pass_on(int fd)
+{
+	union { struct cmsghdr h; char buf[CMSG_SPACE(sizeof(int))]; } ctl = { 0 };
+	char octet = 0;
+	struct iovec iov = { &octet, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl,
+			      .msg_controllen = sizeof(ctl) };
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return;
+	fd = dup(fd);
+	ctl.h.cmsg_level = SOL_SOCKET;
+	ctl.h.cmsg_type = SCM_RIGHTS;
+	ctl.h.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&ctl.h), &fd, sizeof(int));
+	if (sendmsg(sv[0], &msg, MSG_NOSIGNAL) < 0)
+		failed("sendmsg: %s", strerror(errno));
+	close(fd);
+	msg.msg_controllen = sizeof(ctl);
+	if (recvmsg(sv[1], &msg, MSG_CMSG_CLOEXEC) != 1 ||
+	    ctl.h.cmsg_len != CMSG_LEN(sizeof(int))) {
+		failed("recvmsg: %s", strerror(errno));
+	} else {
+		memcpy(&fd, CMSG_DATA(&ctl.h), sizeof(int));
+		close(fd);
+	}
+	close(sv[0]);
+	close(sv[1]);
+}
+
+/* A connection to ourselves: bind(), listen(), connect(), accept(). */
+static void accept_one(const struct worker *w)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET }, own;
+	socklen_t len = sizeof(sin);
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int a = -1;
+
+	if (getsockname(w->out, (struct sockaddr *)&own, &len) < 0) {
+		failed("getsockname: %s", strerror(errno));
+	} else {
+		sin.sin_addr = own.sin_addr;
+		if (bind(l, (struct sockaddr *)&sin, sizeof(sin)) < 0 || listen(l, 5) < 0 ||
+		    getsockname(l, (struct sockaddr *)&sin, &len) < 0)
+			failed("bind or listen: %s", strerror(errno));
+		else if (connect(c, (struct sockaddr *)&sin, sizeof(sin)) < 0)
+			failed("connect to ourselves: %s", strerror(errno));
+		else if ((a = accept(l, NULL, NULL)) < 0)
+			failed("accept: %s", strerror(errno));
+	}
+	close(a);
+	close(c);
+	close(l);
+}
+
 static void one_call(struct worker *w, int ep)
 {
 	struct epoll_event ev = { .events = EPOLLOUT | EPOLLET };
@@ -313,7 +375,7 @@ static void one_call(struct worker *w, int ep)
 	socklen_t len = sizeof(ti);
 	int on, fd;
 
-	switch (rnd(&w->seed) % 8) {
+	switch (rnd(&w->seed) % 10) {
 	case 0:
 		getsockopt(w->out, IPPROTO_TCP, TCP_INFO, &ti, &len);
 		break;
@@ -344,6 +406,12 @@ static void one_call(struct worker *w, int ep)
 			failed("socket: %s", strerror(errno));
 		else
 			close(fd);
+		break;
+	case 7:
+		pass_on(w->out);
+		break;
+	case 8:
+		accept_one(w);
 		break;
 	default:
 		fd = connect_as(KIND_NOTHING);
