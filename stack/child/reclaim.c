@@ -385,6 +385,19 @@ static void look_at_all(struct child *c)
 }
 
 /*
+ * Who polls has asked for a token, and whoever was to tell us of it may have
+ * taken the wish (js_sock.notify) and no more.  One too many harms nobody: who
+ * polls looks at the state.
+ */
+static void wake_pollers(struct child *c)
+{
+	for (uint32_t k = 0; k < c->max_sock; k++) {
+		if (c->socks[k].kind == CK_CONN)
+			conn_token(c, k);
+	}
+}
+
+/*
  * Another block is to be written next.  A process that was fenced before has
  * its own, which it may still write; since then it could not commit.
  */
@@ -428,6 +441,7 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 	}
 	reclaim_want_sweep(c);
 	look_at_all(c);
+	wake_pollers(c);
 }
 
 void reclaim_back(struct child *c, int i, uint32_t queue)

@@ -1227,6 +1227,31 @@ static void told_by_send(struct half *h, struct app *app)
 	_exit(so_send(&app->stk, h->sock, h->gen, &iov, 1, 0) == -ECONNRESET);
 }
 
+/* In so_wakeup(): it has seen that somebody polls, and is about to tell the child. */
+static void do_half_a_wakeup(struct half *h, struct app *app)
+{
+	if (stk_lock(&app->stk) == 0 && atomic_exchange(&app->stk.socks[h->sock].notify, 0))
+		raise(SIGKILL);
+}
+
+static void poller_is_told(void **state)
+{
+	struct app teller;
+	char token;
+	int fd;
+
+	(void)state;
+	connect_both(0);
+	attach(&b, &teller);
+	fd = conn_anchor(&b.c, b.sock);
+	assert_true(fd >= 0);
+	so_notify(&b.app.stk, b.sock, 1u << JS_WAIT_RX);
+	was_killed(process(&b, &teller, "", do_half_a_wakeup));
+	detach(&teller);
+	TURN_UNTIL(recv(fd, &token, 1, MSG_DONTWAIT) == 1);
+	close(fd);
+}
+
 /* so_error is told once: not by one who was fenced before he could say so. */
 static void error_is_told_once(void **state)
 {
@@ -1299,7 +1324,7 @@ int main(void)
 		CASE(late_write_into_a_buffer_read), CASE(late_writes_out_of_order),
 		CASE(held_beside_a_fenced_process), CASE(record_before_a_fence),
 		CASE(rings_with_timestamps),
-		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken),
+		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken), CASE(poller_is_told),
 		CASE(reset_after_fast_open), CASE(error_is_told_once),
 	};
 
