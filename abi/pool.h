@@ -106,10 +106,10 @@ static_assert(sizeof(struct js_op) == 256, "js_op layout");
 /* A script queue: one producer, one consumer (jetringd). */
 struct js_queue {
 	alignas(64) _Atomic uint32_t tail;	/* [P] ops published; store-release, pairs with jetringd's load-acquire */
+	_Atomic uint32_t epoch;			/* [D] odd: open; moves on when the queue is opened, revoked or closed.  A hint: jetringd's own is private */
 	alignas(64) _Atomic uint32_t done;	/* [D] ops finished; store-release, pairs with the producer's load-acquire */
 	_Atomic uint32_t fetched;		/* [D] ops fetched */
 	_Atomic uint32_t want_space;		/* [A] producer: tell me (JS_EV_SPACE) when done has passed tail - N/2 */
-	_Atomic uint32_t epoch;			/* [D] odd: open; moves on when the queue is opened, revoked or closed.  A hint: jetringd's own is private */
 	alignas(64) struct js_op op[JS_QUEUE_OPS];
 };
 

@@ -30,7 +30,7 @@
 
 #define REPLY_SPAWN_MS	5000	/* the server forks, the child opens its port */
 #define REPLY_MS	10000	/* a child that is stopped for longer: -ENETDOWN */
-#define REATTACH_TRIES	50	/* half a second: no queue is free */
+#define REATTACH_TRIES	1000	/* ten seconds: no queue is free */
 #define OWN_FD_MIN	900	/* our descriptors start here, if the limit allows */
 
 enum link_state {
@@ -510,27 +510,17 @@ static int new_queue(uint32_t *queue)
 static int reattach(struct stk *stk)
 {
 	struct cm_msg done = { .type = CM_ATTACH, .on = 1 };
-	uint32_t queue = 0;
 	struct held h;
 	int r = 0;
 
 	take(&h);
-	/* Another thread may have been here first.  -ESTALE: all of us were stopped
-	 * again, one that only wanted to look had the lock, and the new queue is
-	 * gone, too. */
-	for (int tries = 0; tries < REATTACH_TRIES; tries++) {
-		r = link_.state == LINK_UP ? 0 : -ENETDOWN;
-		if (r || !atomic_load(&stk->lost))
-			break;
-		r = new_queue(&queue);
+	if (link_.state != LINK_UP) {
+		r = -ENETDOWN;
+	} else if (atomic_load(&stk->lost)) {	/* else another thread was here first */
+		r = stk_come_back(stk, new_queue);
+		done.id = ++link_.next_id;
 		if (!r)
-			r = stk_reattach(stk, queue);
-		if (!r) {
-			done.id = ++link_.next_id;
 			cm_send(link_.channel, &done, NULL, 0);
-		}
-		if (r != -ESTALE)
-			break;
 	}
 	release(&h);
 	return r ? -ENETDOWN : 0;

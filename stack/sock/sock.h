@@ -106,6 +106,19 @@ void stk_detach(struct stk *stk);
  * Return: 0; -ESTALE @queue is not open; -ENETDOWN
  */
 int stk_reattach(struct stk *stk, uint32_t queue);
+
+/**
+ * stk_come_back() - stk_reattach() with a queue from @new_queue
+ * @new_queue:	Asks the child; 0 and the queue, or -Exxx
+ *
+ * Asks again if that one is revoked before it is ours: all threads of this
+ * process were stopped again, and one that had the lock only to look was
+ * robbed of it.
+ *
+ * Context: application, lock not held; one thread at a time
+ * Return: 0; -Exxx of the two; -ESTALE: none was ever open for long enough
+ */
+int stk_come_back(struct stk *stk, int (*new_queue)(uint32_t *queue));
 /* Look whether jetringd still listens to our queue; if not, the next
  * stk_lock() will see to it.  Lock held. */
 void stk_check_queue(struct stk *stk);

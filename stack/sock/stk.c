@@ -19,6 +19,7 @@
 
 #define CACHE_LOW	48	/* Tx buffers: three full segments */
 #define CACHE_HIGH	160
+#define COME_BACK_TRIES	50	/* new queues that are gone before we have them */
 
 static __thread int busy;	/* depth of calls of this thread */
 
@@ -191,10 +192,14 @@ int stk_lock(struct stk *stk)
 			return err;
 		busy++;
 		err = enter(stk);
-		if (!err && !atomic_load_explicit(&stk->lost, memory_order_relaxed))
-			return 0;
-		if (!err)
+		if (!err) {
+			/* One of our threads may have been robbed in leave(), and
+			 * not have got as far as to say so. */
+			stk_check_queue(stk);
+			if (!atomic_load_explicit(&stk->lost, memory_order_relaxed))
+				return 0;
 			leave(stk);
+		}
 		busy--;
 		if (!err)
 			err = stk->on_lost ? stk->on_lost(stk) : -ENETDOWN;
@@ -248,6 +253,20 @@ int stk_reattach(struct stk *stk, uint32_t queue)
 	leave(stk);
 	busy--;
 	poolc_ring(&stk->pc);
+	return err;
+}
+
+int stk_come_back(struct stk *stk, int (*new_queue)(uint32_t *queue))
+{
+	int err = -ESTALE;
+
+	for (int tries = 0; err == -ESTALE && tries < COME_BACK_TRIES; tries++) {
+		uint32_t queue = 0;
+
+		err = new_queue(&queue);
+		if (!err)
+			err = stk_reattach(stk, queue);
+	}
 	return err;
 }
 

@@ -1252,6 +1252,47 @@ static void poller_is_told(void **state)
 	close(fd);
 }
 
+static unsigned int n_gone;	/* new queues that are revoked before they are taken */
+
+static int new_queue(uint32_t *queue)
+{
+	int q = poolc_queue_open(&a.c.stk.pc);
+
+	assert_true(q > 0);
+	reclaim_back(&a.c, 0, (uint32_t)q);
+	if (n_gone) {
+		n_gone--;
+		poolc_queue_revoke(&a.c.stk.pc, (unsigned int)q);
+	}
+	*queue = (uint32_t)q;
+	return 0;
+}
+
+static int come_back(struct stk *stk)
+{
+	return stk_come_back(stk, new_queue);
+}
+
+/* Who has lost its queue sees that before it works with it, though nobody has
+ * said so; and asks again if the new one is gone before it has it. */
+static void new_queue_is_lost_too(void **state)
+{
+	struct iovec iov = { data, 1 };
+
+	(void)state;
+	connect_both(0);
+	a.app.stk.on_lost = come_back;
+	assert_int_equal(poolc_queue_revoke(&a.c.stk.pc, a.app.stk.q.idx), 0);
+	n_gone = 3;
+	send_all(&a, data, 50000);
+	assert_int_equal(n_gone, 0);
+	read_all(50000);
+	assert_int_equal(poolc_queue_revoke(&a.c.stk.pc, a.app.stk.q.idx), 0);
+	n_gone = UINT32_MAX;
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen, &iov, 1, 0), -ESTALE);
+	n_gone = 0;
+}
+
 /* so_error is told once: not by one who was fenced before he could say so. */
 static void error_is_told_once(void **state)
 {
@@ -1325,6 +1366,7 @@ int main(void)
 		CASE(held_beside_a_fenced_process), CASE(record_before_a_fence),
 		CASE(rings_with_timestamps),
 		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken), CASE(poller_is_told),
+		CASE(new_queue_is_lost_too),
 		CASE(reset_after_fast_open), CASE(error_is_told_once),
 	};
 
