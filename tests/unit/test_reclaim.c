@@ -1293,6 +1293,68 @@ static void new_queue_is_lost_too(void **state)
 	n_gone = 0;
 }
 
+/* --- orphans -------------------------------------------------------------------------- */
+
+/* Nothing is due but what the child itself has put down for it. */
+static void timers_at(struct half *h, uint64_t now)
+{
+	child_lock(&h->c);
+	atomic_store(&h->c.stk.socks[h->sock].deadline_us, UINT64_MAX);
+	conn_timer_set(&h->c, h->sock);
+	conn_timers(&h->c, now);
+	child_unlock(&h->c);
+}
+
+static void hear(struct half *h)
+{
+	struct so_txn t;
+
+	assert_int_equal(so_begin(h->c.stk.mem, h->sock, &t), 0);
+	t.tcb.heard_us++;
+	assert_int_equal(so_commit(&t), 0);
+}
+
+/* One whose block waits for nothing goes when its peer was silent for as long as
+ * the node's retransmissions may take. */
+static void orphan_of_a_silent_peer(void **state)
+{
+	static const struct {
+		uint8_t retries;
+		uint64_t s;
+	} want[] = { { 0, 307 }, { 1, 60 }, { 6, 76 }, { 8, 307 }, { 12, 4915 }, { 255, 4915 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		uint64_t before = now_us(), at, patience;
+		struct csock *s;
+		int fd;
+
+		/* The one before was in what is to come. */
+		wheel_init(&a.c.wheel, a.c.timers, JS_N_SOCKS, before);
+		connect_both(0);
+		s = &a.c.socks[a.sock];
+		a.c.orphan_retries = want[i].retries;
+		fd = conn_anchor(&a.c, a.sock);
+		assert_true(fd >= 0);
+		close(fd);
+		child_messages(&a.c);
+		assert_false(s->anchored);
+		assert_in_range(s->orphan_us, before + want[i].s * 1000000,
+				now_us() + (want[i].s + 1) * 1000000);
+		timers_at(&a, s->orphan_us - 10000);
+		assert_int_equal(s->kind, CK_CONN);
+		hear(&a);
+		at = s->orphan_us + 10000;
+		timers_at(&a, at);
+		assert_int_equal(s->kind, CK_CONN);
+		patience = s->orphan_us - at;
+		assert_int_equal(patience / 1000000, want[i].s);
+		timers_at(&a, at + patience + 10000);
+		assert_int_equal(s->kind, CK_FREE);
+		s->bp = -1;
+	}
+}
+
 /* so_error is told once: not by one who was fenced before he could say so. */
 static void error_is_told_once(void **state)
 {
@@ -1366,7 +1428,7 @@ int main(void)
 		CASE(held_beside_a_fenced_process), CASE(record_before_a_fence),
 		CASE(rings_with_timestamps),
 		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken), CASE(poller_is_told),
-		CASE(new_queue_is_lost_too),
+		CASE(new_queue_is_lost_too), CASE(orphan_of_a_silent_peer),
 		CASE(reset_after_fast_open), CASE(error_is_told_once),
 	};
 
