@@ -181,7 +181,10 @@ static void nonblock(void)
 		;
 	CHECK(ioctl(fd, FIONBIO, &(int){ 0 }) == 0);
 	CHECK(!(fcntl(fd, F_GETFL) & O_NONBLOCK));
-	FAILS(send(fd, buf, 1 << 20, MSG_DONTWAIT), EAGAIN);
+	/* (Some may have moved on late.) */
+	while ((n = send(fd, buf, 1 << 16, MSG_DONTWAIT)) > 0)
+		;
+	CHECK(n == -1 && errno == EAGAIN);
 	CHECK(ioctl(fd, FIONBIO, &one) == 0);
 	FAILS(recv(fd, buf, 1, 0), EAGAIN);
 	rel = t_connect("release");
@@ -198,7 +201,7 @@ static void connect_nonblock(void)
 	int r = connect(fd, (struct sockaddr *)&t_peer, sizeof(t_peer));
 
 	CHECK(r == 0 || errno == EINPROGRESS);
-	CHECK(poll(&p, 1, 5000) == 1);
+	CHECK(poll(&p, 1, T_COMES_MS) == 1);
 	CHECK(p.revents == POLLOUT);
 	CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0);
 	if (r)
@@ -220,7 +223,7 @@ static void refused(void)
 	p.fd = fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	CHECK(connect(fd, (struct sockaddr *)&nobody, sizeof(nobody)) < 0);
 	CHECK(errno == EINPROGRESS || errno == ECONNREFUSED);
-	CHECK(poll(&p, 1, 5000) == 1);
+	CHECK(poll(&p, 1, T_COMES_MS) == 1);
 	CHECK(p.revents & POLLERR && p.revents & POLLHUP);
 	CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == ECONNREFUSED);
 	CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0);
@@ -261,7 +264,7 @@ static void reset(void)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char c;
 
-	CHECK(poll(&p, 1, 5000) == 1);
+	CHECK(poll(&p, 1, T_COMES_MS) == 1);
 	CHECK(p.revents == (POLLIN | POLLERR | POLLHUP));
 	FAILS(recv(fd, &c, 1, 0), ECONNRESET);
 	CHECK(recv(fd, &c, 1, 0) == 0);
@@ -323,7 +326,9 @@ static void timeouts(void)
 	CHECK(got.tv_sec == 0 && got.tv_usec == 200000);
 	t0 = t_ms();
 	FAILS(recv(fd, buf, 1, 0), EAGAIN);
-	CHECK(t_ms() - t0 >= 190 && t_ms() - t0 < 2000);
+	/* Linux counts in jiffies, which stand still for a while where a hypervisor
+	 * takes the processor away that counts them. */
+	CHECK(t_ms() - t0 >= 150 && t_ms() - t0 < 10000);
 	do
 		n = send(fd, buf, 1 << 20, 0);
 	while (n > 0);
@@ -352,10 +357,33 @@ static void tick(int flags, bool on)
 	setitimer(ITIMER_REAL, &it, NULL);
 }
 
+struct asker {
+	int fd;
+	pid_t who;
+};
+
+/* Once @who has slept through three signals, or so, let the peer send. */
+static void *ask_after_signals(void *arg)
+{
+	const struct asker *a = arg;
+	int seen;
+
+	while (!t_is_asleep(a->who))
+		t_sleep_ms(1);
+	seen = alarms;
+	while (alarms < seen + 3)
+		t_sleep_ms(1);
+	t_say(a->fd, "later 1");
+	return NULL;
+}
+
 static void signals(void)
 {
-	struct timeval tv = { 5, 0 };
-	int fd = t_connect("later 700");
+	struct timeval tv = { 20, 0 };
+	struct asker asker = { .fd = t_connect(NULL), .who = gettid() };
+	int fd = asker.fd;
+	sigset_t alrm;
+	pthread_t t;
 	char c;
 
 	alarms = 0;
@@ -363,8 +391,15 @@ static void signals(void)
 	FAILS(recv(fd, &c, 1, 0), EINTR);
 	CHECK(alarms >= 1);
 	tick(SA_RESTART, true);
+	/* They are for this thread. */
+	sigemptyset(&alrm);
+	sigaddset(&alrm, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &alrm, NULL);
+	CHECK(pthread_create(&t, NULL, ask_after_signals, &asker) == 0);
+	pthread_sigmask(SIG_UNBLOCK, &alrm, NULL);
 	CHECK(recv(fd, &c, 1, 0) == 1 && c == 'x');	/* in spite of the signals */
-	CHECK(alarms >= 3);
+	CHECK(pthread_join(t, NULL) == 0);
+	CHECK(alarms >= 4);
 	/* With a time-out Linux does not restart. */
 	CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
 	FAILS(recv(fd, &c, 1, 0), EINTR);
@@ -478,17 +513,18 @@ static void information(void)
 	int fd = t_connect("echo");
 	struct tcp_info ti;
 	socklen_t len = sizeof(ti);
-	uint32_t quiet;
 	char buf[100];
 
 	CHECK(send(fd, buf, sizeof(buf), 0) == sizeof(buf));
 	t_recv_all(fd, buf, sizeof(buf));
-	t_sleep_ms(50);
-	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == 0);
+	/* Quiet for a while, by Linux's jiffies, which may be behind. */
+	do {
+		t_sleep_ms(50);
+		CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == 0);
+	} while (ti.tcpi_last_data_recv < 40 || ti.tcpi_last_data_sent < 40);
 	CHECK(ti.tcpi_unacked == 0 && ti.tcpi_sacked == 0 && ti.tcpi_lost == 0 &&
 	      ti.tcpi_retrans == 0 && ti.tcpi_reordering >= 3);
-	quiet = ti.tcpi_last_data_recv;
-	CHECK(quiet >= 40 && ti.tcpi_last_data_sent >= 40);
+	CHECK(ti.tcpi_last_data_recv < 30000 && ti.tcpi_last_data_sent < 30000);
 	CHECK(send(fd, buf, 1, 0) == 1);
 	t_recv_all(fd, buf, 1);
 	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == 0);
@@ -555,14 +591,14 @@ static void wait_pri(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLPRI };
 
-	CHECK(poll(&p, 1, 10000) == 1 && p.revents == POLLPRI);
+	CHECK(poll(&p, 1, T_COMES_MS) == 1 && p.revents == POLLPRI);
 }
 
 /* "ab", "c" out of band, "de": reading stops before the mark and skips it. */
 static void urgent(void)
 {
 	int fd = t_connect("urgent"), n;
-	struct timeval tv = { .tv_sec = 10 };
+	struct timeval tv = { .tv_sec = T_COMES_MS / 1000 };
 	char buf[16];
 	fd_set x;
 
@@ -663,9 +699,9 @@ static void catch(int sig, void (*handler)(int), void (*action)(int, siginfo_t *
 	CHECK(sigaction(sig, &sa, NULL) == 0);
 }
 
-/* Until @cond, ten seconds at most. */
+/* Until @cond. */
 #define COMES(cond) do {				\
-	uint64_t until_ = t_ms() + 10000;		\
+	uint64_t until_ = t_ms() + T_COMES_MS;		\
 							\
 	while (!(cond) && t_ms() < until_)		\
 		t_sleep_ms(1);				\
@@ -678,7 +714,7 @@ static int t_poll_again(struct pollfd *p)
 	int r;
 
 	do
-		r = poll(p, 1, 10000);
+		r = poll(p, 1, T_COMES_MS);
 	while (r < 0 && errno == EINTR);
 	return r;
 }
@@ -908,15 +944,24 @@ static void held_back(void)
 {
 	int fd = t_connect("echo");
 	char buf[16];
+	bool in_time;
+	uint64_t t0;
+	ssize_t n;
 
 	CHECK(send(fd, "12", 2, MSG_MORE) == 2);
 	CHECK(send(fd, "34", 2, 0) == 2);
 	t_recv_all(fd, buf, 4);
-	set_int(fd, IPPROTO_TCP, TCP_CORK, 1);
-	CHECK(send(fd, "56", 2, 0) == 2);
-	FAILS(recv(fd, buf, 1, MSG_DONTWAIT), EAGAIN);
-	set_int(fd, IPPROTO_TCP, TCP_CORK, 0);
-	t_recv_all(fd, buf, 2);
+	do {
+		t0 = t_ms();
+		set_int(fd, IPPROTO_TCP, TCP_CORK, 1);
+		CHECK(send(fd, "56", 2, 0) == 2);
+		n = recv(fd, buf, 1, MSG_DONTWAIT | MSG_PEEK);
+		CHECK(n == 1 || (n < 0 && errno == EAGAIN));
+		in_time = t_ms() - t0 < 100;		/* by itself after 200 ms */
+		CHECK(n < 0 || !in_time);
+		set_int(fd, IPPROTO_TCP, TCP_CORK, 0);
+		t_recv_all(fd, buf, 2);
+	} while (!in_time);
 	CHECK(send(fd, "78", 2, MSG_MORE) == 2);
 	t_recv_all(fd, buf, 2);
 	CHECK(!memcmp(buf, "78", 2));
@@ -1005,7 +1050,7 @@ static void zerocopy(void)
 	}
 	CHECK(send(fd, buf, 0, MSG_ZEROCOPY) == 0);	/* not counted */
 	while (told < 3) {
-		CHECK(poll(&p, 1, 5000) == 1 && p.revents & POLLERR);
+		CHECK(poll(&p, 1, T_COMES_MS) == 1 && p.revents & POLLERR);
 		CHECK(error_queue(fd, &ee) == 0);
 		CHECK(ee.ee_errno == 0 && ee.ee_origin == SO_EE_ORIGIN_ZEROCOPY);
 		CHECK(ee.ee_info == told && ee.ee_data >= told);
@@ -1031,7 +1076,7 @@ static void next_stamp(int fd, struct sock_extended_err *ee, struct timespec *at
 	struct cmsghdr *c;
 	int n = 0;
 
-	CHECK(poll(&p, 1, 5000) == 1 && p.revents & POLLERR);
+	CHECK(poll(&p, 1, T_COMES_MS) == 1 && p.revents & POLLERR);
 	CHECK(recvmsg(fd, &msg, MSG_ERRQUEUE) == 0 && msg.msg_flags == MSG_ERRQUEUE);
 	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c), n++) {
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
@@ -1081,7 +1126,11 @@ static void timestamps(void)
 	CHECK(send(fd, buf, sizeof(buf), 0) == sizeof(buf));
 	t_recv_all(fd, buf, sizeof(buf));
 	for (i = 0; i < 3; i++) {
-		next_stamp(fd, &ee, &at);
+		/* What was sent again has left again. */
+		do
+			next_stamp(fd, &ee, &at);
+		while (ee.ee_info != order[i] && ee.ee_info != SCM_TSTAMP_ACK &&
+		       (uint32_t)tcp_info_at(fd, TI_TOTAL_RETRANS));
 		CHECK(ee.ee_info == order[i] && ee.ee_data == sizeof(buf) - 1);
 		/* A microsecond is what ours counts in. */
 		CHECK(real_ns(&at) >= real_ns(&before) - 2000);
@@ -1154,22 +1203,6 @@ static void *write_one(void *arg)
 	return NULL;
 }
 
-/* A thread that has ended is not. */
-static bool is_asleep(pid_t tid)
-{
-	char path[64], state = '?';
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = '?';
-	fclose(f);
-	return state == 'S';
-}
-
 /* A writer that sleeps since too much is unsent goes on when that is allowed.
  * As long as the peer's window is not full, what is unsent gets less. */
 static void lowat_raised(int fd)
@@ -1184,7 +1217,7 @@ static void lowat_raised(int fd)
 			;
 		w = (struct writer){ .fd = fd };
 		CHECK(pthread_create(&t, NULL, write_one, &w) == 0);
-		while (!atomic_load(&w.done) && !(atomic_load(&w.tid) && is_asleep(w.tid)))
+		while (!atomic_load(&w.done) && !(atomic_load(&w.tid) && t_is_asleep(w.tid)))
 			sched_yield();
 		is_done = atomic_load(&w.done);
 		if (is_done)
@@ -1214,12 +1247,14 @@ static void tuned(void)
 	set_int(fd, IPPROTO_IP, IP_TOS, 0x20);
 	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	t_say(fd, "hold");
-	while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
-		;
-	CHECK(errno == EAGAIN);
-	/* Not much more than the mark waits to be sent. */
-	CHECK(ioctl(fd, SIOCOUTQNSD, &n) == 0 && n >= 20000 - 4096 && n < 200000);
-	CHECK(poll(&p, 1, 0) == 0);
+	/* Not much more than the mark waits to be sent; less, once some of it has
+	 * been sent, until the peer's window is full. */
+	do {
+		while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			;
+		CHECK(errno == EAGAIN);
+		CHECK(ioctl(fd, SIOCOUTQNSD, &n) == 0 && n < 200000);
+	} while (n < 20000 - 4096 || poll(&p, 1, 0) != 0);
 	lowat_raised(fd);
 	close(t_connect("release"));
 	close(fd);
@@ -1237,12 +1272,14 @@ static void lowat_of_the_node(void)
 	CHECK(f && fscanf(f, "%u", &lowat) == 1);
 	fclose(f);
 	CHECK(get_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 0);
-	while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
-		;
-	CHECK(errno == EAGAIN);
-	CHECK(ioctl(fd, SIOCOUTQNSD, &n) == 0);
-	if (lowat < 100000)
-		CHECK(n >= (int)lowat - 4096 && n < 200000);
+	/* As in tuned(). */
+	do {
+		while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			;
+		CHECK(errno == EAGAIN);
+		CHECK(ioctl(fd, SIOCOUTQNSD, &n) == 0);
+	} while (lowat < 100000 && n < (int)lowat - 4096);
+	CHECK(lowat >= 100000 || n < 200000);
 	close(t_connect("release"));
 	close(fd);
 }

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,6 +92,26 @@ static inline void t_say(int fd, const char *what)
 	int n = snprintf(line, sizeof(line), "%s\n", what);
 
 	CHECK(t_send_all(fd, line, (size_t)n));
+}
+
+/* poll() and epoll_wait() for what must come: a case has alarm()'s time for all of
+ * it, whatever else the machine does. */
+#define T_COMES_MS	25000
+
+/* Asleep in a call; a thread that has ended is not. */
+static inline bool t_is_asleep(pid_t tid)
+{
+	char path[64], state = '?';
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = '?';
+	fclose(f);
+	return state == 'S';
 }
 
 /* Connect and say what the peer shall do (api_peer.c). */
