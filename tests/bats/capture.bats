@@ -77,6 +77,9 @@ nobody_captures() { [ "$(captures consumers)" -eq 0 ]; }
 	all=$(count c.pcapng)
 	ip=$(tests_tshark c.pcapng ip)
 	arp=$(tests_tshark c.pcapng arp)
+	tcp=$(tests_tshark c.pcapng 'tcp && ip.addr == 10.74.0.1')
+	syn=$(tests_tshark c.pcapng 'tcp.flags.syn == 1 && tcp.flags.ack == 0')
+	[ "$syn" -ge 1 ] && [ "$tcp" -eq $((2 * syn)) ]
 	for format in pcap sunatm raw; do
 		jet capture -q -r c.pcapng --format $format -w "c.$format"
 	done
@@ -84,14 +87,14 @@ nobody_captures() { [ "$(captures consumers)" -eq 0 ]; }
 	[ "$(count c.sunatm)" = $((ip + arp)) ]
 	[ "$(count c.raw)" = "$ip" ]
 	for format in sunatm raw; do
-		[ "$(tcpdump -nr c.$format 'tcp and host 10.74.0.1' 2>/dev/null | wc -l)" -eq 2 ]
-		[ "$(tcpdump -nr c.$format 'tcp dst port 80' 2>/dev/null | grep -c '10.74.0.1.*> 10.74.0.2.80: Flags \[S\]')" -eq 1 ]
+		[ "$(tcpdump -nr c.$format 'tcp and host 10.74.0.1' 2>/dev/null | wc -l)" -eq "$tcp" ]
+		[ "$(tcpdump -nr c.$format 'tcp dst port 80' 2>/dev/null | grep -c '10.74.0.1.*> 10.74.0.2.80: Flags \[S\]')" -eq "$syn" ]
 		[ "$(tcpdump -nr c.$format icmp 2>/dev/null | wc -l)" -eq 4 ]
 	done
 	[ "$(tcpdump -nr c.sunatm arp 2>/dev/null | wc -l)" -eq "$arp" ]
 	[ "$(tcpdump -nr c.sunatm 'vci 2049 and icmp' 2>/dev/null | wc -l)" -eq 2 ]
 	# Straight from the ring, into a pipe, to the nanosecond.
-	bg pings n1 10.74.0.2 100
+	bg_on n1 ping -n -q -i 0.01 10.74.0.2
 	jet capture -q --format sunatm -c 4 icmp | tcpdump -n --nano -r - >piped 2>/dev/null
 	[ "$(grep -c 'ICMP echo' piped)" -eq 4 ]
 	grep -Eq '^[0-9:]+\.[0-9]{9} ' piped
@@ -103,7 +106,7 @@ tests_tshark() { frames "$1" "$2" frame.number | wc -l; }
 @test "snap length: less is kept, the true length stays known" {
 	jet up --kernel-only
 	jet ping -c 1
-	bg pings n1 10.74.0.2 200
+	bg_on n1 ping -n -q -i 0.01 10.74.0.2
 	jet capture -q -s 60 -c 4 -w c.pcapng icmp
 	[ "$(frames c.pcapng jetstream frame.cap_len frame.len | sort -u)" = $'92\t133' ]
 	jet capture -q -r c.pcapng --format raw -w c.raw
@@ -150,12 +153,12 @@ tests_tshark() { frames "$1" "$2" frame.number | wc -l; }
 		if [ $sig = ring ]; then
 			kill -KILL "$(ringd_pid)"
 		elif [ $sig = KILL ]; then
-			wait_for 5 has_frames KILL.pcapng 10
+			wait_for 10 has_frames KILL.pcapng 10
 			kill -KILL "$CAPTURE"
 		else
 			kill -s $sig "$CAPTURE"
 		fi
-		wait_for 5 is_gone "$CAPTURE"
+		wait_for 10 is_gone "$CAPTURE"
 		[ "$(count $sig.pcapng)" -eq 10 ]
 	done
 	grep '10 frames captured' "bg.$((${#BG[@]} - 1))"
@@ -183,15 +186,14 @@ has_frames() { [ "$(count "$1")" -eq "$2" ]; }
 	bg_on n1 socat -u -b60000 OPEN:/dev/zero UDP4-SENDTO:10.74.0.2:9
 	blast=$!
 	wait_for 30 dropped_some
-	kill "$blast"
-	wait_for 5 is_gone "$blast"
+	end "$blast"
 	bg cp fifo got.pcapng 8>&-
 	reader=$!
 	kill -TERM "$CAPTURE"
 	wait "$CAPTURE"
 	exec 8>&-
 	wait_for 10 is_gone "$reader"
-	wait_for 5 nobody_captures
+	wait_for 10 nobody_captures
 	grep -E '[0-9]+ frames captured, [1-9][0-9]* dropped' bg.0
 	dropped=$(sed -n 's/.*captured, \([0-9]*\) dropped.*/\1/p' bg.0)
 	frames=$(sed -n 's/.* \([0-9]*\) frames captured.*/\1/p' bg.0)
@@ -222,7 +224,7 @@ has_frames() { [ "$(count "$1")" -eq "$2" ]; }
 	jet up --kernel-only
 	jet ping -c 1
 	start_capture c.pcapng icmp
-	kill -STOP "$CAPTURE"
+	stop "$CAPTURE"
 	pings n1 10.74.0.2 50
 	pings n1 10.74.0.2 30 -s 60000
 	kill -CONT "$CAPTURE"
@@ -240,9 +242,9 @@ has_niceness() { jet ping -q -c 1 && [ "$(niceness)" -eq "$1" ]; }
 	[ "$usual" -le 0 ] || skip 'we have been told to stand back, too'
 	has_niceness "$usual"
 	jet up -q --kernel-only --rate unlimited
-	wait_for 5 has_niceness $((usual + 19))
+	wait_for 10 has_niceness $((usual + 19))
 	jet up -q --kernel-only --rate 100M
-	wait_for 5 has_niceness "$usual"
+	wait_for 10 has_niceness "$usual"
 	end_capture
 }
 
@@ -299,7 +301,7 @@ extcap() { "$O/extcap/jetextcap" "$@"; }
 	capture=$!
 	bg cp fifo got.pcapng
 	reader=$!
-	wait_for 5 somebody_captures
+	wait_for 10 somebody_captures
 	pings n1 10.74.0.2 3
 	kill -TERM "$capture"
 	wait "$capture"
@@ -310,13 +312,12 @@ extcap() { "$O/extcap/jetextcap" "$@"; }
 	# Ended before anybody reads, and when the reader goes.
 	bg "$O/extcap/jetextcap" --capture --extcap-interface "jetstream:$LAB" --fifo fifo
 	capture=$!
-	wait_for 5 somebody_captures
-	kill -TERM "$capture"
-	wait_for 5 is_gone "$capture"
+	wait_for 10 somebody_captures
+	end "$capture"
 	bg "$O/extcap/jetextcap" --capture --extcap-interface "jetstream:$LAB" --fifo fifo
 	capture=$!
 	head -c 28 fifo >/dev/null
-	wait_for 5 is_gone "$capture"
+	wait_for 10 is_gone "$capture"
 }
 
 somebody_captures() { ! nobody_captures; }

@@ -7,10 +7,13 @@ more_setup() {
 	export LAB
 }
 
+# Nobody who was told to end is still about it.
+no_command() { ! pgrep -f -- "-n $LAB "; }
+
 more_teardown() { rm -rf "${O:?}/$LAB"; }
 
 @test "the demo: each transfer arrives as it was, one connection is shown, captures are left" {
-	run -0 --separate-stderr "$SRC/netns/demo.sh"
+	LIMIT=170 run -0 --separate-stderr "$SRC/netns/demo.sh"
 	[[ $output != *DIFFERS* ]]
 	[ "$(grep -c ' same$' <<<"$output")" -ge 4 ]
 	grep -E 'SYN +0 +0 +0 +good$' <<<"$output"
@@ -32,7 +35,7 @@ more_teardown() { rm -rf "${O:?}/$LAB"; }
 		kill -s $sig $pid
 		wait_for 10 is_gone $pid
 		[ -z "$(ours)" ]
-		run ! pgrep -f -- "-n $LAB "
+		wait_for 10 no_command
 		[ ! -e "$O/$LAB/tmp" ]
 	done
 }

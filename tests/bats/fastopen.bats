@@ -172,12 +172,9 @@ www() {
 	client_data on 3000
 	# Its cookies are gone, the key is not.
 	local old
-	old=$(connd_of n1)
+	old=$(connd_pid n1)
 	kill -KILL "$old"
-	wait_for 20 another_connd "$old"
+	wait_for 20 has_another_connd n1 "$old"
 	client with 3000
 	[ "$output" = "plain; 3000 good plain" ]
 }
-
-connd_of() { pgrep -x jetconnd | while read -r p; do tr '\0' ' ' <"/proc/$p/cmdline" | grep -q -- "--lab $LAB --node ${1#n} " && echo "$p"; done | head -n 1; }
-another_connd() { local p; p=$(connd_of n1); [ -n "$p" ] && [ "$p" != "$1" ]; }

@@ -125,9 +125,30 @@ wait_for() {
 # Ended, whether or not bash has taken notice of it.
 is_gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.*[ZX] ' "/proc/$1/status"; }
 
-# Does a kernel's TCP listen there?  is_listening n2 5001
+is_stopped() { grep -q '^State:.*T ' "/proc/$1/status"; }
+
+# end PID [SIGNAL]: a signal that ends it, and it has ended.
+end() {
+	kill -s "${2-TERM}" "$1"
+	wait_for 10 is_gone "$1"
+}
+
+# stop PID: stopped, not about to be.
+stop() {
+	kill -STOP "$1"
+	wait_for 10 is_stopped "$1"
+}
+
+# Does anybody listen there?  is_listening n2 5001: as a kernel's TCP sees it, in which
+# who listens in user space has a bind-point.
 is_listening() {
 	"$JET" exec -n "$LAB" "$1" -- ss -Hltn "sport = :$2" | grep -q .
+}
+
+# No longer: the bind-point of who has ended is there until its child has noticed.
+nobody_listens() {
+	local sockets
+	sockets=$("$JET" exec -n "$LAB" "$1" -- ss -Hltn "sport = :$2") && [ -z "$sockets" ]
 }
 
 # stat_of n1 COUNTER: from jet status.
@@ -140,6 +161,50 @@ json_counter() {
 	awk -v node="\"$1\"" -v key="\"$2\":" '
 		$1 == "\"name\":" { on = index($2, node) == 1 }
 		on && $1 == key { sub(/,$/, "", $2); print $2; exit }'
+}
+
+# connd_pid n1: of its connection server, if there is one just now.
+connd_pid() {
+	jet status --json | jq ".nodes[] | select(.name == \"$1\") | .connd.pid | select(. > 0)"
+}
+
+# A connection server that is not process $2, and takes applications.
+has_another_connd() {
+	local pid
+	pid=$(connd_pid "$1")
+	[ -n "$pid" ] && [ "$pid" -ne "$2" ] && "$JET" run -n "$LAB" "$1" -- true
+}
+
+# n1 and n2 know each other for good, so that each frame is a test's own.
+no_arp() {
+	on n1 ip neigh replace 10.74.0.2 lladdr 02:4a:53:00:00:02 dev jet0 nud permanent
+	on n2 ip neigh replace 10.74.0.1 lladdr 02:4a:53:00:00:01 dev jet0 nud permanent
+}
+
+# TICKS PID COMMAND of each process of the lab.
+ticks() {
+	local p
+	for p in $(pgrep -f -- "--lab $LAB "); do
+		awk '{ name = $2; sub(/.*\) /, ""); print $12 + $13, '"$p"', name }' "/proc/$p/stat" 2>/dev/null || :
+	done
+}
+
+# at_rest SECONDS: so long the lab uses one tick of processor time at most.  Whoever
+# runs when a hypervisor takes the processor away is charged with what it took, some
+# ticks: then once more, up to five times.  Who is busy half of the time is busy.
+at_rest() {
+	local before after n
+	for _ in 1 2 3 4 5; do
+		before=$(ticks)
+		timeout "$1" tail -f /dev/null || :
+		after=$(ticks)
+		n=$(awk 'NR == FNR { was[$2] = $1; next } { n += $1 - was[$2] } END { print n + 0 }' \
+			<(echo "$before") <(echo "$after"))
+		[ "$n" -gt 1 ] || return 0
+		printf 'ticks by process:\n%s\n%d s later:\n%s\n' "$before" "$1" "$after"
+		[ "$n" -lt $(($1 * 50)) ] || return 1
+	done
+	return 1
 }
 
 ringd_pid() { cut -d' ' -f1 "/run/jetstream/$LAB/jetringd.pid"; }

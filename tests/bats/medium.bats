@@ -16,7 +16,7 @@ ring_stat() {
 start_send() {
 	bg_on "$2" socat -u TCP-LISTEN:5001,reuseaddr "CREATE:got"
 	SERVER=$!
-	wait_for 5 is_listening "$2" 5001
+	wait_for 10 is_listening "$2" 5001
 	bg_on "$1" socat -u "OPEN:$4" "TCP:$3:5001"
 	SENDER=$!
 	SENT=$4
@@ -61,12 +61,12 @@ end_send() {
 	head -c 30000000 /dev/urandom >f
 	start_send n2 n3 10.74.0.3 f
 	for _ in 1 2 3; do
-		wait_for 5 jet link token lose
-		wait_for 5 eval '[ "$(ring_stat token)" = \"ok\" ]'
+		wait_for 10 jet link token lose
+		wait_for 10 eval '[ "$(ring_stat token)" = \"ok\" ]'
 	done
 	end_send
 	jet link token lose
-	run -0 on n1 ping -n -q -c 1 -W 2 10.74.0.2
+	run -0 on n1 ping -n -q -c 1 -W 10 10.74.0.2
 	end_capture
 	[ "$(ring_stat tokens_lost)" -eq 4 ]
 	[ "$(ring_stat purges)" -eq 4 ]
@@ -84,7 +84,7 @@ end_send() {
 	head -c 30000000 /dev/urandom >f
 	start_send n2 n3 10.74.0.3 f
 	for _ in 1 2 3 4 5 6 7 8; do
-		wait_for 5 jet link token duplicate
+		wait_for 10 jet link token duplicate
 	done
 	end_send
 	end_capture
@@ -104,10 +104,11 @@ end_send() {
 	start_send n1 n2 10.74.0.2 f
 	run -0 --separate-stderr jet up --nodes 4
 	[[ $stderr == *'n3 joins the ring'*'n4 joins the ring'* ]]
-	run -0 on n4 ping -n -q -c 1 -W 2 10.74.0.3
+	run -0 on n4 ping -n -q -c 1 -W 10 10.74.0.3
 	bg_on n3 sleep 100
+	wait_for 10 grep -qx sleep "/proc/$!/comm"
 	run -0 jet down n3
-	wait_for 5 is_gone "${BG[-1]}"
+	wait_for 10 is_gone "${BG[-1]}"
 	[ ! -e "/run/netns/jet-$LAB-n3" ]
 	run -1 grep parked "/run/jetstream/$LAB/jetringd.log"	# no server died
 	run -0 jet up --nodes 5
@@ -129,10 +130,10 @@ end_send() {
 	start_capture c.pcapng --tokens
 	bg_on n2 socat -u -b1000 OPEN:/dev/zero UDP4-SENDTO:10.74.0.1:5001
 	local flood=$!
-	wait_for 5 eval '[ "$(stat_of n1 rx_frames)" -gt 100 ]'
+	wait_for 10 eval '[ "$(stat_of n1 rx_frames)" -gt 100 ]'
 	jet down n1
 	[ "$(jet status --json | jq -r .ring.monitor)" = n2 ]
-	wait_for 5 eval '[ "$(stat_of n2 tx_not_copied)" -gt 0 ]'
+	wait_for 10 eval '[ "$(stat_of n2 tx_not_copied)" -gt 0 ]'
 	# (What is full is n2's own queue: an answer may be dropped there.)
 	wait_for 10 on n3 ping -n -q -c 1 -W 1 10.74.0.2
 	run -125 jet exec n1 true
@@ -140,8 +141,7 @@ end_send() {
 	run -1 jet down n2 n3
 	[[ $output == *'these are all nodes'* ]]
 	# What waits for ARP is a few packets of it, and a ping may be pushed out.
-	kill "$flood"
-	wait_for 5 is_gone "$flood"
+	end "$flood"
 	run -0 jet up --nodes 3
 	[ "$(jet status --json | jq -r .ring.monitor)" = n1 ]
 	run -0 jet ping -c 1
@@ -157,18 +157,18 @@ end_send() {
 	head -c 1000000 /dev/urandom >f
 	bg "$JET" run -n "$LAB" n2 -- socat -u TCP-LISTEN:7000,reuseaddr CREATE:got
 	server=$!
-	wait_for 5 is_listening n2 7000
+	wait_for 10 is_listening n2 7000
 	run -0 "$JET" run -n "$LAB" n1 -- socat -u OPEN:f TCP:10.74.0.2:7000
 	wait_for 10 is_gone "$server"
 	cmp f got
 	pid=$(ringd_pid)
 	ip netns del "jet-$LAB-n2"
-	run -0 on n1 ping -n -q -c 1 -W 2 10.74.0.3
+	run -0 on n1 ping -n -q -c 1 -W 10 10.74.0.3
 	jet up
 	run -0 jet ping -c 1
 	on n3 ip link del jet0
-	run -0 on n1 ping -n -q -c 1 -W 2 10.74.0.2
-	wait_for 5 eval '[ "$(jet status --json | jq -r ".nodes[2].tap")" = gone ]'
+	run -0 on n1 ping -n -q -c 1 -W 10 10.74.0.2
+	wait_for 10 eval '[ "$(jet status --json | jq -r ".nodes[2].tap")" = gone ]'
 	# Nothing of it is kept open: n1 and n2.
 	[ "$(readlink "/proc/$pid/fd/"* | grep -c net/dev)" -eq 2 ]
 	jet up
@@ -187,7 +187,7 @@ end_send() {
 	jet up --latency 300ns --propagation 10ms --hold 1ms
 	[ "$(ring_stat round_ns)" -eq 20000600 ]
 	[ "$(ring_stat hold_ns)" -eq 1000000 ]
-	run -0 on n1 ping -n -q -c 3 -i 0.2 -W 5 10.74.0.2
+	run -0 on n1 ping -n -q -c 3 -i 0.2 -W 10 10.74.0.2
 	awk -F '[ /]' '/^rtt/ { exit !($7 >= 20) }' <<<"$output"
 	jet down
 	cat >t.ini <<-'END'
@@ -217,7 +217,7 @@ end_send() {
 
 @test "any rate from 1 Mbit/s: the ring keeps it; what the kernel drops at its TAP is shown" {
 	jet up --kernel-only --rate 1m
-	run -0 on n1 ping -n -q -c 1 -W 5 -s 12000 10.74.0.2
+	run -0 on n1 ping -n -q -c 1 -W 10 -s 12000 10.74.0.2
 	# 12075 octets a frame, there and back
 	awk -F '[ /]' '/^rtt/ { exit !($7 >= 193) }' <<<"$output"
 	[ "$(jet status --json | jq '.nodes[0].tap_tx_dropped')" -eq 0 ]

@@ -48,8 +48,8 @@ path() {
 	run -0 with n1 "$PROGS/tcp_path" fd4a:9900::2 "$PORT" 1000000
 	[ "$output" = "received 1000000 mtu 1500" ]
 	# They were told by ICMP, and no other counted.
-	kill -USR1 "$(sed -n 's/.* n1: jetconnd is process //p' "/run/jetstream/$LAB/jetringd.log")"
-	wait_for 5 grep -q 'icmp_told [1-9]' "/run/jetstream/$LAB/n1-connd.log"
+	kill -USR1 "$(connd_pid n1)"
+	wait_for 10 grep -q 'icmp_told [1-9]' "/run/jetstream/$LAB/n1-connd.log"
 	run ! grep -q icmp_bad "/run/jetstream/$LAB/n1-connd.log"
 }
 

@@ -47,6 +47,7 @@
 #include "stack/engine/tcp.h"
 
 #define LIFE_US		300000	/* of one stack, at most */
+#define PATIENCE_US	60000000ull	/* for the first one */
 #define ANSWER_MS	1000	/* the child may be busy with what we did */
 
 /* One application that was spawned. */
@@ -719,15 +720,18 @@ int main(int argc, char **argv)
 	if (inet_pton(AF_INET, argv[4], &target.sin_addr) != 1)
 		quit(1, "no address: %s", argv[4]);
 	signal(SIGPIPE, SIG_IGN);
-	while (now_us() < end) {
-		uint64_t until = MIN(now_us() + LIFE_US, end);
+	/* One life at least, however long the server of a busy machine takes. */
+	while (now_us() < end || (!n_lives && now_us() < end + PATIENCE_US)) {
+		uint64_t until;
 
 		if (be_born(&v)) {
 			die(&v);
 			usleep(10000);
 			continue;
 		}
-		n_lives++;
+		until = now_us() + LIFE_US;
+		if (n_lives++)
+			until = MIN(until, end);
 		look_at_seals(&v);
 		open_sockets(&v);
 		if (!strcmp(argv[1], "garbage"))
@@ -735,7 +739,7 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[1], "lawful"))
 			live_lawful(&v, until);
 		else if (!strcmp(argv[1], "lock"))
-			live_lock(&v, end);
+			live_lock(&v, MAX(until, end));
 		else
 			live_idle(&v);
 		die(&v);

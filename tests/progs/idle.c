@@ -8,7 +8,7 @@
  *				prints "ready":
  *		open N			N connections more, an octet each way
  *		echo FIRST N TIMES LEN	on N of them, from FIRST on: LEN octets
- *					there and back, one time after the other
+ *					there and back on all at a time, so often
  *		bulk FIRST N LEN	on N of them, from FIRST on: LEN octets
  *					there and back, sent as fast as it goes
  *
@@ -113,11 +113,13 @@ static void open_one(const struct sockaddr_in *sin)
 	add(fd);
 }
 
-static void echoes(int fd, int times, size_t len)
+static void echoes(const struct pollfd *p, int n, int times, size_t len)
 {
 	while (times-- > 0) {
-		send_all(fd, len);
-		recv_all(fd, len);
+		for (int i = 0; i < n; i++)
+			send_all(p[i].fd, len);
+		for (int i = 0; i < n; i++)
+			recv_all(p[i].fd, len);
 	}
 }
 
@@ -158,8 +160,9 @@ static void obey(const struct sockaddr_in *sin, const char *line)
 			open_one(sin);
 	} else if (sscanf(line, "echo %d %d %d %zu", &first, &n, &times, &len) == 4 &&
 		   len <= sizeof(buf)) {
-		for (int i = first; i < first + n && i < n_fds; i++)
-			echoes(fds[i].fd, times, len);
+		if (first < 0 || n < 0 || first + n > n_fds)
+			die("so many there are not");
+		echoes(&fds[first], n, times, len);
 	} else if (sscanf(line, "bulk %d %d %zu", &first, &n, &len) == 3) {
 		for (int i = first; i < first + n && i < n_fds; i++)
 			bulk(fds[i].fd, len);

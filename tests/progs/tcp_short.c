@@ -8,12 +8,13 @@
  * In each, the client sends one octet and both read to the end of file; it
  * says which side closes first, and so has TIME-WAIT.  With LOCAL-PORT all
  * have this port (SO_REUSEADDR).  The client prints "sent" when it has sent all
- * of its first connection; both "done N" at the end, or the errno of what
- * failed, and return 1.
+ * of its first connection, and if it closes first all of that was acknowledged;
+ * both "done N" at the end, or the errno of what failed, and return 1.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,20 @@ static int serve(struct sockaddr_in *sin, unsigned long n)
 	return 0;
 }
 
+/* Wait until the FIN that was sent is acknowledged, or more than that has happened. */
+static int wait_for_ack(int fd)
+{
+	struct tcp_info ti;
+	socklen_t len = sizeof(ti);
+
+	do {
+		usleep(1000);
+		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) < 0)
+			return -1;
+	} while (ti.tcpi_state == TCP_FIN_WAIT1);
+	return 0;
+}
+
 static int short_one(const struct sockaddr_in *to, const struct sockaddr_in *from, char first,
 		     unsigned long i)
 {
@@ -78,6 +93,8 @@ static int short_one(const struct sockaddr_in *to, const struct sockaddr_in *fro
 	if (first == 'c' && shutdown(fd, SHUT_WR) < 0)
 		return fail("shutdown", i);
 	if (!i) {
+		if (first == 'c' && wait_for_ack(fd) < 0)
+			return fail("acknowledged", i);
 		puts("sent");
 		fflush(stdout);
 	}
