@@ -26,26 +26,20 @@ settings() {
 		sed 's/ /->/'
 }
 
-# no_arp: n1 and n2 know each other for good, so that each frame is a test's own.
-no_arp() {
-	on n1 ip neigh replace 10.74.0.2 lladdr 02:4a:53:00:00:02 dev jet0 nud permanent
-	on n2 ip neigh replace 10.74.0.1 lladdr 02:4a:53:00:00:01 dev jet0 nud permanent
-}
-
 nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' waiting)" = 00 ]; }
 
 @test "delay: a round trip takes that much longer; the ring itself does not wait" {
 	jet up --kernel-only --nodes 3
 	jet ping -c 1
 	jet link set 'n1<->n2' delay=15ms
-	run -0 on n1 ping -n -q -c 3 -i 0.01 -W 2 10.74.0.2
+	run -0 on n1 ping -n -q -c 3 -i 0.01 -W 10 10.74.0.2
 	min=$(sed -n 's|^rtt.* = \([0-9]*\)\..*|\1|p' <<<"$output")
 	[ "$min" -ge 30 ]
 	[ "$(link_counter 'n1->n2' delayed)" -ge 3 ]
 	[ "$(link_counter 'n1->n3' delayed)" -eq 0 ]
 	# Multicast: the question to n2 is delayed, the same frame to n3 is not.
 	on n1 ip neigh flush dev jet0
-	run -0 on n1 ping -n -q -c 1 -W 2 10.74.0.3
+	run -0 on n1 ping -n -q -c 1 -W 10 10.74.0.3
 	[ "$(link_counter 'n1->n3' delayed)" -eq 0 ]
 	[ "$(link_counter 'n1->n2' delayed)" -ge 4 ]
 }
@@ -55,9 +49,9 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 	no_arp
 	jet link set 'n1->n2' delay=30ms duplicate=20% reorder=25% seed=3
 	start_capture c.pcapng --rx
-	run -0 on n1 ping -n -q -c 40 -i 0.005 -W 2 10.74.0.2
+	run -0 on n1 ping -n -q -c 40 -i 0.005 -W 10 10.74.0.2
 	[[ $output == *' duplicates'* ]]
-	wait_for 5 nothing_waits
+	wait_for 10 nothing_waits
 	end_capture
 	dup=$(link_counter 'n1->n2' duplicated)
 	[ "$dup" -ge 1 ]
@@ -85,12 +79,23 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 	jet up --kernel-only
 	jet link set 'n1->n2' rate=20M limit=4
 	bg_on n2 iperf3 -s -1
-	wait_for 5 is_listening n2 5201
+	wait_for 10 is_listening n2 5201
+	start_capture c.pcapng --rx
 	run -0 on n1 iperf3 -c 10.74.0.2 -t 2 -J
-	bps=$(awk '/"sum_received"/ { on = 1 } on && /"bits_per_second"/ { gsub(/,/, ""); printf "%d", $2; exit }' <<<"$output")
-	echo "$bps bit/s"
-	[ "$bps" -le 20000000 ]
-	[ "$bps" -gt 1000000 ]
+	end_capture
+	# By the ring's clock.  What is late, because jetringd had no processor, is not more
+	# than what waits: 4 frames.
+	frames c.pcapng 'jetstream.cap.dir == 2 && jetstream.vci.ring_id == 2' \
+		jetstream.cap.ring_ns jetstream.cap.frame_len | sort -n >all
+	awk 'NR == 1 { first = $1; next }
+		len > 50000 && $2 > 50000 { print $2 * 8e9 / ($1 - at) }
+		{ bits += $2 * 8; at = $1; len = $2 }
+		END { print bits " bits in " (at - first) / 1e9 " s" >"/dev/stderr"
+			exit bits > 20e6 * (at - first) / 1e9 + 4 * 61541 * 8 }' all >rates
+	sort -n rates | awk '{ r[NR] = $1 }
+		END { half = r[int((NR + 1) / 2)]
+			print NR " large frames, half of them at " half " bit/s at most"
+			exit NR < 10 || half > 20.2e6 || half < 1e6 }'
 	[ "$(link_counter 'n1->n2' limit_drops)" -ge 1 ]
 	[ "$(stat_of n1 lost)" -eq "$(link_counter 'n1->n2' limit_drops)" ]
 }
@@ -126,6 +131,7 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 	jet link set ring delay=1ms jitter=500us loss=gemodel:2%,50% duplicate=5% reorder=5% corrupt=4% \
 		rate=500M seed=7
 	for how in on with; do
+		wait_for 10 nobody_listens n2 5001
 		"bg_$how" n2 socat -u TCP-LISTEN:5001,reuseaddr OPEN:got,creat,trunc
 		server=$!
 		wait_for 10 is_listening n2 5001
@@ -150,7 +156,7 @@ nothing_waits() { [ "$(link_counter 'n1->n2' waiting)$(link_counter 'n2->n1' wai
 	grep -E '^delay +n1->n2 +any +- +frame=2 by=40ms$' <<<"$output"
 	grep -E '^duplicate +n1->n2 +any +2049 +frame=4$' <<<"$output"
 	grep -E '^lose +n1 +700 +- +data=1$' <<<"$output"
-	run -0 on n1 ping -n -c 5 -i 0.1 -W 2 10.74.0.2
+	run -0 on n1 ping -n -c 5 -i 0.1 -W 10 10.74.0.2
 	[ "$(grep -c 'DUP!' <<<"$output")" -eq 1 ]
 	[[ $output == *'icmp_seq=4 '*'DUP!'* ]]
 	ms=$(sed -n 's/.*icmp_seq=2 .*time=\([0-9]*\)[. ].*/\1/p' <<<"$output")

@@ -13,7 +13,7 @@ send_file() {
 	local from=$1 to=$2 addr=$3 file=$4
 	bg_on "$to" socat -u TCP-LISTEN:5001,reuseaddr "CREATE:$file.got"
 	local server=$!
-	wait_for 5 is_listening "$to" 5001
+	wait_for 10 is_listening "$to" 5001
 	on "$from" socat -u "OPEN:$file" "TCP:$addr:5001"
 	wait_for 20 is_gone "$server"
 	sha256sum <"$file" >want.sum
@@ -26,7 +26,7 @@ random_file() { head -c "$2" /dev/urandom >"$1"; }
 @test "ARP and ping cross the ring on the streams that the wire format gives them" {
 	jet up --kernel-only --nodes 3
 	start_capture c.pcapng
-	run -0 on n1 ping -n -c 2 -i 0.01 -W 2 10.74.0.2
+	run -0 on n1 ping -n -c 2 -i 0.01 -W 10 10.74.0.2
 	run -0 on n1 ip neigh show 10.74.0.2
 	[[ $output == *'lladdr 02:4a:53:00:00:02'* ]]
 	end_capture
@@ -53,10 +53,10 @@ random_file() { head -c "$2" /dev/urandom >"$1"; }
 @test "packets of every size up to the MTU cross the ring" {
 	jet up --kernel-only
 	for size in 0 1 11 12 13 39 40 41 1472 4068 4096 8192 61475 61476; do
-		run -0 on n1 ping -n -q -c 1 -W 2 -M 'do' -s $size 10.74.0.2
+		run -0 on n1 ping -n -q -c 1 -W 10 -M 'do' -s $size 10.74.0.2
 	done
 	run -1 on n1 ping -n -q -c 1 -W 2 -M 'do' -s 61477 10.74.0.2
-	run -0 on n1 ping -n -q -c 1 -W 2 -s 65507 10.74.0.2
+	run -0 on n1 ping -n -q -c 1 -W 10 -s 65507 10.74.0.2
 	[ "$(stat_of n2 rx_bad_crc)" -eq 0 ]
 }
 
@@ -70,21 +70,27 @@ random_file() { head -c "$2" /dev/urandom >"$1"; }
 @test "the ring keeps its rate: iperf3 gets most of it and not more" {
 	jet up --kernel-only --rate 100m
 	bg_on n2 iperf3 -s -1
-	wait_for 5 is_listening n2 5201
+	wait_for 10 is_listening n2 5201
+	start_capture c.pcapng
 	run -0 on n1 iperf3 -c 10.74.0.2 -t 2 -J
-	bps=$(awk '/"sum_received"/ { on = 1 } on && /"bits_per_second"/ { gsub(/,/, ""); printf "%d", $2; exit }' <<<"$output")
-	echo "$bps bit/s"
-	[ "$bps" -gt 80000000 ]
-	[ "$bps" -lt 100000000 ]
+	end_capture
+	# By the ring's clock, from each large frame to the next frame of anybody: that
+	# somebody had no processor for a while makes few of them wait, and none faster.
+	frames c.pcapng 'jetstream.cap.dir == 1' jetstream.cap.ring_ns jetstream.cap.frame_len | sort -n |
+		awk 'NR > 1 && len > 50000 { print len * 8e9 / ($1 - at) } { at = $1; len = $2 }' | sort -n >rates
+	awk '{ r[NR] = $1 }
+		END { half = r[int((NR + 1) / 2)]
+			print NR " large frames, half of them at " half " bit/s at least, none above " r[NR]
+			exit NR < 20 || half < 80e6 || r[NR] > 100e6 }' rates
 }
 
 @test "a SYN to a port where nobody listens is refused at once" {
 	jet up --kernel-only
 	start_capture c.pcapng
-	run -1 on n1 timeout 5 nc -v 10.74.0.2 9
+	run -1 on n1 timeout 30 nc -v 10.74.0.2 9
 	[[ $output == *refused* ]]
 	end_capture
-	[ "$(frames c.pcapng 'tcp.flags.reset == 1' ip.src tcp.srcport)" = $'10.74.0.2\t9' ]
+	[ "$(frames c.pcapng 'tcp.flags.reset == 1' ip.src tcp.srcport | uniq)" = $'10.74.0.2\t9' ]
 }
 
 @test "1 % loss: lost frames are counted, TCP repairs it" {
@@ -102,8 +108,7 @@ random_file() { head -c "$2" /dev/urandom >"$1"; }
 
 @test "the same seed loses the same frames" {
 	jet up --kernel-only
-	# ARP first, so that each frame is a ping.
-	jet ping -c 1
+	no_arp
 	for i in 1 2; do
 		jet link set 'n1->n2' loss=20% seed=42
 		# All at once: ping waits for -i at least, and answers that are late count.
@@ -136,14 +141,16 @@ random_file() { head -c "$2" /dev/urandom >"$1"; }
 	run -0 jet link rule show
 	[ "${#lines[@]}" -eq 2 ]
 	run -1 on n1 ping -n -q -c 1 -W 1 -s 1000 10.74.0.2
-	run -0 on n1 ping -n -q -c 1 -W 2 -s 1000 10.74.0.2
+	run -0 on n1 ping -n -q -c 1 -W 10 -s 1000 10.74.0.2
 	[ "$(stat_of n1 lost)" -eq 1 ]
 }
 
 @test "two stations that always have frames take turns; none goes without the token" {
 	jet up --kernel-only --nodes 3 --rate 100m
 	jet ping -c 1
-	for n in n1 n2; do
+	# Several each: what they have sent and is not on the ring yet lasts longer than
+	# any of them is without a processor.
+	for n in n1 n2 n1 n2 n1 n2 n1 n2 n1 n2 n1 n2 n1 n2 n1 n2; do
 		bg_on $n socat -u -b60000 OPEN:/dev/zero UDP4-SENDTO:10.74.0.3:5001
 	done
 	start_capture c.pcapng -c 120
@@ -186,14 +193,13 @@ random_file() { head -c "$2" /dev/urandom >"$1"; }
 	jet capture -c 5 2>err >five.pcapng
 	[ "$(frames five.pcapng jetstream frame.number | wc -l)" -eq 5 ]
 	grep '5 frames captured' err
-	jet capture --duration 0.3 -w n1.pcapng n1
+	jet capture --duration 1 -w n1.pcapng n1
 	[ "$(frames n1.pcapng jetstream jetstream.src | sort -u)" = n1 ]
 	jet capture -q --rx -c 20 -w rx.pcapng
 	[ "$(frames rx.pcapng 'jetstream.cap.dir == 2' frame.number | wc -l)" -ge 5 ]
-	kill "${BG[0]}"
-	wait_for 5 is_gone "${BG[0]}"
+	end "${BG[0]}"
 	# Nothing moves now; the reader's end is noticed all the same.
-	timeout 10 "$JET" capture -q -n "$LAB" | head -c 28 >head.pcapng
+	timeout 60 "$JET" capture -q -n "$LAB" | head -c 28 >head.pcapng
 	[ "${PIPESTATUS[0]}" -eq 0 ]
 	[ "$(wc -c <head.pcapng)" -eq 28 ]
 }
