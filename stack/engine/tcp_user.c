@@ -313,13 +313,15 @@ void tcp_user_keepalive(struct tcpcb *tp, uint64_t idle_us, uint64_t intvl_us, u
 
 void tcp_user_opts(struct tcpcb *tp, const struct tcp_user_opts *o, uint64_t now_us)
 {
+	uint64_t intvl_us = o->keep_intvl_us ? o->keep_intvl_us : o->keep_idle_us;
+
 	if (o->nodelay != !!(tp->flags & TF_NODELAY))
 		tcp_user_nodelay(tp, o->nodelay);
 	if (o->cork != !!(tp->uflags & TU_CORK))
 		user_cork(tp, o->cork);
 	if (keep_ms(o->keep_idle_us) != tp->keep_idle_ms ||
-	    keep_ms(o->keep_intvl_us) != tp->keep_intvl_ms || o->keep_count != tp->keep_count)
-		tcp_user_keepalive(tp, o->keep_idle_us, o->keep_intvl_us, o->keep_count, now_us);
+	    keep_ms(intvl_us) != tp->keep_intvl_ms || o->keep_count != tp->keep_count)
+		tcp_user_keepalive(tp, o->keep_idle_us, intvl_us, o->keep_count, now_us);
 	tp->syn_retries = o->syn_retries ? o->syn_retries : TCP_SYN_RETRIES;
 	tp->fin_wait_2_us = or_default(o->fin_wait_2_us, TCP_FIN_WAIT_2_US, TCP_TIME_MAX_US);
 	tp->window_clamp = o->window_clamp;

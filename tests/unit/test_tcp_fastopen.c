@@ -3,6 +3,7 @@
  * test_tcp_fastopen.c - data with the SYN: RFC 7413, in the engine
  */
 #include "tests/unit/t_tcp.h"
+#include "stack/engine/tcp_var.h"
 
 #define USUAL	.mss = 1000, .wnd = 8192
 #define COOKIE	{ 1, 2, 3, 4, 5, 6, 7, 8 }
@@ -385,6 +386,66 @@ static void syn_ack_is_sent_again(void **state)
 	T_EVENTS(TCP_EV_TIMEDOUT | TCP_EV_CLOSED);
 }
 
+/* RFC 6298, 5.7: where the timer has expired for our SYN,ACK, or our SYN, RTO is 3 s when
+ * the handshake is complete: nothing measured that time.  Unless a timestamp did, and not
+ * if it has not expired. */
+static void rto_after_a_lost_syn(void **state)
+{
+	struct tcpcb *tp;
+	uint32_t k;
+
+	(void)state;
+	for (k = 0; k < 3; k++) {
+		bool lost = k < 2, ts = k == 1;
+
+		tp = opened((struct t_opts){ USUAL, .ts = ts }, (struct tcp_fo){ .accept = true }, 10);
+		T_TX(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 11);
+		t_send(tp, 100);
+		T_TX(tp, 1, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 100, .ack = 11);
+		if (lost)
+			T_TX(tp, 1000, .flags = TH_SYN | TH_ACK, .ack = 11);
+		T_RX(tp, 1005 - 1000 * !lost, .flags = TH_ACK, .seq = 11, .ack = 1, .wnd = 8192,
+		     .has_ts = ts, .tsval = 1001, .tsecr = ts ? tcp_tsval(tp, t_us(1000)) : 0);
+		T_EVENTS(TCP_EV_CONNECTED | TCP_EV_DATA | TCP_EV_SYN_ACKED);
+		if (k == 0) {
+			assert_int_equal(tp->rto_us, 3000000);
+			T_NOTHING(tp, 4004);
+			T_TX(tp, 4005, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 100, .ack = 11);
+		} else {
+			assert_int_equal(tp->rto_us, 205000);
+		}
+	}
+	/* A SYN with data that was lost, and a plain one that was answered; what it acknowledges
+	 * of the data makes no difference. */
+	for (k = 0; k < 2; k++) {
+		tp = opening((struct t_opts){ USUAL }, FO(.room = 900), 950);
+		T_TX(tp, 0, .flags = TH_SYN, .len = 900);
+		T_TX(tp, 1000, .flags = TH_SYN);
+		T_RX(tp, 1010, .flags = TH_SYN | TH_ACK, .ack = k ? 901 : 1, .wnd = 8192,
+		     .mss = 1000, .wscale = TCP_WS_NONE);
+		assert_int_equal(tp->rto_us, 3000000);
+		if (!k)
+			T_TX(tp, 1010, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 900, .ack = 1);
+		T_TX(tp, 1010, .flags = TH_ACK | TH_PUSH, .seq = 901, .len = 50, .ack = 1);
+		T_NOTHING(tp, 1010);
+		assert_int_equal(tp->t_rexmt_us, t_us(4010));
+	}
+}
+
+/* RFC 5927, 4.1: what may be quoted before our SYN,ACK is acknowledged is that, too. */
+static void icmp_quotes_the_syn_ack(void **state)
+{
+	struct tcpcb *tp = opened((struct t_opts){ USUAL }, (struct tcp_fo){ .accept = true }, 10);
+
+	(void)state;
+	T_TX(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 11);
+	assert_int_equal(tcp_icmp_error(tp, T_ISS - 1, t_us(1)), TCP_ICMP_IGNORED);
+	assert_int_equal(tcp_icmp_error(tp, T_ISS, t_us(1)), TCP_ICMP_SOFT);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 11, .ack = 1, .wnd = 8192);
+	assert_int_equal(tcp_icmp_error(tp, T_ISS, t_us(2)), TCP_ICMP_IGNORED);
+	T_STATE(tp, "ESTABLISHED");
+}
+
 /* RFC 9293, 3.10.7.4: a peer that did not send that SYN says so. */
 static void reset_before_the_ack(void **state)
 {
@@ -512,6 +573,8 @@ int main(void)
 		cmocka_unit_test(first_read_says_nothing),
 		cmocka_unit_test(data_of_a_syn_is_not_taken),
 		cmocka_unit_test(syn_ack_is_sent_again),
+		cmocka_unit_test(rto_after_a_lost_syn),
+		cmocka_unit_test(icmp_quotes_the_syn_ack),
 		cmocka_unit_test(reset_before_the_ack),
 		cmocka_unit_test(close_before_the_ack),
 		cmocka_unit_test(window_is_shut_in_the_syn),

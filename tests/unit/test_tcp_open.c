@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "tests/unit/t_tcp.h"
+#include "stack/engine/tcp_var.h"
 
 #define USUAL .mss = 1000, .wnd = 8192
 
@@ -164,6 +165,13 @@ static void rto_is_3s_after_syn_was_lost(void **state)
 	T_TX(tp, 1001, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
 	T_NOTHING(tp, 4000);
 	T_TX(tp, 4001, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+
+	/* Unless a timestamp measured the second one. */
+	tp = t_syn_sent((struct t_opts){ USUAL, .ts = true });
+	T_TX(tp, 1000, .flags = TH_SYN);
+	T_RX(tp, 1010, .flags = TH_SYN | TH_ACK, .ack = 1, .wnd = 8192, .mss = 1000,
+	     .wscale = TCP_WS_NONE, .has_ts = true, .tsval = 1000, .tsecr = tcp_tsval(tp, t_us(1000)));
+	assert_int_equal(tp->rto_us, 210000);
 }
 
 static void syn_ack_is_sent_again(void **state)

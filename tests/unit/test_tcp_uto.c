@@ -138,6 +138,161 @@ static void changes(void **state)
 	assert_int_equal(end_of(tp), 3600010);
 }
 
+/* RFC 5482, 3.2: it is said when it changes, and not when it does not; once, and by a
+ * segment that it fits in, without SACK blocks.  0 is that the option is not used. */
+static void said_when_it_changes(void **state)
+{
+	struct tcp_user_opts o = { .adv_uto_s = 200 };
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1004, .wnd = 60000, .cfg.eff_mss_max = 1000);
+	struct tcp_seg seg;
+	uint32_t i;
+
+	(void)state;
+	t_send(tp, 20000);
+	for (i = 0; i < 6; i++) {
+		/* Not, 200, not again, 300, 200 that was taken back, not */
+		static const uint16_t adv[] = { 0, 200, 200, 300, 0, 0 }, said[] = { 0, 200, 0, 300, 0, 0 };
+
+		if (i == 4) {
+			o.adv_uto_s = 200;
+			tcp_user_opts(tp, &o, t_us(0));
+		}
+		o.adv_uto_s = adv[i];
+		tcp_user_opts(tp, &o, t_us(0));
+		assert_int_equal(tp->adv_uto_s, adv[i]);
+		assert_int_equal(tcp_output(tp, &t.v, t_us(0), &seg), 1);
+		assert_int_equal(seg.len, 1000);
+		assert_int_equal(seg.uto, said[i]);
+	}
+	/* What the peer had said is void with it. */
+	o.adv_uto_s = 200;
+	tcp_user_opts(tp, &o, t_us(0));
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 60000, .uto = 250);
+	assert_int_equal(tp->remote_uto_s, 250);
+	o.adv_uto_s = 0;
+	tcp_user_opts(tp, &o, t_us(1));
+	o.adv_uto_s = 200;
+	tcp_user_opts(tp, &o, t_us(1));
+	assert_int_equal(tp->remote_uto_s, 0);
+
+	/* SACK blocks go first; and where data fills the segment there is no room. */
+	tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true);
+	tcp_user_opts(tp, &o, t_us(0));
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 101, .len = 100, .ack = 1, .wnd = 60000);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(1), &seg), 1);
+	assert_int_equal(seg.n_sack, 1);
+	assert_int_equal(seg.uto, 0);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1, .wnd = 60000);
+	t_send(tp, 1997);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(2), &seg), 1);
+	assert_int_equal(seg.len, 1000);
+	assert_int_equal(seg.uto, 0);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(2), &seg), 1);
+	assert_int_equal(seg.len, 997);
+	assert_int_equal(seg.uto, 0);
+	t_send(tp, 996);
+	tp->snd_sml = tp->snd_una;
+	assert_int_equal(tcp_output(tp, &t.v, t_us(2), &seg), 1);
+	assert_int_equal(seg.len, 996);
+	assert_int_equal(seg.uto, 200);
+}
+
+/* The retransmissions are far apart when both agree on less: it ends when that is over,
+ * as it does when the user becomes impatient, and not at the next retransmission. */
+static void agreed_on_late(void **state)
+{
+	struct tcp_user_opts o = { .adv_uto_s = 150 };
+	struct tcp_seg seg;
+	struct tcpcb *tp;
+	uint32_t k;
+
+	(void)state;
+	for (k = 0; k < 2; k++) {
+		tp = T_ESTABLISHED(USUAL);
+		if (k == 0)
+			tcp_user_opts(tp, &o, t_us(0));
+		t_send(tp, 100);
+		while (tp->n_rto < 9) {
+			while (tcp_output(tp, &t.v, t_us(0), &seg) > 0)
+				;
+			tcp_timers(tp, &t.v, tp->t_rexmt_us, &t.rx);
+		}
+		assert_int_equal(tp->t_rexmt_us, t_us(204600));
+		if (k == 0) {
+			T_RX(tp, 103000, .flags = TH_ACK, .seq = 1, .ack = 1, .wnd = 8192, .uto = 120);
+		} else {
+			o.user_timeout_ms = 150000;
+			tcp_user_opts(tp, &o, t_us(103000));
+		}
+		assert_int_equal(end_of(tp), 150000);
+		assert_true(t.events & TCP_EV_TIMEDOUT);
+	}
+}
+
+/* What the user does not change begins nothing anew: tcp_user_opts() gets all of it each
+ * time. */
+static void only_what_changes(void **state)
+{
+	struct tcp_user_opts o = { .nodelay = true, .cork = true, .keep_idle_us = 10000000,
+				   .keep_count = 3 };
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	uint64_t at;
+	uint32_t i;
+
+	(void)state;
+	tcp_user_opts(tp, &o, t_us(0));
+	/* Setting TCP_NODELAY sends what cork holds; not having set it. */
+	tp->uflags &= ~TU_PUSH;
+	t_send(tp, 100);
+	T_NOTHING(tp, 0);
+	tcp_user_opts(tp, &o, t_us(1));
+	T_NOTHING(tp, 1);
+	o.nodelay = false;
+	tcp_user_opts(tp, &o, t_us(1));
+	T_NOTHING(tp, 1);
+	o.nodelay = true;
+	tcp_user_opts(tp, &o, t_us(1));
+	T_TX(tp, 1, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 100, .ack = 1);
+	/* Taking TCP_CORK away sends what Nagle holds; not its absence. */
+	o.nodelay = false;
+	o.cork = false;
+	tcp_user_opts(tp, &o, t_us(1));
+	t_send(tp, 100);
+	T_NOTHING(tp, 1);
+	tcp_user_opts(tp, &o, t_us(2));
+	T_NOTHING(tp, 2);
+	o.cork = true;
+	tcp_user_opts(tp, &o, t_us(2));
+	T_NOTHING(tp, 2);
+	o.cork = false;
+	tcp_user_opts(tp, &o, t_us(2));
+	T_TX(tp, 2, .flags = TH_ACK | TH_PUSH, .seq = 101, .len = 100, .ack = 1);
+
+	/* Keep-alive counts from when it was changed; no interval is the idle time. */
+	for (i = 0; i < 5; i++) {
+		at = tp->t_keep_us;
+		tcp_user_opts(tp, &o, t_us(1000 + i));
+		assert_int_equal(tp->t_keep_us, at);
+		if (i == 0)
+			o.keep_idle_us += 1000;
+		else if (i == 1)
+			o.keep_intvl_us = 5000000;
+		else if (i == 2)
+			o.keep_intvl_us += 1000;
+		else
+			o.keep_count++;
+		tcp_user_opts(tp, &o, t_us(2000 + i));
+		assert_int_equal(tp->t_keep_us, t_us(2000 + i) + o.keep_idle_us);
+		assert_int_equal(tp->keep_count, o.keep_count);
+	}
+	/* Off, and nothing of it remains. */
+	o.keep_idle_us = 0;
+	tcp_user_opts(tp, &o, t_us(3000));
+	assert_true(tp->t_keep_us == TCP_NEVER);
+	tcp_user_opts(tp, &o, t_us(3001));
+	assert_true(tp->t_keep_us == TCP_NEVER);
+}
+
 /* Octets, there and back */
 static void on_the_wire(void **state)
 {
@@ -213,6 +368,9 @@ int main(void)
 		cmocka_unit_test(unless),
 		cmocka_unit_test(not_while_the_window_is_shut),
 		cmocka_unit_test(changes),
+		cmocka_unit_test(said_when_it_changes),
+		cmocka_unit_test(agreed_on_late),
+		cmocka_unit_test(only_what_changes),
 		cmocka_unit_test(on_the_wire),
 		cmocka_unit_test(outlives_its_user),
 		cmocka_unit_test(no_fin_wait_2),
