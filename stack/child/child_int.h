@@ -194,6 +194,7 @@ struct child {
 	uint32_t n_half;		/* of them in CQ_HALF */
 	uint32_t max_sock;		/* indices in use are below */
 	struct so_blocks blocks;
+	uint8_t ooo_retired[JS_N_PLACES][JS_N_SOCKS];	/* 1 + the bit of js_sock.ooo_retired that is a fenced process's; 0 none.  [0]: of one that is unknown, for good */
 	uint64_t rings_us;		/* then look whose rings can be given back; UINT64_MAX: nobody has any */
 	uint64_t rings_nap_us;		/* and so much later again */
 	struct dying dying[MAX_DYING];
@@ -283,7 +284,7 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run);	/* lock held
 /* All that processes have published was fetched, or half a second has passed; lock held. */
 void reclaim_wait_fetched(struct child *c);
 void reclaim_back(struct child *c, int i, uint32_t queue);	/* it goes on, with this one */
-bool reclaim_is_any_fenced(const struct child *c);
+uint64_t reclaim_ooo(const struct child *c, uint32_t idx);	/* js_sock.ooo_retired, as it must be now */
 void reclaim_old(struct child *c, int i);	/* and has given back what it knew of through it */
 void reclaim_left(struct child *c);		/* FREE what is in js_stack_hdr.left; lock held */
 void reclaim_want_sweep(struct child *c);	/* with the next turn */

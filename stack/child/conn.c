@@ -69,8 +69,7 @@ int conn_new(struct child *c, uint16_t family, uid_t uid)
 	c->n_socks++;
 	c->max_sock = MAX(c->max_sock, idx + 1);
 	sh = &c->stk.socks[idx];
-	if (!reclaim_is_any_fenced(c))
-		so_unretire(sh);	/* from before it was released */
+	so_unretire(sh, reclaim_ooo(c, idx));	/* from before it was released */
 	tcp_init(&tcb, &cfg);
 	so.fence_seen = so.rcv_fence = (uint16_t)atomic_load(&sh->fences);
 	so_init_block(c->stk.mem, &c->blocks, idx, &tcb, &so);

@@ -325,25 +325,28 @@ static void let_go(struct child *c, struct proc *p)
 	batch_free(&b);
 }
 
-bool reclaim_is_any_fenced(const struct child *c)
+uint64_t reclaim_ooo(const struct child *c, uint32_t idx)
 {
-	for (int i = 0; i < MAX_PROCS; i++) {
-		if (c->procs[i].used && c->procs[i].fenced)
-			return true;
+	uint64_t map = 0;
+
+	for (int place = 0; place < JS_N_PLACES; place++) {
+		if (c->ooo_retired[place][idx])
+			map |= 1ull << (c->ooo_retired[place][idx] - 1);
 	}
-	return false;
+	return map;
 }
 
-/* What this process might still have written into may be used again; entries
- * of ooo[] not, unless all have come back. */
+/* What this process might still have written into may be used again. */
 static void unretire(struct child *c, struct proc *p)
 {
-	c->blocks.retired[PLACE(p - c->procs)] = JS_BLOCK_NONE;
+	uint32_t place = PLACE(p - c->procs);
+
+	c->blocks.retired[place] = JS_BLOCK_NONE;
 	let_go(c, p);
-	if (reclaim_is_any_fenced(c))
-		return;
+	/* Of sockets that are free conn_new() sees to it. */
+	memset(c->ooo_retired[place], 0, sizeof(c->ooo_retired[place]));
 	for (uint32_t k = 0; k < c->max_sock; k++)
-		so_unretire(&c->stk.socks[k]);
+		so_unretire(&c->stk.socks[k], reclaim_ooo(c, k));
 }
 
 /* --- processes ---------------------------------------------------------------------- */
@@ -397,20 +400,30 @@ static void wake_pollers(struct child *c)
 	}
 }
 
-/*
- * Another block is to be written next.  A process that was fenced before has
- * its own, which it may still write; since then it could not commit.
- */
-static void retire(struct child *c, pid_t pid, bool may_run)
+/* The process that thread @tid is of; NULL: it has gone, or is not known. */
+static struct proc *proc_of(struct child *c, uint32_t tid)
 {
-	uint32_t place = 0;
+	pid_t pid = tgid_of(tid);
+
+	for (int i = 0; pid && i < MAX_PROCS; i++) {
+		if (c->procs[i].used && c->procs[i].pid == pid)
+			return &c->procs[i];
+	}
+	return NULL;
+}
+
+/* Commits that were begun fail.  @may_run: who began one is at @place, and may
+ * write all the same; but not into what is used from now on. */
+static void fence_all(struct child *c, uint32_t place, bool may_run)
+{
 	uint16_t block;
 
-	for (int i = 0; may_run && i < MAX_PROCS; i++) {
-		if (c->procs[i].used && c->procs[i].pid == pid) {
-			place = PLACE(i);
-			may_run = !c->procs[i].fenced;
-		}
+	for (uint32_t i = 0; i < c->max_sock; i++) {
+		uint64_t bit = c->socks[i].kind != CK_FREE ?
+			so_fence(c->stk.mem, i, may_run) : 0;
+
+		if (may_run && bit)
+			c->ooo_retired[place][i] = (uint8_t)(1 + __builtin_ctzll(bit));
 	}
 	block = so_fence_spare(c->stk.mem, &c->blocks, may_run);
 	if (block != JS_BLOCK_NONE)
@@ -419,25 +432,20 @@ static void retire(struct child *c, pid_t pid, bool may_run)
 
 void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 {
-	pid_t pid = may_run ? tgid_of(owner) : 0;
+	struct proc *p = may_run ? proc_of(c, owner) : NULL;
 
 	log_trace("lock taken from thread %u, %s", owner, may_run ? "stopped" : "dead");
-	for (uint32_t i = 0; i < c->max_sock; i++) {
-		if (c->socks[i].kind != CK_FREE)
-			so_fence(c->stk.mem, i, may_run);
-	}
-	retire(c, pid, may_run);
-	for (int i = 0; may_run && i < MAX_PROCS; i++) {
-		if (!c->procs[i].used || c->procs[i].pid != pid)
-			continue;
-		/* If it was fenced before, nobody in it has begun anything since. */
-		if (c->procs[i].fenced)
-			continue;
+	/* If it was fenced before, nobody in it has begun anything since: what
+	 * it may write is known. */
+	if (p && p->fenced)
+		may_run = false;
+	fence_all(c, p ? PLACE(p - c->procs) : 0, may_run);
+	if (p && may_run) {
 		/* Not sooner: if it runs again it may have committed until then,
 		 * and given up what it was writing to. */
-		hold(c, &c->procs[i]);
-		close_queue(c, &c->procs[i]);
-		c->procs[i].fenced = true;
+		hold(c, p);
+		close_queue(c, p);
+		p->fenced = true;
 	}
 	reclaim_want_sweep(c);
 	look_at_all(c);

@@ -143,12 +143,13 @@ int so_commit(struct so_txn *t)
 	return 0;
 }
 
-void so_fence(struct js_stack *st, uint32_t sock, bool may_run)
+uint64_t so_fence(struct js_stack *st, uint32_t sock, bool may_run)
 {
 	struct js_sock *so = &st->sock[sock];
 	uint64_t seen = atomic_load_explicit(&so->commit, memory_order_acquire);
 	int ooo = may_run && BLOCK(seen) < JS_N_BLOCKS ?
 		free_ooo(so, &st->block[BLOCK(seen)].so) : -1;
+	uint64_t bit = ooo >= 0 ? 1ull << ooo % 64 : 0;
 
 	while (!atomic_compare_exchange_weak_explicit(&so->commit, &seen,
 						      WORD(COUNT(seen) + 1, BLOCK(seen)),
@@ -156,11 +157,10 @@ void so_fence(struct js_stack *st, uint32_t sock, bool may_run)
 						      memory_order_acquire))
 		;
 	if (may_run) {
-		if (ooo >= 0)
-			atomic_fetch_or_explicit(&so->ooo_retired, 1ull << ooo % 64,
-						 memory_order_relaxed);
+		atomic_fetch_or_explicit(&so->ooo_retired, bit, memory_order_relaxed);
 		atomic_fetch_add_explicit(&so->fences, 1, memory_order_relaxed);
 	}
+	return bit;
 }
 
 void so_blocks_init(struct so_blocks *k)
@@ -273,9 +273,9 @@ void so_piece_put(struct so_txn *t, struct js_piece *at, struct js_piece p)
 					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 }
 
-void so_unretire(struct js_sock *so)
+void so_unretire(struct js_sock *so, uint64_t still)
 {
-	atomic_store_explicit(&so->ooo_retired, 0, memory_order_relaxed);
+	atomic_store_explicit(&so->ooo_retired, still, memory_order_relaxed);
 }
 
 void so_init_block(struct js_stack *st, struct so_blocks *k, uint32_t sock,

@@ -85,8 +85,9 @@ int so_commit(struct so_txn *t);
  * so_fence() - Every commit of this socket begun before this fails
  * @may_run:	The fenced thread is only stopped: retire what it may write
  * Context: child, lock held
+ * Return: the bit of js_sock.ooo_retired that stands for what it may write; 0 none
  */
-void so_fence(struct js_stack *st, uint32_t sock, bool may_run);
+uint64_t so_fence(struct js_stack *st, uint32_t sock, bool may_run);
 
 /* What the child knows of the blocks of its stack.  Private memory. */
 struct so_blocks {
@@ -163,9 +164,9 @@ static inline int so_next_ooo(const struct js_so *s, int i)
 	return -1;
 }
 
-/* All that were fenced are gone or have come back: entries of ooo[] may be used
- * again.  Context: child, lock held */
-void so_unretire(struct js_sock *so);
+/* Some that were fenced are gone or have come back: entries of ooo[] but those in
+ * @still, of js_sock.ooo_retired, may be used again.  Context: child, lock held */
+void so_unretire(struct js_sock *so, uint64_t still);
 
 /* Write the first block of a new socket, generation moved on.
  * Context: child, lock held */

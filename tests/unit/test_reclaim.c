@@ -948,6 +948,37 @@ static void late_writes_out_of_order(void **state)
 	TURN_UNTIL(!b.c.procs[1].used && !b.c.want_sweep && !owned(&b, BUF_RX));
 }
 
+/* One is stopped for long; what others that were fenced might have written into is
+ * used again when they are gone. */
+static void many_fences_beside_one(void **state)
+{
+	const struct js_sock *so;
+	struct app slow, other;
+	pid_t pid, again;
+
+	(void)state;
+	connect_both(0);
+	so = &b.c.stk.socks[b.sock];
+	attach(&b, &slow);
+	send_all(&a, data, 1000);
+	TURN_UNTIL(info_of(&b).rcv_cc == 1000);
+	pid = fenced_in(&b, &slow, 1, "stop-before-commit", do_recv);
+	for (int i = 0; i < 3; i++) {
+		attach(&b, &other);
+		again = fenced_in(&b, &other, 2, "stop-before-commit", do_recv);
+		assert_int_equal(atomic_load(&so->ooo_retired), 3);
+		kill(again, SIGKILL);
+		was_killed(again);
+		detach(&other);
+		TURN_UNTIL(!b.c.procs[2].used);
+		assert_int_equal(atomic_load(&so->ooo_retired), 1);
+	}
+	goes_on(pid);
+	detach(&slow);
+	TURN_UNTIL(!b.c.procs[1].used);
+	assert_int_equal(atomic_load(&so->ooo_retired), 0);
+}
+
 /* --- what it had not told anybody ------------------------------------------------------ */
 
 /* Committed, not published, no deadline noted: who robs it sees to that. */
@@ -1425,6 +1456,7 @@ int main(void)
 		CASE(late_write_into_the_ring), CASE(late_write_behind_the_last_buffer),
 		CASE(late_write_into_a_buffer_sent), CASE(late_write_behind_what_has_come),
 		CASE(late_write_into_a_buffer_read), CASE(late_writes_out_of_order),
+		CASE(many_fences_beside_one),
 		CASE(held_beside_a_fenced_process), CASE(record_before_a_fence),
 		CASE(rings_with_timestamps),
 		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken), CASE(poller_is_told),
