@@ -333,7 +333,7 @@ somebody_captures() { ! nobody_captures; }
 	bg "${shark[@]}" -q -i "jetstream:$LAB" -f icmp -c 4 -w live.pcapng
 	wait_for 20 somebody_captures
 	pings n1 10.74.0.2 2
-	wait_for 20 is_gone "$!"
+	wait_for 20 is_gone "${BG[-1]}"
 	[ "$(frames live.pcapng icmp frame.interface_name | sort -u | paste -sd' ')" = 'n1 n2' ]
 	[ "$(count live.pcapng)" -eq 4 ]
 	wait_for 10 nobody_captures

@@ -107,6 +107,7 @@ bg_with() {
 # wait_for SECONDS CMD...: until it succeeds.  It is given up after so long on a
 # machine that does nothing else, and four times as long on any.  To ask takes
 # time from what is asked for: the pauses are a tenth of what was waited so far.
+# If it has waited, $! is no longer who was started last: that is ${BG[-1]}.
 wait_for() {
 	local begin=${EPOCHREALTIME/[.,]/} limit=$(($1 * 4000000)) waited pause out=
 	shift
@@ -191,14 +192,15 @@ ticks() {
 
 # at_rest SECONDS: so long the lab uses one tick of processor time at most.  Whoever
 # runs when a hypervisor takes the processor away is charged with what it took, some
-# ticks: then once more, up to five times.  Who is busy half of the time is busy.
+# ticks: then once more, up to five times, and so if a process has come.  Who is busy
+# half of the time is busy.
 at_rest() {
 	local before after n
 	for _ in 1 2 3 4 5; do
 		before=$(ticks)
 		timeout "$1" tail -f /dev/null || :
 		after=$(ticks)
-		n=$(awk 'NR == FNR { was[$2] = $1; next } { n += $1 - was[$2] } END { print n + 0 }' \
+		n=$(awk 'NR == FNR { was[$2] = $1; next } { n += $2 in was ? $1 - was[$2] : 2 } END { print n + 0 }' \
 			<(echo "$before") <(echo "$after"))
 		[ "$n" -gt 1 ] || return 0
 		printf 'ticks by process:\n%s\n%d s later:\n%s\n' "$before" "$1" "$after"

@@ -60,7 +60,7 @@ gone() {
 
 @test "sixteen nodes, each with its address and Ring ID" {
 	jet up --nodes 16 --rate unlimited
-	run -0 on n16 ping -n -q -c 1 -W 2 10.74.0.1
+	run -0 on n16 ping -n -q -c 1 -W 10 10.74.0.1
 	[ "$(jet status --json | grep -c '"ring_id"')" -eq 16 ]
 	jet down
 	gone
@@ -155,6 +155,7 @@ gone() {
 	run -1 jet ping
 	[[ $output == *'died: run "jet up'* ]]
 	bg_on n1 sleep 100
+	wait_for 10 grep -qx sleep "/proc/$!/comm"
 	jet up
 	run -0 jet ping -c 1
 	run -0 jet status
@@ -211,7 +212,7 @@ gone() {
 	for p in "${BG[@]}"; do
 		wait_for 10 grep -qxE 'sleep|sh' "/proc/$p/comm"
 	done
-	stop $!
+	stop "${BG[-1]}"
 	jet down
 	gone
 	for p in "${BG[@]}"; do
