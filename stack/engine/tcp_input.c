@@ -436,6 +436,19 @@ static bool syn_again(struct arrival *a)
 	return drop(a);
 }
 
+/* The peer sends again what has come: our ACK was lost, or it is not acceptable.
+ * Where the peer's window has shrunk, or somebody on the way has made it smaller,
+ * RCV.NXT of the peer may be at most its edge as we know it, or may be SND.NXT: we
+ * do not know what it had taken before.  So each is tried in turn; two peers that
+ * both guess wrong would find each other's ACKs unacceptable for ever. */
+static void ack_from_elsewhere(struct tcpcb *tp)
+{
+	if (tcp_wnd_has_shrunk(tp))
+		tp->uflags ^= TU_ACK_NXT;
+	else
+		tp->uflags &= ~TU_ACK_NXT;
+}
+
 /*
  * First, check sequence number (RFC 9293, 3.10.7.4)
  *
@@ -468,6 +481,8 @@ static bool check_sequence(struct arrival *a)
 	if ((a->flags & TH_FIN) && end == tp->rcv_nxt)
 		tcp_timer_peer_fin_again(tp, a->now_us);
 	tcp_reass_twice(tp, a->seq, seq_min(a->seq + len, tp->rcv_nxt));
+	if (end != a->seq && seq_leq(end, tp->rcv_nxt))
+		ack_from_elsewhere(tp);
 	/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> */
 	if (len || (a->flags & TH_FIN))
 		ack_now(a);

@@ -85,11 +85,17 @@ static inline uint32_t tcp_wnd_end_meant(const struct tcpcb *tp)
 	return tcp_wnd_end(tp) + (1u << tp->snd_scale) - 1;
 }
 
+/* Has the peer taken back its window: more has been sent than it takes now? */
+static inline bool tcp_wnd_has_shrunk(const struct tcpcb *tp)
+{
+	return seq_gt(tp->snd_nxt, tcp_wnd_end_meant(tp));
+}
+
 /* SND.NXT; but if the peer has taken back its window, its right edge, or it would
- * not accept an ACK or RST from us. */
+ * not accept an ACK or RST from us: unless TU_ACK_NXT. */
 static inline uint32_t tcp_acceptable_seq(const struct tcpcb *tp)
 {
-	return seq_leq(tp->snd_nxt, tcp_wnd_end_meant(tp)) ? tp->snd_nxt : tcp_wnd_end(tp);
+	return tcp_wnd_has_shrunk(tp) && !(tp->uflags & TU_ACK_NXT) ? tcp_wnd_end(tp) : tp->snd_nxt;
 }
 
 /* Our clock as others see it. */

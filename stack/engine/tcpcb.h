@@ -106,7 +106,8 @@ enum tcp_frto {
 #define TU_FO_NOCOOKIE	0x01000000u	/* there was no cookie to send data with */
 #define TU_UTO_DUE	0x00000100u	/* the next segment that has room carries the User Timeout option */
 #define TU_CHALLENGE	0x02000000u	/* the ACK that is owed is a challenge (RFC 5961) */
-#define TU_ALL		0x03ff01ffu
+#define TU_ACK_NXT	0x04000000u	/* ACKs come from SND.NXT though the peer's window has shrunk */
+#define TU_ALL		0x07ff01ffu
 
 /* ca_state: what the congestion window is about */
 enum tcp_ca {

@@ -614,6 +614,33 @@ static void shrinking_window(void **state)
 	assert_int_equal(t.v.snd_cc, 0);
 }
 
+/* The window was made smaller on the way, the peer has taken all and its ACK was
+ * lost: an ACK from the edge that we know is old to it, it sends its own again.
+ * Where the window has really shrunk, the edge is right: so both, in turn. */
+static void window_only_seems_to_shrink(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 3000);
+
+	(void)state;
+	t_send(tp, 3000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1001, .wnd = 500);
+	T_TX(tp, 10, .flags = TH_ACK, .seq = 1501, .ack = 101);
+	T_RX(tp, 20, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1001, .wnd = 500);
+	T_TX(tp, 20, .flags = TH_ACK, .seq = 3001, .ack = 101);
+	T_RX(tp, 30, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1001, .wnd = 500);
+	T_TX(tp, 30, .flags = TH_ACK, .seq = 1501, .ack = 101);
+	T_RX(tp, 40, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1001, .wnd = 500);
+	T_TX(tp, 40, .flags = TH_ACK, .seq = 3001, .ack = 101);
+	/* It has opened: SND.NXT is right, and next time the edge comes first. */
+	T_RX(tp, 50, .flags = TH_ACK, .seq = 101, .ack = 1001, .wnd = 2000);
+	T_RX(tp, 60, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1001, .wnd = 2000);
+	T_TX(tp, 60, .flags = TH_ACK, .seq = 3001, .ack = 101);
+	assert_false(tp->uflags & TU_ACK_NXT);
+}
+
 /* RFC 7323, 2.4: where the window counts in 16 octets the peer's edge seems to go
  * back by 15 at most.  What lay below it is sent again whole, and our ACKs and RST
  * come from where the peer expects them; new data has to wait. */
@@ -1213,6 +1240,7 @@ int main(void)
 		cmocka_unit_test(zero_window_probe_unanswered),
 		cmocka_unit_test(shut_window_takes_acks),
 		cmocka_unit_test(shrinking_window),
+		cmocka_unit_test(window_only_seems_to_shrink),
 		cmocka_unit_test(window_is_rounded),
 		cmocka_unit_test(delayed_ack),
 		cmocka_unit_test(ack_of_the_third),
