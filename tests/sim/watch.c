@@ -191,17 +191,29 @@ void watch_syn(struct host *h, const struct tcp_seg *seg)
 	w->ts_heard = seg->has_ts;
 }
 
-/* After tcp_input() has judged it. */
+/* Wholly below RCV.NXT as it was: not acceptable, no sign of life. */
+static bool is_old(const struct host *h, const struct tcp_seg *seg)
+{
+	uint32_t end = seg->seq + seg->len + !!(seg->flags & TH_SYN) + !!(seg->flags & TH_FIN);
+
+	if (!h->w.n_connected)
+		return false;
+	return end != seg->seq ? seq_leq(end, h->rcv_nxt) : seq_lt(seg->seq, h->rcv_nxt);
+}
+
+/* After tcp_input() has judged it; the owner has not yet taken what came. */
 void watch_heard(struct host *h, const struct tcp_seg *seg)
 {
 	struct watch *w = &h->w;
 	uint32_t edge;
 
-	w->heard_us = clock_us(h);
-	/* MUST-37: what answers probes of a shut window is progress, but for a user who
-	 * has said otherwise. */
-	if (!h->opts.user_timeout_ms && (!h->tp.snd_wnd || (h->tp.flags & TF_PERSIST)))
-		w->progress_us = w->heard_us;
+	if (!is_old(h, seg)) {
+		w->heard_us = clock_us(h);
+		/* MUST-37: what answers probes of a shut window is progress, but for a
+		 * user who has said otherwise. */
+		if (!h->opts.user_timeout_ms && (!h->tp.snd_wnd || (h->tp.flags & TF_PERSIST)))
+			w->progress_us = w->heard_us;
+	}
 	if (seg->flags & TH_RST)
 		return;
 	if (seg->flags & TH_SYN && !w->syn_heard && seg->seq == h->tp.irs)
