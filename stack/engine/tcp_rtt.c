@@ -3,7 +3,7 @@
  * tcp_rtt.c - how long a round trip takes, and so the retransmission time-out
  *
  * One segment in flight is timed in microseconds; a segment that was sent
- * twice is not (Karn).  A SACK block is as good as an ACK: behind a hole it is
+ * twice is not (Karn), but where the first copy is too old to be answered.  A SACK block is as good as an ACK: behind a hole it is
  * the only measurement for long, and without one RTO stays backed off.  Where
  * that gives nothing, because everything outstanding was sent twice, the echoed
  * timestamp does, in milliseconds (RFC 7323, 4).  On a ring a round trip takes far less than the timestamp
@@ -44,7 +44,22 @@ static void rtt_measured(struct tcpcb *tp, uint64_t measured_us)
 	tp->rto_us = min_u32(tp->rto_us, TCP_RTO_MAX_US);
 }
 
-/* Octets [@seq, @end) were sent. */
+/* Karn's ambiguity ends: an ACK for a copy that left more than TCP_RTT_MAX_US ago
+ * would be a round trip longer than RTO has to serve (RFC 6298, 2.5), so an ACK of
+ * this one is for this one.  At SND.UNA only: what lies behind it may have come.
+ * Without it RTO would stay at its longest while all of a large window is sent
+ * again, for nothing of that could be timed. */
+static bool is_like_new(const struct tcpcb *tp, uint32_t seq, uint64_t now_us)
+{
+	int32_t age;
+
+	if (seq != tp->snd_una || !tp->n_runs)
+		return false;
+	age = run_clock_diff(tp->run[0].sent, run_clock(now_us));
+	return age < 0 || age > (int32_t)TCP_RTT_MAX_US;
+}
+
+/* Octets [@seq, @end) were sent; the scoreboard does not know it yet. */
 void tcp_rtt_sent(struct tcpcb *tp, uint32_t seq, uint32_t end, bool is_rexmt, uint64_t now_us)
 {
 	if (is_rexmt) {
@@ -53,7 +68,8 @@ void tcp_rtt_sent(struct tcpcb *tp, uint32_t seq, uint32_t end, bool is_rexmt, u
 		if ((tp->flags & TF_RTT) && seq_leq(seq, tp->rtt_seq) &&
 		    (!(tp->flags & TF_SACK) || seq_gt(end, tp->rtt_seq)))
 			tp->flags &= ~TF_RTT;
-		return;
+		if (!is_like_new(tp, seq, now_us))
+			return;
 	}
 	if (tp->flags & TF_RTT)
 		return;
@@ -65,7 +81,8 @@ void tcp_rtt_sent(struct tcpcb *tp, uint32_t seq, uint32_t end, bool is_rexmt, u
 /* SEG.ACK was sent for what was sent again, perhaps, but TSecr is older: the
  * first copy had arrived, its ACK was lost, and RFC 7323, 4.3 has the second
  * one echo the first.  That is how long RTO was, not the network.  But what
- * comes sooner than a round trip after the second copy is for the first. */
+ * comes far sooner than any round trip after the second copy is for the first.
+ * (Half of the least: a smaller segment is back a little sooner than a larger.) */
 static bool is_ambiguous(const struct tcpcb *tp, const struct tcp_seg *seg, uint64_t now_us)
 {
 	int32_t since;
@@ -75,7 +92,7 @@ static bool is_ambiguous(const struct tcpcb *tp, const struct tcp_seg *seg, uint
 	since = run_clock_diff(tp->run[0].sent, run_clock(now_us));
 	if (since < 0)
 		return true;
-	if ((tp->rec_flags & RF_MIN_RTT) && (uint32_t)since < tp->min_rtt_us)
+	if ((tp->rec_flags & RF_MIN_RTT) && (uint32_t)since < tp->min_rtt_us / 2)
 		return false;
 	return seq_lt(seg->tsecr, tcp_tsval(tp, now_us - (uint32_t)since));
 }

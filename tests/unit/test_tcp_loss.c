@@ -537,9 +537,60 @@ static void echo_of_the_first(void **state)
 	t_send(tp, 988);
 	T_TX(tp, 1000, .flags = TH_ACK | TH_PUSH, .seq = 1977, .len = 988, .ack = 1);
 	T_TX(tp, 1000 + rto_ms, .flags = TH_ACK | TH_PUSH, .seq = 1977, .len = 988, .ack = 1);
-	T_RX(tp, 1030 + rto_ms, .flags = TH_ACK, .seq = 1, .ack = 2965, .wnd = 8192, .has_ts = true,
+	/* A small segment was back a little sooner than the least there ever was. */
+	T_RX(tp, 1038 + rto_ms, .flags = TH_ACK, .seq = 1, .ack = 2965, .wnd = 8192, .has_ts = true,
 	     .tsval = 1003, .tsecr = 5001000);
-	assert_int_equal(tp->srtt_us, (7 * srtt + (30 + rto_ms) * 1000) / 8);
+	assert_int_equal(tp->srtt_us, srtt);
+
+	rto_ms = tp->rto_us / 1000 + 1;
+	t_send(tp, 988);
+	T_TX(tp, 4000, .flags = TH_ACK | TH_PUSH, .seq = 2965, .len = 988, .ack = 1);
+	T_TX(tp, 4000 + rto_ms, .flags = TH_ACK | TH_PUSH, .seq = 2965, .len = 988, .ack = 1);
+	T_RX(tp, 4010 + rto_ms, .flags = TH_ACK, .seq = 1, .ack = 3953, .wnd = 8192, .has_ts = true,
+	     .tsval = 1004, .tsecr = 5004000);
+	assert_int_equal(tp->srtt_us, (7 * srtt + (10 + rto_ms) * 1000) / 8);
+}
+
+/* Karn: no segment that is sent again is timed, and RTO stays backed off; but where the
+ * copies before are too old to be answered, it is.  Only the first one: the next may
+ * have come long ago. */
+static void like_new_after_a_minute(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	uint32_t srtt, rto, ms = 100, copy;
+
+	(void)state;
+	t_send(tp, 1000);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 1, .len = 1000, .ack = 1);
+	T_RX(tp, 40, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 8192);
+	srtt = tp->srtt_us;
+	t_send(tp, 2000);
+	T_TX(tp, ms, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	T_TX(tp, ms, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+	do {
+		rto = tp->rto_us;
+		copy = rto / 1000 + 1;
+		ms += copy;
+		T_TX(tp, ms, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+		assert_false(tp->flags & TF_RTT && copy <= 60000);
+	} while (copy <= 60000);
+	T_RX(tp, ms + 40, .flags = TH_ACK, .seq = 1, .ack = 2001, .wnd = 8192);
+	assert_int_equal(tp->srtt_us, (7 * srtt + 40000) / 8);
+	assert_true(tp->rto_us < 1000000);
+
+	/* The second was sent two minutes ago, and is the first now. */
+	srtt = tp->srtt_us;
+	ms += 40;
+	T_TX(tp, ms, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+	assert_true(tp->flags & TF_RTT);
+	/* Lost; this copy is young. */
+	ms += tp->rto_us / 1000 + 1;
+	T_TX(tp, ms, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+	assert_false(tp->flags & TF_RTT);
+	rto = tp->rto_us;
+	T_RX(tp, ms + 40, .flags = TH_ACK, .seq = 1, .ack = 3001, .wnd = 8192);
+	assert_int_equal(tp->srtt_us, srtt);
+	assert_int_equal(tp->rto_us, rto);
 }
 
 /* RFC 6298, 2.2, 2.3: the first measurement, and the second */
@@ -1243,6 +1294,7 @@ int main(void)
 		cmocka_unit_test(bad_sack_blocks),
 		cmocka_unit_test(karn),
 		cmocka_unit_test(echo_of_the_first),
+		cmocka_unit_test(like_new_after_a_minute),
 		cmocka_unit_test(srtt_and_rttvar),
 		cmocka_unit_test(lost_fin),
 		cmocka_unit_test(undone_by_dsack),
