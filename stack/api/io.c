@@ -90,8 +90,10 @@ static bool enter(struct usock *u)
 			so_ask_token(u->stk, u->sock);
 		return false;
 	}
-	/* Nobody else takes off the tokens that brought signals. */
-	if (opts & (JS_SO_ASYNC | JS_SO_OWNED))
+	/* Nobody else takes off the tokens that brought signals; but whoever is in
+	 * poll() shall see his, and takes them off himself. */
+	if (opts & (JS_SO_ASYNC | JS_SO_OWNED) &&
+	    !atomic_load_explicit(&u->rec->pollers, memory_order_relaxed))
 		token_take(u);
 	return true;
 }

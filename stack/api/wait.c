@@ -174,6 +174,13 @@ static void drain(struct usock *u)
 	while (n == sizeof(octets) || (n > 0 && usock_opts(u) & JS_SO_OWNED));
 }
 
+/* Whoever came in all the same may sleep for a token that was taken off: another. */
+static void drained(struct usock *u)
+{
+	if (atomic_fetch_and(&u->rec->pollers, ~TOKEN_DRAINING) & ~TOKEN_DRAINING)
+		so_ask_token(u->stk, u->sock);
+}
+
 void token_enter(struct usock *u, unsigned int events)
 {
 	uint32_t n = atomic_load(&u->rec->pollers);
@@ -213,7 +220,7 @@ void token_leave(struct usock *u, bool readable)
 	}
 	if (to == TOKEN_DRAINING) {
 		drain(u);
-		atomic_store(&u->rec->pollers, 0);
+		drained(u);
 		lost = 0;
 		if (atomic_load_explicit(&u->rec->n_reg, memory_order_relaxed))
 			epoll_poke_others(NULL);
@@ -230,14 +237,16 @@ bool token_take(struct usock *u)
 	API_TLS unsigned int lost;
 	uint32_t none = 0;
 
-	if (!atomic_compare_exchange_strong(&u->rec->pollers, &none, TOKEN_DRAINING)) {
-		if (++lost <= TOKEN_LOST) {
-			sched_yield();
-			return false;
-		}
+	if (atomic_compare_exchange_strong(&u->rec->pollers, &none, TOKEN_DRAINING)) {
+		drain(u);
+		drained(u);
+	} else if (++lost > TOKEN_LOST) {
+		drain(u);
+		atomic_store(&u->rec->pollers, 0);
+	} else {
+		sched_yield();
+		return false;
 	}
 	lost = 0;
-	drain(u);
-	atomic_store(&u->rec->pollers, 0);
 	return true;
 }

@@ -919,6 +919,42 @@ static void sigio_idle(void)
 	signal(SIGIO, SIG_DFL);
 }
 
+static void *poll_once(void *arg)
+{
+	struct pollfd p = { .fd = sig_sock, .events = POLLIN };
+
+	atomic_store((_Atomic int *)arg, poll(&p, 1, -1) == 1 ? 1 : -1);
+	return NULL;
+}
+
+/* A thread reads, while another sleeps in poll(): that is woken all the same. */
+static void sigio_polled(void)
+{
+	int fd = t_connect("echo");
+	char c = 'x';
+
+	signal(SIGIO, SIG_IGN);
+	CHECK(fcntl(fd, F_SETOWN, getpid()) == 0);
+	set_async(fd, true);
+	sig_sock = fd;
+	for (int i = 0; i < 200; i++) {
+		_Atomic int polled = 0;
+		pthread_t thread;
+
+		CHECK(pthread_create(&thread, NULL, poll_once, (void *)&polled) == 0);
+		for (int k = 0; k < 100; k++)
+			CHECK(recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0);
+		CHECK(send(fd, &c, 1, 0) == 1);
+		while (!atomic_load(&polled))
+			recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+		CHECK(atomic_load(&polled) == 1);
+		pthread_join(thread, NULL);
+		CHECK(recv(fd, &c, 1, 0) == 1);
+	}
+	close(fd);
+	signal(SIGIO, SIG_DFL);
+}
+
 /* What was sent before a close that resets is not lost, and comes before the RST. */
 static void last_words(void)
 {
@@ -1503,6 +1539,7 @@ static const struct t_case cases[] = {
 	{ "sigio_elsewhere", sigio_elsewhere },
 	{ "sigio_room", sigio_room },
 	{ "sigio_idle", sigio_idle },
+	{ "sigio_polled", sigio_polled },
 	{ "last_words", last_words },
 	{ "deferred", deferred },
 	{ "held_back", held_back },
