@@ -315,7 +315,8 @@ void tcp_timer_acked(struct tcpcb *tp, uint64_t now_us)
 	tp->n_rto = 0;
 	tp->n_unanswered = 0;
 	tp->stuck_us = now_us;
-	tp->flags &= ~(TF_PERSIST | TF_PROBE_DUE);
+	/* A tail probe that is due is not any more: RFC 8985, 7.2 */
+	tp->flags &= ~(TF_PERSIST | TF_PROBE_DUE | TF_TLP_DUE);
 	/* Where the user is impatient it may run for him, and he sees progress. */
 	if (!is_later_partial_ack(tp) || patience_us(tp))
 		tp->t_rexmt_us = tcp_is_outstanding(tp) ?
