@@ -618,6 +618,136 @@ static void cwr_is_not_undone(void **state)
 	assert_int_equal(next_seg(tp, 8).flags & TCP_TH_CWR, TCP_TH_CWR);
 }
 
+/* RFC 5681, 4.1, as Linux: after a pause cwnd is small, and ssthresh three quarters of what it
+ * was; but nothing is known of the path before the first loss. */
+static void ssthresh_remembers(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+
+	(void)state;
+	tp->snd_cwnd = 80000;
+	tcp_cc_idle(tp, 10000000);
+	assert_int_equal(tp->snd_cwnd, 10000);
+	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
+	full(tp, 200000);
+	tcp_cc_loss(tp);
+	tp->snd_cwnd = 400000;
+	tcp_cc_idle(tp, 2ull * tp->rto_us);
+	assert_int_equal(tp->snd_cwnd, 100000);
+	assert_int_equal(tp->snd_ssthresh, 300000);
+	tcp_cc_idle(tp, 2ull * tp->rto_us);
+	assert_int_equal(tp->snd_ssthresh, 300000);
+}
+
+/* RFC 9406, 4.2: RttThresh is an eighth of the round trip, between 4 and 16 ms. */
+static void hystart_is_proportional(void **state)
+{
+	static const struct { uint32_t rtt_ms, not_ms, out_ms; } table[] = {
+		{ 10, 13, 14 }, { 80, 89, 90 }, { 400, 415, 416 },
+	};
+	unsigned int i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (k = 0; k < 2; k++) {
+			struct tcpcb *tp = full(T_ESTABLISHED(.mss = 1000, .wnd = 60000), 10000);
+			uint32_t cwnd;
+
+			hystart_round_of(tp, table[i].rtt_ms * 1000);
+			hystart_round_of(tp, table[i].rtt_ms * 1000);
+			hystart_round_of(tp, (k ? table[i].out_ms : table[i].not_ms) * 1000);
+			cwnd = tp->snd_cwnd;
+			hystart_round_of(tp, (k ? table[i].out_ms : table[i].not_ms) * 1000);
+			if (k)
+				assert_in_range(tp->snd_cwnd, cwnd + 1, cwnd + cwnd / 3);
+			else
+				assert_in_range(tp->snd_cwnd, cwnd + cwnd * 9 / 10, 2 * cwnd);
+		}
+	}
+}
+
+/* 4.2: five rounds of conservative slow start, no more and no less. */
+static void hystart_rounds_of_css(void **state)
+{
+	struct tcpcb *tp = full(T_ESTABLISHED(.mss = 1000, .wnd = 60000), 10000);
+	uint32_t rounds = 0;
+
+	(void)state;
+	hystart_round_of(tp, 40000);
+	hystart_round_of(tp, 40000);
+	while (tp->hs_baseline_us == UINT32_MAX)
+		hystart_round_of(tp, 48000);
+	while (tp->snd_ssthresh == TCP_CWND_MAX && rounds++ < 20)
+		hystart_round_of(tp, 48000);
+	assert_int_equal(rounds, 5);
+
+	/* And eight round trips of a round before any of it (N_RTT_SAMPLE) */
+	tp = full(T_ESTABLISHED(.mss = 1000, .wnd = 60000), 10000);
+	hystart_round_of(tp, 40000);
+	hystart_round_of(tp, 40000);
+	for (rounds = 0; tp->hs_last_min_us != 40000 || tp->hs_samples; rounds++) {
+		assert_true(rounds < 1000);
+		tp->snd_una += 1000;
+		tp->snd_nxt = tp->snd_una + tp->snd_cwnd;
+		tcp_cc_acked(tp, 1000, T_EPOCH_US);
+	}
+	for (rounds = 0; tp->hs_baseline_us == UINT32_MAX && rounds < 20; rounds++)
+		tcp_cc_rtt(tp, 48000);
+	assert_int_equal(rounds, 8);
+}
+
+/* RFC 5681, 3.1, RFC 7661: cwnd was the limit also where what is left of it is less than a
+ * segment. */
+static void cwnd_that_does_not_divide(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .cfg.cc = TCP_CC_RENO);
+	struct tcp_seg seg;
+
+	(void)state;
+	tp->snd_cwnd = 4500;
+	tp->snd_ssthresh = 4000;
+	t_send(tp, 20000);
+	while (tcp_output(tp, &t.v, t_us(0), &seg) > 0)
+		;
+	assert_int_equal(tp->snd_nxt, T_ISS + 4001);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 1, .ack = 4001, .wnd = 60000);
+	while (tcp_output(tp, &t.v, t_us(1), &seg) > 0)
+		;
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 1, .ack = 8001, .wnd = 60000);
+	assert_int_equal(tp->snd_cwnd, 5500);
+}
+
+/* RFC 3168, 6.1.2: the window that a loss has reduced begins with CWR as well: ECE until it
+ * is acknowledged reduces nothing. */
+static void ece_after_a_loss(void **state)
+{
+	struct tcpcb *tp = with_ecn((struct t_opts){ .mss = 1000, .wnd = 60000, .sack = true,
+						     .cfg.cc = TCP_CC_RENO }, TCP_TH_ECE);
+	struct tcp_seg seg;
+	uint32_t cwnd, end;
+
+	(void)state;
+	t_send(tp, 10000);
+	while (tcp_output(tp, &t.v, t_us(0), &seg) > 0)
+		;
+	rx_ack(tp, 1, 0, 1, 1001, 10001);
+	while (tcp_output(tp, &t.v, t_us(1), &seg) > 0)
+		assert_false(seg.flags & TCP_TH_CWR);
+	rx_ack(tp, 2, 0, 10001, 0, 0);
+	cwnd = tp->snd_cwnd;
+	assert_int_equal(cwnd, 5000);
+	t_send(tp, 20000);
+	seg = next_seg(tp, 2);
+	assert_true(seg.flags & TCP_TH_CWR);
+	end = seg.seq + seg.len - T_ISS;
+	while (tcp_output(tp, &t.v, t_us(2), &seg) > 0)
+		assert_false(seg.flags & TCP_TH_CWR);
+	T_RX(tp, 3, .flags = TH_ACK | TCP_TH_ECE, .seq = 1, .ack = end - 500, .wnd = 60000);
+	assert_true(tp->snd_cwnd >= cwnd);
+	T_RX(tp, 4, .flags = TH_ACK | TCP_TH_ECE, .seq = 1, .ack = end, .wnd = 60000);
+	assert_true(tp->snd_cwnd < cwnd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -634,6 +764,11 @@ int main(void)
 		cmocka_unit_test(cwnd_by_what_the_round_had),
 		cmocka_unit_test(hystart_leaves_slow_start),
 		cmocka_unit_test(hystart_goes_back),
+		cmocka_unit_test(ssthresh_remembers),
+		cmocka_unit_test(hystart_is_proportional),
+		cmocka_unit_test(hystart_rounds_of_css),
+		cmocka_unit_test(cwnd_that_does_not_divide),
+		cmocka_unit_test(ece_after_a_loss),
 		cmocka_unit_test(algorithms_change),
 		cmocka_unit_test(ecn_is_agreed_on),
 		cmocka_unit_test(ce_is_echoed),

@@ -1022,6 +1022,322 @@ static void rst_has_a_timestamp(void **state)
 	assert_int_equal(seg.tsecr, t.tsval);
 }
 
+/* --- what is due when something else comes ------------------------------------------------ */
+
+/* RFC 8985, 7.2: an ACK of something new begins the probe's time anew, also if it comes
+ * just when the probe is due. */
+static void stale_tail_probe(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	t_send(tp, 2000);
+	burst(tp, 0, 1, 2001);
+	ack_at(tp, 30, 2001);
+	assert_int_equal(tp->snd_una, tp->snd_nxt);
+	t_send(tp, 1000);
+	T_TX(tp, 31, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+	T_NOTHING(tp, 31);
+	assert_int_equal(tp->n_rexmt_total, 0);
+	assert_true(tp->t_loss_us > t_us(31));
+}
+
+/* RFC 8985, 7.2: PTO is two round trips. */
+static void probe_after_two_round_trips(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	tp->srtt_us = 40000;
+	t_send(tp, 3000);
+	burst(tp, 0, 1, 3001);
+	T_NOTHING(tp, 79);
+	T_TX(tp, 80, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+}
+
+/* RFC 3708: what the recovery before had sent again is its own matter. */
+static void undone_by_the_second(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+
+	(void)state;
+	tp->snd_cwnd = 8000;
+	t_send(tp, 8000);
+	burst(tp, 0, 1, 8001);
+	/* Two are lost, and sent again. */
+	sack_at(tp, 1, 1, 2001, 8001);
+	burst(tp, 1, 1, 2001);
+	assert_int_equal(tp->undo_octets, 2000);
+	ack_at(tp, 20, 8001);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	tp->snd_cwnd = 8000;
+	t_send(tp, 8000);
+	burst(tp, 30, 8001, 16001);
+	/* One is late. */
+	sack_at(tp, 31, 8001, 9001, 16001);
+	burst(tp, 31, 8001, 9001);
+	assert_true(tp->snd_cwnd < 8000);
+	T_RX(tp, 50, .flags = TH_ACK, .seq = 1, .ack = 16001, WND);
+	T_RX(tp, 51, .flags = TH_ACK, .seq = 1, .ack = 16001, WND, .n_sack = 1,
+	     .sack = { { 8001, 9001 } });
+	assert_int_equal(tp->n_undo_total, 1);
+	assert_int_equal(tp->snd_cwnd, 8000);
+}
+
+/* RFC 3522: also if the ACK that tells is the one that ends recovery. */
+static void undone_by_the_last_ack(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true, .ts = true, .cfg.cc = TCP_CC_RENO);
+	uint32_t early;
+
+	(void)state;
+	tp->snd_cwnd = 4 * 988;
+	t_send(tp, 4 * 988);
+	burst(tp, 0, 1, 1 + 4 * 988);
+	early = tcp_tsval(tp, t_us(0));
+	T_RX(tp, 20, .flags = TH_ACK, .seq = 1, .ack = 1, WND, .n_sack = 1,
+	     .sack = { { 989, 1 + 4 * 988 } }, .has_ts = true, .tsval = 1001, .tsecr = early);
+	T_TX(tp, 20, .flags = TH_ACK, .seq = 1, .len = 988, .ack = 1);
+	assert_int_equal(tp->ca_state, TCP_CA_RECOVERY);
+	T_RX(tp, 21, .flags = TH_ACK, .seq = 1, .ack = 1 + 4 * 988, WND, .has_ts = true,
+	     .tsval = 1002, .tsecr = early);
+	assert_int_equal(tp->ca_state, TCP_CA_OPEN);
+	assert_int_equal(tp->n_undo_total, 1);
+	assert_true(tp->snd_cwnd >= 4 * 988);
+	assert_int_equal(tp->snd_ssthresh, TCP_CWND_MAX);
+}
+
+/* RFC 6582, 4.1: an ACK that passes much makes duplicates tell nothing, until one that does
+ * not has come. */
+static void leap_is_forgotten(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+	int i;
+
+	(void)state;
+	tp->snd_cwnd = 8000;
+	t_send(tp, 8000);
+	burst(tp, 0, 1, 8001);
+	T_TX(tp, 200, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
+	ack_at(tp, 210, 1 + 4001);
+	burst(tp, 210, 4002, 6002);
+	assert_true(tp->rec_flags & RF_LEAP);
+	ack_at(tp, 220, 5002);
+	tp->snd_cwnd = 5000;
+	burst(tp, 220, 6002, 8001);
+	for (i = 0; i < 3; i++)
+		ack_at(tp, 221, 5002);
+	T_TX(tp, 221, .flags = TH_ACK, .seq = 5002, .len = 1000, .ack = 1);
+}
+
+/* Karn: what is acknowledged together with what RTO sent again had waited for that. */
+static void no_measurement_over_rto(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t srtt;
+
+	(void)state;
+	t_send(tp, 2000);
+	burst(tp, 0, 1, 2001);
+	ack_at(tp, 5, 1001);
+	srtt = tp->srtt_us;
+	t_send(tp, 1000);
+	burst(tp, 5, 2001, 3001);
+	assert_true(tp->flags & TF_RTT);
+	tp->t_loss_us = TCP_NEVER;
+	t_at(tp, 400);
+	assert_int_equal(tp->n_rto, 1);
+	T_TX(tp, 400, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
+	ack_at(tp, 405, 3001);
+	assert_int_equal(tp->srtt_us, srtt);
+}
+
+/* --- what comes in -------------------------------------------------------------------------- */
+
+/* RFC 9293, 3.10.7.4, first: text at the right edge is not acceptable, nor is its ACK. */
+static void edge_is_no_place_for_text(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 1000);
+	burst(tp, 0, 1, 1001);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 60001, .len = 10, .ack = 1001, WND);
+	assert_int_equal(tp->snd_una, T_ISS + 1);
+	T_TX(tp, 1, .flags = TH_ACK, .seq = 1001, .ack = 1);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 60000, .len = 10, .ack = 1001, WND);
+	assert_int_equal(tp->snd_una, T_ISS + 1001);
+}
+
+/* RFC 7323, 4.3: who leaves the timestamp out has not said that it is 0. */
+static void no_timestamp_no_change(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .ts = true);
+	struct tcp_seg seg = { .flags = TH_ACK, .seq = T_IRS + 1, .ack = T_ISS + 1, .wnd = 8192,
+			       .len = 10, .wscale = TCP_WS_NONE };
+
+	(void)state;
+	assert_int_equal(tp->ts_recent, 1000);
+	tp->ts_recent = 0xfffffff0;
+	tcp_input(tp, &t.v, &seg, t_us(1), &t.rx);
+	assert_int_equal(t.rx.advance, 10);
+	assert_int_equal(tp->ts_recent, 0xfffffff0);
+}
+
+/* RFC 9293, 3.8.5: urgent mode ends when all that was urgent is acknowledged; then Nagle
+ * holds short segments again. */
+static void urgent_is_over(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_send(tp, 10);
+	tcp_user_urgent(tp, &t.v);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH | TH_URG, .seq = 1, .len = 10, .ack = 1, .up = 10);
+	t_send(tp, 10);
+	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 11, .len = 10, .ack = 1);
+	ack_at(tp, 1, 11);
+	t_send(tp, 10);
+	T_NOTHING(tp, 1);
+	ack_at(tp, 2, 21);
+	T_TX(tp, 2, .flags = TH_ACK | TH_PUSH, .seq = 21, .len = 10, .ack = 1);
+
+	/* SEG.UP of 0 is taken for 1. */
+	T_RX(tp, 3, .flags = TH_ACK | TH_URG, .seq = 1, .ack = 21, WND, .up = 0);
+	assert_int_equal(tp->rcv_up, T_IRS + 2);
+}
+
+/* A new owner sets each deadline that the old one may have put off for ever. */
+static void reset_deadlines(void **state)
+{
+	const uint64_t late = t_us(1000000000);
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .cfg.rto_min_us = 1000000, .cfg.syn_retries = 200);
+
+	(void)state;
+	t_send(tp, 1000);
+	burst(tp, 0, 1, 1001);
+	tp->t_rexmt_us = late;
+	tcp_disown(tp, 0, t_us(10));
+	assert_in_range(tp->t_rexmt_us, t_us(10), t_us(10) + 3000000);
+	assert_int_equal(tp->rto_min_us, TCP_RTO_MIN_US);
+	assert_int_equal(tp->syn_retries, TCP_SYN_RETRIES);
+	/* The persist timer */
+	T_RX(tp, 11, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 0);
+	t_send(tp, 1000);
+	T_NOTHING(tp, 11);
+	assert_true(tp->flags & TF_PERSIST);
+	tp->t_rexmt_us = late;
+	tcp_disown(tp, 0, t_us(20));
+	assert_in_range(tp->t_rexmt_us, t_us(20), t_us(20) + 3000000);
+
+	tp = t_fin_wait_2((struct t_opts){ USUAL });
+	tp->t_2msl_us = late;
+	tcp_disown(tp, 0, t_us(10));
+	assert_int_equal(tp->t_2msl_us, t_us(10) + TCP_FIN_WAIT_2_US);
+	tp = t_time_wait((struct t_opts){ USUAL });
+	tp->t_2msl_us = late;
+	tcp_disown(tp, 0, t_us(10));
+	assert_int_equal(tp->t_2msl_us, t_us(10) + 2 * TCP_MSL_US);
+	/* Nothing begins that was over. */
+	tp = T_ESTABLISHED(USUAL);
+	t_send(tp, 1000);
+	burst(tp, 0, 1, 1001);
+	tcp_user_abort(tp, t_us(20));
+	tcp_disown(tp, 0, t_us(20));
+	assert_true(tcp_poll_at(tp) == TCP_NEVER);
+}
+
+/* RFC 2018, 3: a block is all that is contiguous; what comes twice is taken once; and where
+ * there is no room for another range there is for more of one. */
+static void ranges_that_touch(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000, .sack = true);
+	struct tcp_seg seg;
+	uint32_t i;
+
+	(void)state;
+	for (i = TCP_N_OOO; i > 0; i--) {
+		T_RX(tp, 0, .flags = TH_ACK, .seq = 1 + i * 1000, .len = 100, .ack = 1, .wnd = 60000);
+		assert_int_equal(tcp_output(tp, &t.v, t_us(0), &seg), 1);
+	}
+	assert_int_equal(tp->n_ooo, TCP_N_OOO);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 501, .len = 100, .ack = 1, .wnd = 60000);
+	assert_int_equal(t.rx.data_len, 0);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(1), &seg), 1);
+	for (i = 0; i < 2; i++) {
+		T_RX(tp, 2, .flags = TH_ACK, .seq = i ? 4901 : 5101, .len = 100, .ack = 1, .wnd = 60000);
+		assert_int_equal(t.rx.data_len, 100);
+		assert_int_equal(tcp_output(tp, &t.v, t_us(2), &seg), 1);
+		assert_int_equal(seg.sack[0].start, T_IRS + (i ? 4901 : 5001));
+		assert_int_equal(seg.sack[0].end, T_IRS + 5201);
+		assert_int_equal(tp->n_ooo, TCP_N_OOO);
+	}
+	/* A part of the latest again, and something new behind it */
+	T_RX(tp, 3, .flags = TH_ACK, .seq = 5151, .len = 100, .ack = 1, .wnd = 60000);
+	assert_int_equal(t.rx.data_seq, T_IRS + 5201);
+	assert_int_equal(t.rx.data_off, 50);
+	assert_int_equal(t.rx.data_len, 50);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(3), &seg), 1);
+	assert_int_equal(seg.sack[0].start, T_IRS + 5151);
+	assert_int_equal(seg.sack[0].end, T_IRS + 5201);
+	assert_int_equal(seg.sack[1].end, T_IRS + 5251);
+}
+
+/* RFC 9293, MUST-40: an ACK is not delayed by what comes meanwhile. */
+static void delayed_ack_is_not_delayed_again(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL);
+
+	(void)state;
+	t_no_quickack(tp, 1000, 8192);
+	T_RX(tp, 100, .flags = TH_ACK, .seq = 16001, .len = 10, .ack = 1, WND);
+	T_NOTHING(tp, 100);
+	T_RX(tp, 130, .flags = TH_ACK, .seq = 16011, .len = 10, .ack = 1, WND);
+	T_NOTHING(tp, 139);
+	T_TX(tp, 140, .flags = TH_ACK, .seq = 1, .ack = 16021);
+}
+
+/* RFC 8985, 6.2, step 2: min_RTT is the least of some minutes, not the last. */
+static void min_rtt_is_kept(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .sack = true);
+	uint32_t i, from;
+	static const struct { uint32_t at_s, rtt_ms, min_us; } table[] = {
+		{ 1, 20, 20000 }, { 100, 50, 20000 }, { 200, 30, 20000 }, { 400, 40, 40000 },
+		{ 500, 10, 10000 },
+	};
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		from = 1 + i * 1000;
+		t_send(tp, 1000);
+		burst(tp, table[i].at_s * 1000, from, from + 1000);
+		ack_at(tp, table[i].at_s * 1000 + table[i].rtt_ms, from + 1000);
+		assert_int_equal(tp->min_rtt_us, table[i].min_us);
+		/* HyStart++ hears of each (RFC 9406, 4.2): each was a round. */
+		assert_int_equal(tp->hs_last_min_us, table[i].rtt_ms * 1000);
+	}
+}
+
+/* What a configuration says is kept within what makes sense. */
+static void odd_configuration(void **state)
+{
+	struct tcpcb *tp = T_ESTABLISHED(USUAL, .ts = true, .cfg.eff_mss_max = 1);
+	struct tcp_seg seg;
+
+	(void)state;
+	assert_int_equal(tcp_eff_mss(tp), TCP_MSS_MIN - 12);
+	tp = t_init((struct t_opts){ USUAL, .cfg.mss_default = 1 });
+	assert_int_equal(tcp_path_mss(tp), TCP_MSS_MIN);
+	tp = T_ESTABLISHED(USUAL, .ts = true, .cfg.ts_offset = 12345);
+	t_send(tp, 10);
+	assert_int_equal(tcp_output(tp, &t.v, t_us(7), &seg), 1);
+	assert_int_equal(seg.tsval, t_us(7) / 1000 + 12345);
+	/* SEND before the connection is there is queued. */
+	tp = t_syn_sent((struct t_opts){ USUAL });
+	assert_int_equal(tcp_user_send(tp, &t.v, t_us(1)), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1060,6 +1376,20 @@ int main(void)
 		cmocka_unit_test(challenge_asks),
 		cmocka_unit_test(answered_by_another),
 		cmocka_unit_test(nobody_left),
+		cmocka_unit_test(stale_tail_probe),
+		cmocka_unit_test(probe_after_two_round_trips),
+		cmocka_unit_test(undone_by_the_second),
+		cmocka_unit_test(undone_by_the_last_ack),
+		cmocka_unit_test(leap_is_forgotten),
+		cmocka_unit_test(no_measurement_over_rto),
+		cmocka_unit_test(edge_is_no_place_for_text),
+		cmocka_unit_test(no_timestamp_no_change),
+		cmocka_unit_test(urgent_is_over),
+		cmocka_unit_test(reset_deadlines),
+		cmocka_unit_test(ranges_that_touch),
+		cmocka_unit_test(delayed_ack_is_not_delayed_again),
+		cmocka_unit_test(min_rtt_is_kept),
+		cmocka_unit_test(odd_configuration),
 		cmocka_unit_test(sack_beside_data),
 		cmocka_unit_test(heir_speaks),
 		cmocka_unit_test(rst_has_a_timestamp),

@@ -553,6 +553,40 @@ static void hostile_cookie(void **state)
 	assert_true(tcp_check(tp, &t.v));
 }
 
+/* RFC 9293, 3.10.7.4, fifth: only what acknowledges our SYN completes the handshake. */
+static void ack_of_nothing(void **state)
+{
+	struct tcpcb *tp = opened((struct t_opts){ USUAL }, (struct tcp_fo){ .accept = true }, 10);
+
+	(void)state;
+	assert_true(tp->uflags & TU_SYN_DATA_OK);
+	T_TX(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 11);
+	T_RX(tp, 1, .flags = TH_ACK, .seq = 11, .ack = 0, .wnd = 8192);
+	assert_true(tp->uflags & TU_SYN_OUT);
+	T_RX(tp, 2, .flags = TH_ACK, .seq = 11, .ack = 2, .wnd = 8192);
+	assert_true(tp->uflags & TU_SYN_OUT);
+	T_EVENTS(TCP_EV_CONNECTED | TCP_EV_DATA);
+	T_RX(tp, 3, .flags = TH_ACK, .seq = 11, .ack = 1, .wnd = 8192);
+	T_EVENTS(TCP_EV_SYN_ACKED);
+	tp = opened((struct t_opts){ USUAL }, (struct tcp_fo){ .accept = true }, 0);
+	assert_false(tp->uflags & TU_SYN_DATA_OK);
+}
+
+/* RFC 7323, 2.2: the window of a SYN is what it says; it is all there is before the ACK. */
+static void window_of_a_syn_is_not_scaled(void **state)
+{
+	struct tcpcb *tp = opened((struct t_opts){ .mss = 1000, .wnd = 1500, .scale = 7 },
+				  (struct tcp_fo){ .accept = true }, 10);
+
+	(void)state;
+	T_TX(tp, 0, .flags = TH_SYN | TH_ACK, .ack = 11);
+	t_send(tp, 5000);
+	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 11);
+	assert_int_equal(tp->snd_wnd, 1500);
+	/* 500 would be silly. */
+	T_NOTHING(tp, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -575,6 +609,8 @@ int main(void)
 		cmocka_unit_test(syn_ack_is_sent_again),
 		cmocka_unit_test(rto_after_a_lost_syn),
 		cmocka_unit_test(icmp_quotes_the_syn_ack),
+		cmocka_unit_test(ack_of_nothing),
+		cmocka_unit_test(window_of_a_syn_is_not_scaled),
 		cmocka_unit_test(reset_before_the_ack),
 		cmocka_unit_test(close_before_the_ack),
 		cmocka_unit_test(window_is_shut_in_the_syn),

@@ -296,6 +296,59 @@ static void text_is_cut(void **state)
 	}
 }
 
+/* RFC 9293, 3.1: the last octets of a header may be an option, and an option may fill it. */
+static void options_to_the_end(void **state)
+{
+	struct tcp_seg seg = { .flags = TH_ACK, .n_sack = 4, .uto = 5, .wscale = TCP_WS_NONE }, got;
+	uint8_t th[TCP_HDR_MAX] = { 0 };
+	uint32_t i;
+
+	(void)state;
+	th[12] = 6 << 4;
+	th[13] = TH_SYN;
+	th[20] = TCPOPT_NOP;
+	th[21] = TCPOPT_NOP;
+	th[22] = TCPOPT_SACK_PERMITTED;
+	th[23] = TCPOLEN_SACK_PERMITTED;
+	assert_int_equal(tcp_seg_parse(&got, th, 24), 24);
+	assert_true(got.sack_permitted);
+	/* A length that would be behind the end */
+	th[22] = TCPOPT_NOP;
+	th[23] = TCPOPT_SACK_PERMITTED;
+	assert_int_equal(tcp_seg_parse(&got, th, 24), 24);
+	assert_false(got.sack_permitted);
+
+	for (i = 0; i < 4; i++) {
+		seg.sack[i].start = 100 * i;
+		seg.sack[i].end = 100 * i + 50;
+	}
+	assert_int_equal(tcp_seg_build(&seg, th), 60);
+	assert_int_equal(tcp_seg_parse(&got, th, 60), 60);
+	assert_int_equal(got.n_sack, 4);
+	assert_int_equal(got.uto, 5);
+}
+
+/* RFC 7413, 4.1.1; RFC 6994, 3: kind 34, or 254 with the experiment's identifier */
+static void fast_open_is_built(void **state)
+{
+	static const uint8_t opt[] = { 34, 6, 1, 2, 3, 4, 1, 1 };
+	static const uint8_t exp_opt[] = { 254, 8, 0xf9, 0x89, 1, 2, 3, 4 };
+	struct tcp_seg seg = { .flags = TH_SYN, .wscale = TCP_WS_NONE, .fo_len = 4,
+			       .fo_cookie = { 1, 2, 3, 4 } }, got;
+	uint8_t th[TCP_HDR_MAX];
+
+	(void)state;
+	seg.fo_kind = TCP_FO_OPT;
+	assert_int_equal(tcp_seg_build(&seg, th), 28);
+	assert_memory_equal(th + 20, opt, 6);
+	seg.fo_kind = TCP_FO_EXP;
+	assert_int_equal(tcp_seg_build(&seg, th), 28);
+	assert_memory_equal(th + 20, exp_opt, sizeof(exp_opt));
+	assert_int_equal(tcp_seg_parse(&got, th, 28), 28);
+	assert_int_equal(got.fo_kind, TCP_FO_EXP);
+	assert_int_equal(got.fo_len, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +361,8 @@ int main(void)
 		cmocka_unit_test(sack_options),
 		cmocka_unit_test(random_octets),
 		cmocka_unit_test(fast_open),
+		cmocka_unit_test(options_to_the_end),
+		cmocka_unit_test(fast_open_is_built),
 		cmocka_unit_test(text_is_cut),
 	};
 
