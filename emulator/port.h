@@ -121,7 +121,7 @@ struct send {
 enum squeue_state {
 	SQ_FREE,			/* may be opened */
 	SQ_OPEN,
-	SQ_BROKEN,			/* its producer broke the rules; waits for the opener to revoke it */
+	SQ_BROKEN,			/* its producer broke the rules, or it is kept; waits for the opener to revoke it */
 	SQ_DRAIN,			/* revoked; fetched SENDs are still to leave */
 };
 
@@ -227,7 +227,7 @@ int portctl_request(struct port *p, const struct js_pc_req *req, size_t len, int
 
 /* script.c */
 int squeue_open(struct squeue *q);		/* 0, -ENOMEM */
-void squeue_revoke(struct squeue *q);
+void squeue_revoke(struct squeue *q, bool keep);	/* keep: nobody gets it before it is revoked again */
 void squeue_free(struct squeue *q);
 void squeue_space_events(struct port *p);	/* try again what space_due says */
 void script_drop_pool(struct port *p, const struct pool *pool);

@@ -388,11 +388,11 @@ static int request_queue_open(struct port *p, struct js_pc_rep *rep)
 
 static int request_queue_revoke(struct port *p, const struct js_pc_req *req)
 {
-	if (req->n >= JS_N_QUEUES)
+	if (req->n >= JS_N_QUEUES || req->arg & ~JS_QUEUE_KEEP)
 		return -EINVAL;
 	if (p->q[req->n].state != SQ_OPEN && p->q[req->n].state != SQ_BROKEN)
 		return -ENOENT;
-	squeue_revoke(&p->q[req->n]);
+	squeue_revoke(&p->q[req->n], req->arg & JS_QUEUE_KEEP);
 	return 0;
 }
 

@@ -177,7 +177,7 @@ static void squeue_close(struct squeue *q, enum squeue_state state)
 
 /* The opener's word: whatever the producer has published since we fetched
  * last, and will publish, is not run. */
-void squeue_revoke(struct squeue *q)
+void squeue_revoke(struct squeue *q, bool keep)
 {
 	uint32_t i, n;
 
@@ -188,8 +188,8 @@ void squeue_revoke(struct squeue *q)
 			atomic_store_explicit(&q->sh->op[(q->fetched + i) % JS_QUEUE_OPS].status,
 					      JS_ST_EREVOKED, memory_order_release);
 	}
-	squeue_close(q, SQ_DRAIN);
-	if (q->done == q->fetched)
+	squeue_close(q, keep ? SQ_BROKEN : SQ_DRAIN);
+	if (!keep && q->done == q->fetched)
 		squeue_release(q);
 }
 

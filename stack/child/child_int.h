@@ -35,6 +35,7 @@ struct proc {
 	bool fenced;		/* was robbed of the lock while stopped, and has not come back: */
 	uint8_t n_held;
 	uint16_t held[2];	/* buffers it may write into until then */
+	bool is_kept;		/* ... and no other process gets its queue */
 	bool has_old;		/* it got another queue, and */
 	uint32_t old_queue;	/* not all that this one allocated was given back */
 	bool has_warned;	/* of its nonsense: once is enough for the log */
@@ -283,6 +284,7 @@ void reclaim_proc(struct child *c, int i);	/* its channel has hung up */
 void reclaim_robbed(struct child *c, uint32_t owner, bool may_run);	/* lock held */
 /* All that processes have published was fetched, or half a second has passed; lock held. */
 void reclaim_wait_fetched(struct child *c);
+void reclaim_let_queue(struct child *c, int i);	/* it is not in the middle of anything any more */
 void reclaim_back(struct child *c, int i, uint32_t queue);	/* it goes on, with this one */
 uint64_t reclaim_ooo(const struct child *c, uint32_t idx);	/* js_sock.ooo_retired, as it must be now */
 void reclaim_old(struct child *c, int i);	/* and has given back what it knew of through it */

@@ -323,6 +323,8 @@ static void on_reattach(struct child *c, int i, const struct cm_msg *req)
 		reclaim_old(c, i);
 		return;
 	}
+	/* There may be no other. */
+	reclaim_let_queue(c, i);
 	queue = poolc_queue_open(&c->stk.pc);
 	m.err = queue < 0 ? queue : 0;
 	if (queue >= 0) {

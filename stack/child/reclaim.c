@@ -126,15 +126,18 @@ void reclaim_left(struct child *c)
 }
 
 /* Nothing that it publishes is run any more; but what it had given up by then
- * it has given up.  Lock held. */
-static void close_queue(struct child *c, struct proc *p)
+ * it has given up.  @keep: it may still write there, and that must not be into
+ * what another process is about to publish.  Lock held. */
+static void close_queue(struct child *c, struct proc *p, bool keep)
 {
 	const struct js_queue *sq = &c->stk.pc.sq[p->queue];
 	struct batch b = { .c = c };
 	uint32_t at, tail;
 
 	take_left(c, PLACE(p - c->procs), false);
-	poolc_queue_revoke(&c->stk.pc, p->queue);
+	p->is_kept = keep && poolc_queue_stop(&c->stk.pc, p->queue) == 0;
+	if (!keep)
+		poolc_queue_revoke(&c->stk.pc, p->queue);
 	/* The answer has come: what stands in fetched is final. */
 	at = atomic_load(&sq->fetched);
 	tail = atomic_load(&sq->tail);
@@ -146,6 +149,15 @@ static void close_queue(struct child *c, struct proc *p)
 			batch_put(&b, op->bufs[k]);
 	}
 	batch_free(&b);
+}
+
+void reclaim_let_queue(struct child *c, int i)
+{
+	struct proc *p = &c->procs[i];
+
+	if (p->is_kept)
+		poolc_queue_revoke(&c->stk.pc, p->queue);
+	p->is_kept = false;
 }
 
 /* --- the sweep ------------------------------------------------------------------- */
@@ -444,7 +456,7 @@ void reclaim_robbed(struct child *c, uint32_t owner, bool may_run)
 		/* Not sooner: if it runs again it may have committed until then,
 		 * and given up what it was writing to. */
 		hold(c, p);
-		close_queue(c, p);
+		close_queue(c, p, true);
 		p->fenced = true;
 	}
 	reclaim_want_sweep(c);
@@ -458,10 +470,11 @@ void reclaim_back(struct child *c, int i, uint32_t queue)
 
 	/* Whoever is robbed by this is one more of the fenced. */
 	child_lock(c);
+	reclaim_let_queue(c, i);
 	if (p->fenced)
 		take_left(c, PLACE(i), true);
 	else
-		close_queue(c, p);
+		close_queue(c, p, false);
 	/* If it did not take the last one, that was never used. */
 	if (!p->has_old)
 		p->old_queue = p->queue;
@@ -498,11 +511,12 @@ void reclaim_proc(struct child *c, int i)
 	}
 	/* If it died holding the lock, this robs it. */
 	child_lock(c);
-	/* A fenced one's was revoked then, and may be another's by now. */
+	/* A fenced one's was closed then. */
 	if (p->fenced)
 		take_left(c, PLACE(i), true);
 	else
-		close_queue(c, p);
+		close_queue(c, p, false);
+	reclaim_let_queue(c, i);
 	p->used = false;
 	c->lost_queues |= 1u << p->queue;
 	if (p->has_old)

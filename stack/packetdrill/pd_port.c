@@ -322,6 +322,11 @@ int poolc_queue_revoke(struct poolc *pc, unsigned int idx)
 	return 0;
 }
 
+int poolc_queue_stop(struct poolc *pc, unsigned int idx)
+{
+	return poolc_queue_revoke(pc, idx);
+}
+
 int poolc_query(struct poolc *pc, uint32_t first, struct js_buf_own own[JS_PC_QUERY_MAX])
 {
 	uint32_t n = first < N_BUFS ? MIN(N_BUFS - first, (uint32_t)JS_PC_QUERY_MAX) : 0;

@@ -109,6 +109,9 @@ int poolc_queue_open(struct poolc *pc);
  * with poolc_queue_init(), -ESTALE until then), others may be opened: numbers
  * are reused first-in first-out. */
 int poolc_queue_revoke(struct poolc *pc, unsigned int idx);
+/* The first half of that: the queue is nobody else's before it is revoked, for
+ * its process may still write there. */
+int poolc_queue_stop(struct poolc *pc, unsigned int idx);
 /* Who owns buffers [first, first + n): 0 to JS_PC_QUERY_MAX entries written
  * to @own.  Return how many; 0: first is behind the last buffer. */
 int poolc_query(struct poolc *pc, uint32_t first, struct js_buf_own own[JS_PC_QUERY_MAX]);

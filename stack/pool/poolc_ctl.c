@@ -249,6 +249,14 @@ int poolc_queue_revoke(struct poolc *pc, unsigned int idx)
 	return call(pc, &req, &rep);
 }
 
+int poolc_queue_stop(struct poolc *pc, unsigned int idx)
+{
+	struct js_pc_req req = { .op = JS_PC_QUEUE_REVOKE, .n = idx, .arg = JS_QUEUE_KEEP };
+	struct js_pc_rep rep;
+
+	return call(pc, &req, &rep);
+}
+
 int poolc_query(struct poolc *pc, uint32_t first, struct js_buf_own own[JS_PC_QUERY_MAX])
 {
 	struct js_pc_req req = { .op = JS_PC_QUERY, .n = first };

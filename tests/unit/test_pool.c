@@ -923,6 +923,11 @@ static void a_revoked_queue_publishes_nothing(void **state)
 	assert_int_equal(poolc_queue_revoke(&a.pc, JS_N_QUEUES), -EINVAL);
 	assert_int_equal(poolc_queue_open(&a.pc), 9);
 	assert_int_equal(poolc_queue_open(&a.pc), 4);
+	/* One that is only stopped is nobody's. */
+	assert_int_equal(poolc_queue_stop(&a.pc, 4), 0);
+	assert_int_equal(poolc_queue_open(&a.pc), -ENOSPC);
+	assert_int_equal(poolc_queue_revoke(&a.pc, 4), 0);
+	assert_int_equal(poolc_queue_open(&a.pc), 4);
 	poolc_close(&a.pc);
 	poolc_close(&b.pc);
 }
@@ -945,7 +950,7 @@ static void revoked_ops_say_so(void **state)
 	assert_non_null(poolc_op(&a1.q));
 	poolc_push(&a1.q);
 	poolc_publish(&a1.q);
-	squeue_revoke(&TAILQ_FIRST(&stations[1].ports->all)->q[idx]);
+	squeue_revoke(&TAILQ_FIRST(&stations[1].ports->all)->q[idx], false);
 	rig_unlock();
 	assert_int_equal(atomic_load(&a1.q.sq->op[slot % JS_QUEUE_OPS].status), JS_ST_EREVOKED);
 	poolc_close(&a.pc);

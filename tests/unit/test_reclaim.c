@@ -954,6 +954,7 @@ static void many_fences_beside_one(void **state)
 {
 	const struct js_sock *so;
 	struct app slow, other;
+	uint32_t queues = 0;
 	pid_t pid, again;
 
 	(void)state;
@@ -963,6 +964,15 @@ static void many_fences_beside_one(void **state)
 	send_all(&a, data, 1000);
 	TURN_UNTIL(info_of(&b).rcv_cc == 1000);
 	pid = fenced_in(&b, &slow, 1, "stop-before-commit", do_recv);
+	/* Nor is its queue another's, or it might write into what that publishes. */
+	for (int q = poolc_queue_open(&b.c.stk.pc); q > 0; q = poolc_queue_open(&b.c.stk.pc)) {
+		assert_int_not_equal(q, slow.stk.q.idx);
+		queues |= 1u << q;
+	}
+	for (unsigned int q = 1; q < JS_N_QUEUES; q++) {
+		if (queues >> q & 1)
+			poolc_queue_revoke(&b.c.stk.pc, q);
+	}
 	for (int i = 0; i < 3; i++) {
 		attach(&b, &other);
 		again = fenced_in(&b, &other, 2, "stop-before-commit", do_recv);
@@ -977,6 +987,8 @@ static void many_fences_beside_one(void **state)
 	detach(&slow);
 	TURN_UNTIL(!b.c.procs[1].used);
 	assert_int_equal(atomic_load(&so->ooo_retired), 0);
+	for (unsigned int q = 1; q < JS_N_QUEUES - 1; q++)
+		assert_true(poolc_queue_open(&b.c.stk.pc) > 0);
 }
 
 /* --- what it had not told anybody ------------------------------------------------------ */
