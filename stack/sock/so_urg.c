@@ -23,6 +23,8 @@
 #include "stack/shm/commit.h"
 #include "stack/sock/sock.h"
 
+#define TRIES	16	/* as so_data.c */
+
 /* Sequence number of the first octet of so_rcv. */
 static uint32_t copied_seq(const struct so_txn *t)
 {
@@ -97,16 +99,18 @@ static int recv_oob(struct stk *stk, uint32_t sock, struct so_txn *t, uint8_t *o
 int so_recv_oob(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t *octet, int flags)
 {
 	struct so_txn t;
-	int r = stk_lock(stk);
+	int r = -ESTALE;
 
-	if (r)
-		return r;
-	r = so_txn_begin(stk, sock, gen, &t);
-	if (!r && !(t.s.flags & JS_SOF_CONNECTED))
-		r = -ENOTCONN;
-	if (!r)
-		r = recv_oob(stk, sock, &t, octet, flags);
-	stk_unlock(stk);
-	/* Fenced: told as "not yet"; the next call gives ENETDOWN. */
-	return r == -ESTALE ? -EAGAIN : r;
+	for (int stale = 0; r == -ESTALE && stale < TRIES; stale++) {
+		r = stk_lock(stk);
+		if (r)
+			return r;
+		r = so_txn_begin(stk, sock, gen, &t);
+		if (!r && !(t.s.flags & JS_SOF_CONNECTED))
+			r = -ENOTCONN;
+		if (!r)
+			r = recv_oob(stk, sock, &t, octet, flags);
+		stk_unlock(stk);
+	}
+	return r == -ESTALE ? -ENETDOWN : r;
 }

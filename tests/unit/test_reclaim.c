@@ -1270,6 +1270,37 @@ static void told_by_send(struct half *h, struct app *app)
 	_exit(so_send(&app->stk, h->sock, h->gen, &iov, 1, 0) == -ECONNRESET);
 }
 
+/* Ends with 1 if it was told that the urgent octet has not come. */
+static void told_of_no_octet(struct half *h, struct app *app)
+{
+	uint8_t octet;
+
+	_exit(so_recv_oob(&app->stk, h->sock, h->gen, &octet, 0) == -EAGAIN);
+}
+
+/* Fenced when it took the urgent octet: that is there still. */
+static void urgent_octet_and_a_fence(void **state)
+{
+	struct app slow;
+	uint8_t octet;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	connect_both(0);
+	attach(&b, &slow);
+	assert_int_equal(so_send(&a.app.stk, a.sock, a.gen,
+				 &(struct iovec){ data, 1 }, 1, MSG_OOB), 1);
+	TURN_UNTIL(info_of(&b).rcv_cc == 1);
+	pid = fenced_in(&b, &slow, 1, "stop-before-commit", told_of_no_octet);
+	kill(pid, SIGCONT);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+	assert_int_equal(so_recv_oob(&b.app.stk, b.sock, b.gen, &octet, 0), 1);
+	assert_int_equal(octet, data[0]);
+	detach(&slow);
+}
+
 /* In so_wakeup(): it has seen that somebody polls, and is about to tell the child. */
 static void do_half_a_wakeup(struct half *h, struct app *app)
 {
@@ -1473,7 +1504,7 @@ int main(void)
 		CASE(rings_with_timestamps),
 		CASE(late_frame_of_another), CASE(untold_deadline), CASE(late_deadline), CASE(sleeper_is_woken), CASE(poller_is_told),
 		CASE(new_queue_is_lost_too), CASE(orphan_of_a_silent_peer),
-		CASE(reset_after_fast_open), CASE(error_is_told_once),
+		CASE(reset_after_fast_open), CASE(error_is_told_once), CASE(urgent_octet_and_a_fence),
 	};
 
 	return cmocka_run_group_tests_name("reclaim", tests, NULL, NULL);
