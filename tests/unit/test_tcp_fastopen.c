@@ -587,10 +587,25 @@ static void window_of_a_syn_is_not_scaled(void **state)
 	T_NOTHING(tp, 0);
 }
 
+/* 4.1.1, and Linux's tcp_fastopen 4: where nobody asks for a cookie data goes without one;
+ * and with neither there is nothing in the SYN. */
+static void data_without_a_cookie(void **state)
+{
+	struct tcpcb *tp = opening((struct t_opts){ USUAL }, (struct tcp_fo){ .room = 900 }, 950);
+
+	(void)state;
+	T_TX_EXACT(tp, 0, .flags = TH_SYN, .len = 900, .wnd = 60000, .mss = 1000,
+		   .wscale = TCP_WS_NONE);
+	tp = opening((struct t_opts){ USUAL }, (struct tcp_fo){ .kind = TCP_FO_NONE }, 950);
+	assert_false(tp->uflags & TU_FO_OPT);
+	T_TX_EXACT(tp, 0, .flags = TH_SYN, .wnd = 60000, .mss = 1000, .wscale = TCP_WS_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_goes_with_the_syn),
+		cmocka_unit_test(data_without_a_cookie),
 		cmocka_unit_test(cookie_is_asked_for),
 		cmocka_unit_test(data_is_refused),
 		cmocka_unit_test(refused_data_goes_alone),

@@ -419,6 +419,25 @@ static void initial_window(void **state)
 	assert_int_equal(tp->snd_cwnd, 614400);
 }
 
+/* How often a SYN went, for whoever looks (TCP_INFO, and what asks for the neighbour). */
+static void syn_is_counted(void **state)
+{
+	struct tcpcb *tp = t_init((struct t_opts){ USUAL });
+	struct tcp_seg seg;
+	uint64_t ms = 0;
+	uint32_t i;
+
+	(void)state;
+	assert_int_equal(tcp_user_open_active(tp, T_ISS, t_us(0)), 0);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(tcp_output(tp, &t.v, t_at(tp, ms), &seg), 1);
+		assert_int_equal(seg.is_rexmt, i > 0);
+		assert_int_equal(seg.n_rexmt, i);
+		assert_int_equal(tp->n_rexmt_total, i);
+		ms += 1000u << i;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +449,7 @@ int main(void)
 		cmocka_unit_test(simultaneous_open_acknowledges),
 		cmocka_unit_test(syn_is_sent_again),
 		cmocka_unit_test(rto_is_3s_after_syn_was_lost),
+		cmocka_unit_test(syn_is_counted),
 		cmocka_unit_test(syn_ack_is_sent_again),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(refused_in_syn_received),
