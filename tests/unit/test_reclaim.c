@@ -365,7 +365,8 @@ static void unread_events_are_kept(void **state)
 	reclaim_sweep(&b.c);
 	child_unlock(&b.c);
 	assert_false(b.c.want_sweep);
-	assert_int_equal(owned(&b, BUF_RX), n);
+	/* More may have come. */
+	assert_true(owned(&b, BUF_RX) >= n);
 	TURN_UNTIL(info_of(&b).rcv_cc == 60000);
 	assert_int_equal(recv_some(&b.app.stk, &b, got, sizeof(got)), 60000);
 	assert_memory_equal(got, data, 60000);
@@ -621,6 +622,7 @@ static void ring_is_full_behind_a_hole(void **state)
 static void thousands_not_committed(void **state)
 {
 	struct stk *stk = &b.app.stk;
+	struct js_event ev;
 	struct so_txn t;
 	uint16_t *ids;
 	unsigned int n;
@@ -628,7 +630,9 @@ static void thousands_not_committed(void **state)
 	(void)state;
 	connect_both(SEG);
 	send_all(&a, data, sizeof(data));
-	TURN_UNTIL(info_of(&b).rcv_cc == sizeof(data));
+	/* Nor a probe of the tail, that came too late, which would be given back. */
+	TURN_UNTIL(info_of(&b).rcv_cc == sizeof(data) && !info_of(&a).snd_cc &&
+		   !poolc_event_peek(&b.c.stk.pc, &ev));
 	n = owned(&b, BUF_RX);
 	ids = calloc(n, sizeof(*ids));
 	assert_non_null(ids);
