@@ -235,7 +235,7 @@ static void cubic_reno(struct tcpcb *tp, uint32_t acked)
 static void cubic_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us)
 {
 	uint32_t t_ms, target, smss = tcp_eff_mss(tp);
-	uint64_t need, sum;
+	uint64_t need, sum, n;
 
 	if (!tp->cubic_epoch_ms)
 		cubic_begin(tp, now_us);
@@ -255,13 +255,13 @@ static void cubic_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us)
 	if (target <= tp->snd_cwnd)
 		return;
 	need = (uint64_t)smss * tp->snd_cwnd / (target - tp->snd_cwnd);
-	sum = (uint64_t)tp->cwnd_acked + acked;
-	if (sum < need) {
-		tp->cwnd_acked = (uint32_t)(sum < TCP_CWND_MAX ? sum : TCP_CWND_MAX);
-		return;
-	}
-	tp->cwnd_acked = 0;
-	tp->snd_cwnd += smss;
+	/* What was saved up when more was needed is one segment at most; so a
+	 * whole cwnd brings cwnd no further than the curve. */
+	sum = (tp->cwnd_acked < need ? tp->cwnd_acked : need) + acked;
+	n = sum / need;
+	sum -= n * need;
+	tp->cwnd_acked = (uint32_t)(sum < TCP_CWND_MAX ? sum : TCP_CWND_MAX);
+	tp->snd_cwnd += (uint32_t)n * smss;
 }
 
 /* cwnd was not used: that time is not CUBIC's real time (RFC 9438, 5.8).  A

@@ -6,6 +6,7 @@
  * CUBIC is compared with RFC 9438's formulas in floating point.
  */
 #include "tests/unit/t_tcp.h"
+#include "common/util.h"
 #include "stack/engine/tcp_var.h"
 
 /* A connection whose cwnd is @cwnd and always full. */
@@ -17,10 +18,11 @@ static struct tcpcb *full(struct tcpcb *tp, uint32_t cwnd)
 	return tp;
 }
 
-/* One round trip of @rtt_us: every segment of cwnd is acknowledged by itself. */
-static uint64_t round_trip(struct tcpcb *tp, uint64_t now_us, uint32_t rtt_us, bool is_full)
+/* One round trip of @rtt_us: an ACK for each @per_ack segments of cwnd. */
+static uint64_t round_trip_of(struct tcpcb *tp, uint64_t now_us, uint32_t rtt_us, bool is_full,
+			      uint32_t per_ack)
 {
-	uint32_t smss = tcp_eff_mss(tp), n = tp->snd_cwnd / smss, i;
+	uint32_t smss = per_ack * tcp_eff_mss(tp), n = tp->snd_cwnd / smss, i;
 
 	tp->srtt_us = rtt_us;
 	full(tp, tp->snd_cwnd);
@@ -38,6 +40,11 @@ static uint64_t round_trip(struct tcpcb *tp, uint64_t now_us, uint32_t rtt_us, b
 		tcp_cc_acked(tp, smss, now_us);
 	}
 	return now_us;
+}
+
+static uint64_t round_trip(struct tcpcb *tp, uint64_t now_us, uint32_t rtt_us, bool is_full)
+{
+	return round_trip_of(tp, now_us, rtt_us, is_full, 1);
 }
 
 /* RFC 9438, 4.2: concave, the plateau at W_max, convex */
@@ -66,6 +73,38 @@ static void cubic_is_the_formula(void **state)
 	}
 	assert_true(n > 190);
 	assert_true(tp->snd_cwnd > 1200000);
+}
+
+/* RFC 9438, 4.4 counts segments, however many an ACK stands for: far below the curve
+ * cwnd grows by half in a round trip. */
+static void cubic_of_joined_acks(void **state)
+{
+	static const uint32_t per_ack[] = { 1, 2, 3, 10, 60 };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(per_ack); i++) {
+		struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 60000);
+
+		full(tp, 1000 * 1000);
+		tcp_cc_loss(tp);
+		round_trip(tp, T_EPOCH_US, 100000, true);
+		tp->cubic_w_est = 0;
+		tp->snd_ssthresh = 100 * 1000;
+		full(tp, 120 * 1000);
+		tp->cwnd_acked = 0;
+		round_trip_of(tp, T_EPOCH_US + 200000, 100000, true, per_ack[i]);
+		if (tp->snd_cwnd < 177 * 1000 || tp->snd_cwnd > 180 * 1000)
+			fail_msg("ACKs of %u: %u octets", per_ack[i], tp->snd_cwnd);
+
+		/* Saved up when one segment took many octets: one segment, no more. */
+		full(tp, 120 * 1000);
+		tp->cubic_w_est = 0;
+		tp->cwnd_acked = 500 * 1000;
+		tp->snd_una += per_ack[i] * 1000;
+		tcp_cc_acked(tp, per_ack[i] * 1000, T_EPOCH_US + 400000);
+		assert_int_equal(tp->snd_cwnd, (120 + 1 + per_ack[i] / 2) * 1000);
+	}
 }
 
 /* RFC 9438, 4.3: with short round trips it is as fast as NewReno with beta 0.7,
@@ -752,6 +791,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cubic_is_the_formula),
+		cmocka_unit_test(cubic_of_joined_acks),
 		cmocka_unit_test(cubic_is_friendly_to_reno),
 		cmocka_unit_test(cubic_of_a_huge_cwnd),
 		cmocka_unit_test(cubic_of_any_size),
