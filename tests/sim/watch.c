@@ -189,6 +189,11 @@ void watch_syn(struct host *h, const struct tcp_seg *seg)
 	w->ws_heard = seg->wscale != TCP_WS_NONE;
 	w->wscale = seg->wscale;
 	w->ts_heard = seg->has_ts;
+	/* Opened fast, we may use its window before it has acknowledged anything. */
+	if (seg->flags & TH_ACK)
+		return;
+	w->edge = h->iss + 1 + seg->wnd;
+	w->has_edge = true;
 }
 
 /* Wholly below RCV.NXT as it was: not acceptable, no sign of life. */
