@@ -508,10 +508,10 @@ static int output_lost(struct tcpcb *tp, const struct tcp_view *v, uint64_t now_
 	/* F-RTO would rather know whether it is (RFC 5682, 2.1, step 2b). */
 	if (tp->frto == FRTO_NEW || !tcp_sb_next(tp, &start, &end))
 		return 0;
-	/* After a partial ACK the first one does not ask cwnd (RFC 6582, 3.2, (3)). */
+	/* After a partial ACK the first one does not ask cwnd (RFC 6582, 3.2, (3)),
+	 * nor where duplicate ACKs tell that it is lost again after RTO (4.1). */
 	n = min_u32(min_u32(end - start, tcp_eff_mss(tp)), record(tp, v, start));
-	if (!cwnd_allows(tp, n, tp->snd_cwnd) &&
-	    (tp->ca_state != TCP_CA_RECOVERY || (tp->flags & TF_SACK) || start != tp->snd_una))
+	if (!cwnd_allows(tp, n, tp->snd_cwnd) && ((tp->flags & TF_SACK) || start != tp->snd_una))
 		return 0;
 	return send_again(tp, v, now_us, out, start, end);
 }

@@ -392,7 +392,9 @@ bool tcp_sb_last(const struct tcpcb *tp, uint32_t *start, uint32_t *end)
  *
  * Neither SACKed nor lost, or sent again.  Without SACK each duplicate ACK
  * stands for a segment that has left the network: what RFC 6582 does by
- * inflating cwnd.
+ * inflating cwnd.  But after RTO it may well be for what was sent again in vain,
+ * and would let more of that go, which is answered likewise, whatever cwnd is;
+ * only behind new data does it count (as Linux).
  */
 uint32_t tcp_pipe(const struct tcpcb *tp)
 {
@@ -400,7 +402,7 @@ uint32_t tcp_pipe(const struct tcpcb *tp)
 
 	if (tp->flags & TF_SACK)
 		out += tp->sacked_out;
-	else
+	else if (tp->ca_state != TCP_CA_LOSS || seq_gt(tp->snd_nxt, tp->recover))
 		out += min_u32(tp->dupacks * tcp_eff_mss(tp), pipe);
 	return pipe > out ? pipe - out : 0;
 }

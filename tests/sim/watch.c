@@ -351,14 +351,15 @@ void watch_sent(struct host *h, const struct tcp_seg *seg, uint32_t n_opt, const
 
 /* --- cwnd ----------------------------------------------------------------------------- */
 
-/* What should be in the network (RFC 6675, 4): FlightSize less what is SACKed and lost. */
+/* What should be in the network (RFC 6675, 4): FlightSize less what is SACKed and lost.
+ * After RTO duplicate ACKs are for what was sent again, until something new was. */
 static uint32_t pipe_of(const struct tcpcb *tp)
 {
 	uint32_t out = tp->lost_out, flight = tp->snd_nxt - tp->snd_una;
 
 	if (tp->flags & TF_SACK)
 		out += tp->sacked_out;
-	else
+	else if (tp->ca_state != TCP_CA_LOSS || seq_gt(tp->snd_nxt, tp->recover))
 		out += min_u32(tp->dupacks * tcp_eff_mss(tp), flight);
 	return flight > out ? flight - out : 0;
 }

@@ -171,11 +171,10 @@ static void lost_again_after_rto(void **state)
 	T_TX(tp, 220, .flags = TH_ACK, .seq = 4001, .len = 1000, .ack = 1);
 	T_TX(tp, 220, .flags = TH_ACK, .seq = 5001, .len = 1000, .ack = 1);
 	T_NOTHING(tp, 220);
-	/* 3001 is lost; the others bring duplicate ACKs. */
+	/* 3001 is lost; the others bring duplicate ACKs, which cwnd does not count: if
+	 * they have only said that 4001 and 5001 had come, more like them is in vain. */
 	rx_dup(tp, 230, 3001, 0, 0);
-	T_TX(tp, 230, .flags = TH_ACK, .seq = 6001, .len = 1000, .ack = 1);
 	rx_dup(tp, 230, 3001, 0, 0);
-	T_TX(tp, 230, .flags = TH_ACK | TH_PUSH, .seq = 7001, .len = 1000, .ack = 1);
 	T_NOTHING(tp, 230);
 	rx_dup(tp, 240, 3001, 0, 0);
 	T_TX(tp, 240, .flags = TH_ACK, .seq = 3001, .len = 1000, .ack = 1);
@@ -196,9 +195,7 @@ static void lost_again_after_rto(void **state)
 	T_RX(tp, 210, .flags = TH_ACK, .seq = 1, .ack = 5001, .wnd = 8192);
 	T_TX(tp, 210, .flags = TH_ACK, .seq = 5001, .len = 1000, .ack = 1);
 	T_TX(tp, 210, .flags = TH_ACK, .seq = 6001, .len = 1000, .ack = 1);
-	rx_dup(tp, 220, 5001, 0, 0);
-	T_TX(tp, 220, .flags = TH_ACK | TH_PUSH, .seq = 7001, .len = 1000, .ack = 1);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 4; i++)
 		rx_dup(tp, 220, 5001, 0, 0);
 	T_NOTHING(tp, 220);
 }
