@@ -704,7 +704,9 @@ void host_app(struct host *h)
 		h->w.rto_n = 0;
 		h->w.rto_at = clock_us(h);
 	}
-	if (prng_ppm(r, h->plan.stop_ppm)) {
+	/* So many while nothing comes would be a long silence for keep-alive. */
+	if (prng_ppm(r, h->plan.stop_ppm) && h->w.n_leaps < LEAPS_MAX) {
+		h->w.n_leaps++;
 		h->ahead_us += prng_log(r, 1000, 400000000);
 		h->w.rto_n = 0;
 		h->w.unacked_us = 0;

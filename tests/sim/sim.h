@@ -132,6 +132,7 @@ struct packet {
 	uint8_t octets[];
 };
 
+#define LEAPS_MAX	10	/* fewer than the probes of keep-alive */
 #define IP_LEN_MAX	40
 
 static inline uint8_t *packet_th(struct packet *pkt)
@@ -196,6 +197,7 @@ struct watch {
 	uint64_t unacked_us;		/* something came in order that was not acknowledged; 0: nothing */
 	uint32_t rcv_nxt;
 	uint64_t heard_us;
+	unsigned int n_leaps;		/* of our clock, since */
 	uint64_t progress_us;		/* SND.UNA moved, or there was nothing to send */
 	bool had_work, had_flight;
 	uint32_t una;

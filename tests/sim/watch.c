@@ -214,6 +214,7 @@ void watch_heard(struct host *h, const struct tcp_seg *seg)
 
 	if (!is_old(h, seg)) {
 		w->heard_us = clock_us(h);
+		w->n_leaps = 0;
 		/* MUST-37: what answers probes of a shut window is progress, but for a
 		 * user who has said otherwise. */
 		if (!h->opts.user_timeout_ms && (!h->tp.snd_wnd || (h->tp.flags & TF_PERSIST)))
