@@ -210,6 +210,7 @@ struct watch {
 	uint32_t rto_srtt, rto_rttvar;	/* then: a new sample ends the back-off */
 	uint32_t rto_una;
 	uint32_t pipe;		/* in the network, before a segment goes */
+	uint32_t eff_mss;	/* then */
 	uint32_t peak;		/* the most that was ever in flight */
 	uint32_t smss;		/* the largest Eff.snd.MSS ever */
 	uint8_t rto_n;

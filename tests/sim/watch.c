@@ -369,6 +369,7 @@ static uint32_t pipe_of(const struct tcpcb *tp)
 void watch_before(struct host *h)
 {
 	h->w.pipe = pipe_of(&h->tp);
+	h->w.eff_mss = tcp_eff_mss(&h->tp);
 }
 
 /* RFC 5681: what goes has room in cwnd, or is alone.  A probe for a lost tail, the rescue
@@ -385,6 +386,9 @@ static void watch_cwnd_sent(struct host *h, const struct tcp_seg *seg)
 	    (end == tp->snd_nxt || (tp->flags & TF_TLP_REXMT)))
 		return;
 	if (seg->is_rexmt && ((tp->flags & TF_RESCUE) || !(tp->flags & TF_SACK)))
+		return;
+	/* Just then the path's MTU was forgotten: a duplicate ACK stands for more. */
+	if (!(tp->flags & TF_SACK) && tp->dupacks && tcp_eff_mss(tp) != h->w.eff_mss)
 		return;
 	sim_fail(h->sim, "%c: %" PRIu32 " octets in the network and %" PRIu32 " more, cwnd is %"
 		 PRIu32, name(h), pipe, seg->len, tp->snd_cwnd);
