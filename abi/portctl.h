@@ -41,8 +41,8 @@
 #define JS_PC_RULE_ADD		7	/* pool, u.flow: exact match, before VCI look-up, on streams IP and IP_DIVERT; with a proof, see below */
 #define JS_PC_RULE_DEL		8	/* u.flow */
 #define JS_PC_QUEUE_OPEN	9	/* answer: n = queue index, 1 to JS_N_QUEUES - 1 */
-#define JS_QUEUE_KEEP		1	/* arg of it: only closed, and free when it is revoked again */
 #define JS_PC_QUEUE_REVOKE	10	/* n: queue; not fetched ops get EREVOKED and the queue is closed, free to be opened anew once its fetched SENDs have left (queue 0: is then, by itself) */
+#define JS_QUEUE_KEEP		1	/* arg of it: only closed, and free when it is revoked again */
 #define JS_PC_QUERY		11	/* n: first buffer; answer: n = how many follow in u.own[] */
 #define JS_PC_FREE		12	/* u.bufs, n: FREE by the port's opener, whatever queue allocated them */
 
