@@ -255,9 +255,10 @@ static void cubic_acked(struct tcpcb *tp, uint32_t acked, uint64_t now_us)
 	if (target <= tp->snd_cwnd)
 		return;
 	need = (uint64_t)smss * tp->snd_cwnd / (target - tp->snd_cwnd);
-	/* What was saved up when more was needed is one segment at most; so a
-	 * whole cwnd brings cwnd no further than the curve. */
-	sum = (tp->cwnd_acked < need ? tp->cwnd_acked : need) + acked;
+	/* What was saved up when more was needed is one segment at most, and an
+	 * ACK that leaps over a hole counts for one cwnd: no further than the
+	 * curve. */
+	sum = (tp->cwnd_acked < need ? tp->cwnd_acked : need) + min_u32(acked, tp->snd_cwnd);
 	n = sum / need;
 	sum -= n * need;
 	tp->cwnd_acked = (uint32_t)(sum < TCP_CWND_MAX ? sum : TCP_CWND_MAX);

@@ -104,6 +104,14 @@ static void cubic_of_joined_acks(void **state)
 		tp->snd_una += per_ack[i] * 1000;
 		tcp_cc_acked(tp, per_ack[i] * 1000, T_EPOCH_US + 400000);
 		assert_int_equal(tp->snd_cwnd, (120 + 1 + per_ack[i] / 2) * 1000);
+
+		/* A hole was filled, and much more than cwnd is acknowledged. */
+		full(tp, 120 * 1000);
+		tp->cubic_w_est = 0;
+		tp->cwnd_acked = 0;
+		tp->snd_una += 3000 * 1000;
+		tcp_cc_acked(tp, 3000 * 1000, T_EPOCH_US + 500000);
+		assert_int_equal(tp->snd_cwnd, 180 * 1000);
 	}
 }
 
