@@ -18,7 +18,6 @@
 #include "stack/shm/commit.h"
 #include "stack/sock/sock.h"
 
-#define STALE_TRIES	16	/* fences during one call; then somebody writes there who has no business to: -ENETDOWN */
 #define TUNE_RTT_US	100000	/* a round trip, while it was not measured */
 #define TUNE_MIN_US	100	/* measure over so long at least */
 #define TUNE_SEGS	16	/* segments that bulk has room for at least, as Linux */
@@ -300,7 +299,7 @@ ssize_t so_send(struct stk *stk, uint32_t sock, uint32_t gen,
 		if (n == -ESTALE)
 			stk_check_queue(stk);
 		stk_unlock(stk);
-		if (n == -ESTALE && ++stale < STALE_TRIES)
+		if (n == -ESTALE && ++stale < SO_STALE_TRIES)
 			continue;
 		if (n == -ESTALE)
 			return -ENETDOWN;
@@ -338,7 +337,7 @@ static ssize_t send_syn_locked(struct stk *stk, uint32_t sock, uint32_t gen, str
 ssize_t so_send_syn(struct stk *stk, uint32_t sock, uint32_t gen,
 		    const struct iovec *iov, int n_iov, bool more)
 {
-	for (int stale = 0; stale < STALE_TRIES; stale++) {
+	for (int stale = 0; stale < SO_STALE_TRIES; stale++) {
 		struct cursor c = cursor_of(iov, n_iov);
 		ssize_t n = stk_lock(stk);
 
@@ -506,7 +505,7 @@ static ssize_t recv_locked(struct stk *stk, uint32_t sock, uint32_t gen, struct 
 ssize_t so_recv(struct stk *stk, uint32_t sock, uint32_t gen,
 		const struct iovec *iov, int n_iov, int flags)
 {
-	for (int stale = 0; stale < STALE_TRIES; stale++) {
+	for (int stale = 0; stale < SO_STALE_TRIES; stale++) {
 		struct cursor c = cursor_of(iov, n_iov);
 		ssize_t n = stk_lock(stk);
 
@@ -550,7 +549,7 @@ int so_shutdown(struct stk *stk, uint32_t sock, uint32_t gen, int how)
 
 	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
 		return -EINVAL;
-	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+	for (int stale = 0; err == -ESTALE && stale < SO_STALE_TRIES; stale++) {
 		err = stk_lock(stk);
 		if (err)
 			return err;
@@ -623,7 +622,7 @@ static int opts_change(struct stk *stk, uint32_t sock, uint32_t gen, int quickac
 {
 	int err = -ESTALE;
 
-	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+	for (int stale = 0; err == -ESTALE && stale < SO_STALE_TRIES; stale++) {
 		err = stk_lock(stk);
 		if (err)
 			return err;
@@ -653,7 +652,7 @@ int so_congestion(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t algo)
 	struct so_txn t;
 	int err = -ESTALE;
 
-	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+	for (int stale = 0; err == -ESTALE && stale < SO_STALE_TRIES; stale++) {
 		err = stk_lock(stk);
 		if (err)
 			return err;
@@ -695,7 +694,7 @@ static int zerocopy(struct stk *stk, uint32_t sock, uint32_t gen, uint32_t *firs
 {
 	int err = -ESTALE;
 
-	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+	for (int stale = 0; err == -ESTALE && stale < SO_STALE_TRIES; stale++) {
 		err = stk_lock(stk);
 		if (err)
 			return err;
@@ -734,7 +733,7 @@ int so_error_take(struct stk *stk, uint32_t sock, uint32_t gen)
 {
 	int err = -ESTALE;
 
-	for (int stale = 0; err == -ESTALE && stale < STALE_TRIES; stale++) {
+	for (int stale = 0; err == -ESTALE && stale < SO_STALE_TRIES; stale++) {
 		err = stk_lock(stk);
 		if (err)
 			break;

@@ -29,7 +29,6 @@
 #ifndef SOF_TIMESTAMPING_OPT_ID_TCP
 #define SOF_TIMESTAMPING_OPT_ID_TCP	(1 << 16)	/* of newer headers */
 #endif
-#define TRIES	16	/* as so_data.c */
 #define KINDS	((1u << JS_N_STAMP_KINDS) - 1)
 
 static uint32_t n_stamps(const struct js_rings *r)
@@ -190,7 +189,7 @@ static int stamps(struct stk *stk, uint32_t sock, uint32_t gen, const uint32_t *
 	int err = -ESTALE, tries;
 	struct so_txn t;
 
-	for (tries = 0; err == -ESTALE && tries < TRIES; tries++) {
+	for (tries = 0; err == -ESTALE && tries < SO_STALE_TRIES; tries++) {
 		err = stk_lock(stk);
 		if (err)
 			return err;

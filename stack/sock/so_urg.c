@@ -23,8 +23,6 @@
 #include "stack/shm/commit.h"
 #include "stack/sock/sock.h"
 
-#define TRIES	16	/* as so_data.c */
-
 /* Sequence number of the first octet of so_rcv. */
 static uint32_t copied_seq(const struct so_txn *t)
 {
@@ -101,7 +99,7 @@ int so_recv_oob(struct stk *stk, uint32_t sock, uint32_t gen, uint8_t *octet, in
 	struct so_txn t;
 	int r = -ESTALE;
 
-	for (int stale = 0; r == -ESTALE && stale < TRIES; stale++) {
+	for (int stale = 0; r == -ESTALE && stale < SO_STALE_TRIES; stale++) {
 		r = stk_lock(stk);
 		if (r)
 			return r;

@@ -39,6 +39,8 @@
 /* Buffers that one transaction can give up: all that a socket may hold, and a
  * packet. */
 #define STK_DEFER_MAX	(JS_SND_ENTRIES + JS_RCV_ENTRIES + JS_OOO_ENTRIES * 18 + JS_SDU_BUFS)
+/* Fences during one call; then somebody writes there who has no business to: -ENETDOWN */
+#define SO_STALE_TRIES	16
 #define JS_TCPI_PMTU	61504u	/* octets: the MTU of the ring, as TCP_INFO tells it */
 
 /* One process's view of a stack.  Private memory; one per process. */
