@@ -3,11 +3,12 @@
  * tcp_rtt.c - how long a round trip takes, and so the retransmission time-out
  *
  * One segment in flight is timed in microseconds; a segment that was sent
- * twice is not (Karn), but where the first copy is too old to be answered.  A SACK block is as good as an ACK: behind a hole it is
- * the only measurement for long, and without one RTO stays backed off.  Where
- * that gives nothing, because everything outstanding was sent twice, the echoed
- * timestamp does, in milliseconds (RFC 7323, 4).  On a ring a round trip takes far less than the timestamp
- * clock's tick, hence this order.
+ * twice is not (Karn), but where the first copy is too old to be answered.  A
+ * SACK block is as good as an ACK: behind a hole it is the only measurement for
+ * long, and without one RTO stays backed off.  Where that gives nothing, because
+ * everything outstanding was sent twice, the echoed timestamp does, in
+ * milliseconds (RFC 7323, 4).  On a ring a round trip takes far less than the
+ * timestamp clock's tick, hence this order.
  *
  * Supported standards: RFC 6298; RFC 7323, 4.
  */

@@ -588,16 +588,24 @@ static void shut_window_takes_acks(void **state)
 	T_TX(tp, 2, .flags = TH_ACK, .seq = 501, .ack = 2002);
 }
 
-/* A window that is taken back (SHLD-15) */
-static void shrinking_window(void **state)
+/* A window of three segments, and all of it used */
+static struct tcpcb *full_window(void)
 {
 	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 3000);
 
-	(void)state;
 	t_send(tp, 3000);
 	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
 	T_TX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
 	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
+	return tp;
+}
+
+/* A window that is taken back (SHLD-15) */
+static void shrinking_window(void **state)
+{
+	struct tcpcb *tp = full_window();
+
+	(void)state;
 	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .ack = 1001, .wnd = 500);
 	T_NOTHING(tp, 10);
 	/* ACKs come from its right edge, or the peer would not take them. */
@@ -619,13 +627,9 @@ static void shrinking_window(void **state)
  * Where the window has really shrunk, the edge is right: so both, in turn. */
 static void window_only_seems_to_shrink(void **state)
 {
-	struct tcpcb *tp = T_ESTABLISHED(.mss = 1000, .wnd = 3000);
+	struct tcpcb *tp = full_window();
 
 	(void)state;
-	t_send(tp, 3000);
-	T_TX(tp, 0, .flags = TH_ACK, .seq = 1, .len = 1000, .ack = 1);
-	T_TX(tp, 0, .flags = TH_ACK, .seq = 1001, .len = 1000, .ack = 1);
-	T_TX(tp, 0, .flags = TH_ACK | TH_PUSH, .seq = 2001, .len = 1000, .ack = 1);
 	T_RX(tp, 10, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1001, .wnd = 500);
 	T_TX(tp, 10, .flags = TH_ACK, .seq = 1501, .ack = 101);
 	T_RX(tp, 20, .flags = TH_ACK, .seq = 1, .len = 100, .ack = 1001, .wnd = 500);
