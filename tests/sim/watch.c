@@ -114,7 +114,8 @@ static void watch_backoff(struct host *h, const struct tcp_seg *seg)
 		if (h->w.rto_gap && gap + 2000 < min_u32(RTO_MAX_US, 2 * (uint32_t)h->w.rto_gap))
 			sim_fail(h->sim, "%c does not back off: %" PRIu64 " us after %" PRIu64,
 				 name(h), gap, h->w.rto_gap);
-		h->w.rto_gap = gap;
+		/* Far longer than RTO: the timer had been set before a measurement. */
+		h->w.rto_gap = gap < 2ull * h->tp.rto_us ? gap : 0;
 	} else {
 		h->w.rto_gap = 0;
 	}
@@ -150,6 +151,19 @@ void watch_dupack(struct host *h, const struct tcp_seg *seg, bool was_open)
 	h->w.n_dup++;
 }
 
+/* What should be in the network (RFC 6675, 4): FlightSize less what is SACKed and lost.
+ * After RTO duplicate ACKs are for what was sent again, until something new was. */
+static uint32_t pipe_of(const struct tcpcb *tp)
+{
+	uint32_t out = tp->lost_out, flight = tp->snd_nxt - tp->snd_una;
+
+	if (tp->flags & TF_SACK)
+		out += tp->sacked_out;
+	else if (tp->ca_state != TCP_CA_LOSS || seq_gt(tp->snd_nxt, tp->recover))
+		out += min_u32(tp->dupacks * tcp_eff_mss(tp), flight);
+	return flight > out ? flight - out : 0;
+}
+
 /* Where the path reorders, RACK waits for a part of a round trip. */
 static void watch_fast_rexmt(struct host *h)
 {
@@ -165,6 +179,10 @@ static void watch_fast_rexmt(struct host *h)
 	/* A tail loss probe went over what is SACKed now: RACK cannot tell which
 	 * of the two has arrived (RFC 8985, 6.2, step 2). */
 	if (h->tp.flags & TF_TLP_OUT)
+		return;
+	/* A probe for a larger MTU was lost, no congestion; but there was a mark, and
+	 * cwnd has no room for it yet. */
+	if (h->tp.ca_state == TCP_CA_LOSS && pipe_of(&h->tp) + tcp_eff_mss(&h->tp) > h->tp.snd_cwnd)
 		return;
 	if (h->tp.state >= TCPS_ESTABLISHED && h->w.dup_una == h->tp.snd_una &&
 	    h->w.n_dup >= 3 && !h->w.una_resent && (h->tp.flags & TF_SACK))
@@ -351,19 +369,6 @@ void watch_sent(struct host *h, const struct tcp_seg *seg, uint32_t n_opt, const
 }
 
 /* --- cwnd ----------------------------------------------------------------------------- */
-
-/* What should be in the network (RFC 6675, 4): FlightSize less what is SACKed and lost.
- * After RTO duplicate ACKs are for what was sent again, until something new was. */
-static uint32_t pipe_of(const struct tcpcb *tp)
-{
-	uint32_t out = tp->lost_out, flight = tp->snd_nxt - tp->snd_una;
-
-	if (tp->flags & TF_SACK)
-		out += tp->sacked_out;
-	else if (tp->ca_state != TCP_CA_LOSS || seq_gt(tp->snd_nxt, tp->recover))
-		out += min_u32(tp->dupacks * tcp_eff_mss(tp), flight);
-	return flight > out ? flight - out : 0;
-}
 
 /* Before tcp_output() decides. */
 void watch_before(struct host *h)
